@@ -1,0 +1,2 @@
+"""autonoise."""
+__version__ = "0.1.0"

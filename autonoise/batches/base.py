@@ -1,0 +1,151 @@
+"""What a batch of a data type looks like, and how it is brought into canonical units and back.
+
+One file per data type; found by the data type's name. Canonical units: image 0..1, audio -1..1, series and
+numeric columns standardised, text integer ids.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from typing import ClassVar
+
+import torch
+from torch import Generator, Tensor
+
+from autonoise.errors import AttachError
+from autonoise.types import Batch, BatchInfo, DataType, InputSpec, Scale
+
+log = logging.getLogger("autonoise")
+
+
+class BatchAdapter:
+    """Opens a batch (main tensor in canonical units, and what is known of it) and closes it again.
+
+    ``continuous`` is False where mixing and gradients make no sense at the input (token ids); pair and adversarial
+    techniques then act at the embedding.
+    """
+
+    data_type: ClassVar[DataType]
+    keys: ClassVar[tuple[str, ...]] = ()
+    ranks: ClassVar[tuple[int, ...]]
+    shape_words: ClassVar[str]
+    continuous: ClassVar[bool] = True
+
+    def main(self, batch: Batch) -> Tensor:
+        """The tensor that techniques act on, as the user made it. Raises AttachError when there is none."""
+        if isinstance(batch, Tensor):
+            return batch
+        if isinstance(batch, dict):
+            for key in self.keys:
+                if key in batch:
+                    return batch[key]
+            raise AttachError(
+                f"a batch for a {self.data_type} policy needs one of the keys {', '.join(self.keys)}, "
+                f"but has {', '.join(map(str, batch)) or 'none'}"
+            )
+        raise AttachError(f"a batch must be a tensor or a dict of tensors, but is a {type(batch).__name__}")
+
+    def replace(self, batch: Batch, main: Tensor) -> Batch:
+        """The batch with another main tensor; the given one is not changed."""
+        if isinstance(batch, Tensor):
+            return main
+        key = next(k for k in self.keys if k in batch)
+        return {**batch, key: main}
+
+    def size(self, batch: Batch) -> int:
+        return self.main(batch).shape[0]
+
+    def check(self, batch: Batch, spec: InputSpec, *, explicit: bool) -> InputSpec:
+        """Check the first batch against the spec, or (unless ``explicit``) adapt the spec's scale to it.
+
+        Raises AttachError in one line with the remedy.
+        """
+        x = self.main(batch)
+        self.check_shape(x, spec)
+        if self.continuous and not x.is_floating_point() and x.dtype != torch.uint8:
+            raise AttachError(f"a {self.data_type} batch must be floating point, but is {x.dtype}; convert it first")
+        if x.is_floating_point() and x.numel() and bool(torch.isinf(x).any()):
+            raise AttachError("the first batch holds infinite values; clean the data first")
+        return self.fit(batch, spec, explicit=explicit)
+
+    def check_shape(self, x: Tensor, spec: InputSpec) -> None:
+        if x.ndim not in self.ranks:
+            raise AttachError(
+                f"this policy is for {self.data_type} data, batches of shape {self.shape_words}, "
+                f"but the first batch has shape {tuple(x.shape)}: attach a policy of the right data type"
+            )
+
+    def fit(self, batch: Batch, spec: InputSpec, *, explicit: bool) -> InputSpec:
+        return spec
+
+    def affine(self, x: Tensor, spec: InputSpec) -> tuple[Tensor, Tensor] | None:
+        """(factor, shift) with canonical = factor * x + shift, or None when x is canonical already."""
+        return None
+
+    def open(self, batch: Batch, spec: InputSpec) -> tuple[Tensor, BatchInfo]:
+        """Main tensor in canonical units, and the :class:`BatchInfo`."""
+        x = self.main(batch)
+        if x.dtype == torch.uint8:
+            x = x.float()
+        pair = self.affine(x, spec)
+        return (x if pair is None else pair[0] * x + pair[1]), BatchInfo(spec=spec)
+
+    def close(self, batch: Batch, x: Tensor, spec: InputSpec) -> Batch:
+        """The batch with its main tensor replaced by canonical ``x``, in the units and dtype it came in."""
+        original = self.main(batch)
+        pair = self.affine(x, spec)
+        if pair is not None:
+            x = (x - pair[1]) / pair[0]
+        if original.dtype == torch.uint8:
+            x = x.round().clamp(0, 255)
+        return self.replace(batch, x.reshape(original.shape).to(original.dtype))
+
+    def join(self, batch: Batch, permutation: Tensor, weight: Tensor) -> Batch:
+        """What besides the main tensor must change when rows are mixed in pairs (masks, lengths)."""
+        if isinstance(batch, dict) and "lengths" in batch:
+            lengths = batch["lengths"]
+            both = torch.maximum(lengths, lengths[permutation])
+            return {**batch, "lengths": torch.where(weight.to(lengths.device) < 1, both, lengths)}
+        return batch
+
+    def code_columns(self, spec: InputSpec, x: Tensor) -> Tensor | None:
+        """Bool mask over the last dimension of positions that hold codes and cannot be mixed, or None."""
+        return None
+
+    def synthetic(self, spec: InputSpec, size: int, rng: Generator) -> Batch:
+        """A made-up batch in canonical units that fits the spec, for ``verify`` and previews."""
+        return torch.randn((size, *spec.layout), generator=rng)
+
+
+def channel_values(values: tuple[float, ...], channels: int, x: Tensor, default: float) -> Tensor:
+    """Per-channel constants of shape (channels,); another number of channels gets their mean."""
+    if not values:
+        values = (default,)
+    if len(values) not in (1, channels):
+        values = (sum(values) / len(values),)
+    out = torch.tensor(values, dtype=x.dtype if x.is_floating_point() else torch.float32, device=x.device)
+    return out.expand(channels) if len(values) == 1 else out
+
+
+def batch_adapter(data_type: DataType | str) -> BatchAdapter:
+    """The adapter of a data type; imports only its module."""
+    module = importlib.import_module(f"autonoise.batches.{DataType(data_type)}")
+    adapter: BatchAdapter = module.Adapter()
+    return adapter
+
+
+def length_mask(lengths: Tensor | None, length: int) -> Tensor | None:
+    """(B, length) bool, True inside each row's length."""
+    if lengths is None:
+        return None
+    return torch.arange(length, device=lengths.device)[None, :] < lengths[:, None]
+
+
+def standardise(x: Tensor, spec: InputSpec, channels: int, shape: tuple[int, ...]) -> tuple[Tensor, Tensor] | None:
+    """(factor, shift) from raw to standardised numbers, or None where the spec says they are standardised."""
+    if spec.scale == Scale.STANDARDISED:
+        return None
+    mean = channel_values(spec.mean, channels, x, 0.0)
+    std = channel_values(spec.std, channels, x, 1.0)
+    return (1 / std).reshape(shape), (-mean / std).reshape(shape)

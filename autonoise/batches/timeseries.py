@@ -1,0 +1,73 @@
+"""Series batches (B, C, L), univariate ones also (B, L): canonical units are training standard deviations."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from autonoise.batches.base import BatchAdapter, length_mask, log, standardise
+from autonoise.types import Batch, BatchInfo, DataType, InputSpec, Scale
+
+
+class Adapter(BatchAdapter):
+    data_type: ClassVar[DataType] = DataType.TIMESERIES
+    keys: ClassVar[tuple[str, ...]] = ("series", "past_values", "x")
+    ranks: ClassVar[tuple[int, ...]] = (2, 3)
+    shape_words: ClassVar[str] = "(B, C, L)"
+
+    def fit(self, batch: Batch, spec: InputSpec, *, explicit: bool) -> InputSpec:
+        if explicit:
+            return spec
+        x = self._three(self.main(batch)).float()
+        if plausible(x, (0, 2)):
+            return replace(spec, scale=Scale.STANDARDISED)
+        raw = replace(spec, scale=Scale.UNIT)
+        if spec.std and len(spec.std) in (1, x.shape[1]):
+            pair = self.affine(x, raw)
+            if pair is not None and plausible(x * pair[0] + pair[1], (0, 2)):
+                log.info("series look raw; strengths are applied in the searched data's standard deviations")
+                return raw
+        mean, std = moments(x, (0, 2))
+        log.warning("series are not standardised; strengths are applied in standard deviations of the first batch")
+        return replace(raw, mean=mean, std=std)
+
+    def affine(self, x: Tensor, spec: InputSpec) -> tuple[Tensor, Tensor] | None:
+        channels = x.shape[1]
+        return standardise(x, spec, channels, (1, channels, 1))
+
+    def open(self, batch: Batch, spec: InputSpec) -> tuple[Tensor, BatchInfo]:
+        x = self._three(self.main(batch))
+        pair = self.affine(x, spec)
+        if pair is not None:
+            x = pair[0] * x + pair[1]
+        lengths = batch.get("lengths") if isinstance(batch, dict) else None
+        valid = length_mask(lengths, x.shape[-1])
+        mask = valid[:, None, :] if valid is not None else None
+        if bool(torch.isnan(x).any()):
+            mask = ~torch.isnan(x) if mask is None else mask & ~torch.isnan(x)
+        return x, BatchInfo(spec=spec, valid=mask, lengths=lengths)
+
+    @staticmethod
+    def _three(x: Tensor) -> Tensor:
+        return x[:, None, :] if x.ndim == 2 else x
+
+
+def plausible(x: Tensor, dims: tuple[int, ...]) -> bool:
+    """Whether numbers look standardised: the median channel's std within 0.2..5 and its mean within 3."""
+    mean, std = moments(x, dims)
+    stds, means = torch.tensor(std), torch.tensor(mean)
+    return bool(0.2 <= stds.median() <= 5) and bool(means.abs().median() <= 3)
+
+
+def moments(x: Tensor, dims: tuple[int, ...]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """(means, standard deviations) per remaining dimension, missing values left out, zeros replaced by 1."""
+    known = ~torch.isnan(x)
+    filled = torch.where(known, x, torch.zeros_like(x))
+    n = known.sum(dims).clamp_min(1)
+    mean = filled.sum(dims) / n
+    std = ((filled**2).sum(dims) / n - mean**2).clamp_min(0).sqrt()
+    std = torch.where(std > 1e-12, std, torch.ones_like(std))
+    return tuple(mean.tolist()), tuple(std.tolist())

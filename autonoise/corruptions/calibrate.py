@@ -1,0 +1,111 @@
+"""Choosing the five amounts of a corruption once per study, so that severities mean the same everywhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.isotonic import IsotonicRegression
+
+from autonoise.corruptions.base import Corruption, Reference
+from autonoise.corruptions.rows import Rows
+from autonoise.errors import StudyError
+
+TARGETS = (0.97, 0.91, 0.84, 0.74, 0.62)
+_GAP = 0.01
+_TOLERANCE = 1e-6
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The five amounts, the retention measured at each, and the grid they were read from.
+
+    ``note`` says when targets are out of reach ("weak: ...") or below the mildest amount ("harsh: ...").
+    """
+
+    amounts: tuple[float, ...]
+    retentions: tuple[float, ...]
+    grid: tuple[float, ...]
+    grid_retentions: tuple[float, ...]
+    note: str = ""
+
+
+def calibrate(
+    corruption: Corruption, accuracy: Callable[[Rows], float], rows: Rows, *, clean: float, chance: float,
+    rng_seed: int, reference: Reference, targets: Sequence[float] = TARGETS, grid: int = 9,
+) -> Calibration:
+    """Amounts at which the baseline keeps the target shares of its accuracy.
+
+    retention(a) = (accuracy(corrupted rows) - chance) / (clean - chance), measured on a grid from the
+    mildest to the harshest amount, made monotone by isotonic regression and inverted by straight lines.
+    Where even the harshest amount does not reach a target, amounts are spread evenly from the last one
+    reached to the harshest. StudyError unless chance < clean, targets fall and the grid has 2 amounts.
+    """
+    if not chance < clean:
+        raise StudyError(
+            f"corruptions cannot be calibrated: the baseline's accuracy {clean:.3f} must be above chance "
+            f"{chance:.3f}: train it longer or check the labels"
+        )
+    if grid < 2 or any(not 0 < t < 1 for t in targets) or list(targets) != sorted(set(targets), reverse=True):
+        raise StudyError(f"grid >= 2 and 1 > targets > 0, falling, must hold, but got {grid}, {tuple(targets)}")
+
+    def retention(amount: float) -> float:
+        # The same draws at every amount: the curve then varies with the amount only.
+        noisy = corruption(rows, amount, rng=np.random.default_rng(rng_seed), reference=reference)
+        return (accuracy(noisy) - chance) / (clean - chance)
+
+    position = np.linspace(0, 1, grid)
+    measured = np.array([retention(amount_at(corruption, u)) for u in position])
+    fitted = IsotonicRegression(increasing=False).fit_transform(position, measured)
+    places, note = _places(position, fitted, targets)
+    amounts = tuple(amount_at(corruption, u) for u in places)
+    return Calibration(
+        amounts, tuple(retention(a) for a in amounts), tuple(amount_at(corruption, u) for u in position),
+        tuple(float(m) for m in measured), note,
+    )
+
+
+def amount_at(corruption: Corruption, position: float) -> float:
+    """The amount at a position from 0 (mildest) to 1 (harshest), by ratio where the corruption is ``log``."""
+    mild, harsh = corruption.mildest, corruption.harshest
+    if corruption.log:
+        amount = math.exp((1 - position) * math.log(mild) + position * math.log(harsh))
+    else:
+        amount = (1 - position) * mild + position * harsh
+    return min(max(amount, min(mild, harsh)), max(mild, harsh))
+
+
+def _places(position: Floats, fitted: Floats, targets: Sequence[float]) -> tuple[Floats, str]:
+    """Positions of the targets, at least ``_GAP`` apart, and what to say about them."""
+    reached = [t for t in targets if fitted[-1] <= t + _TOLERANCE]
+    missed = list(targets[len(reached) :])
+    places = [_first_at_or_below(position, fitted, t) for t in reached]
+    note = ""
+    if missed:
+        start = places[-1] if places else 0.0
+        places += list(np.linspace(start, 1, len(missed) + 1)[1:])
+        share = ", ".join(f"{t:.2f}" for t in missed)
+        note = f"weak: even the harshest amount keeps {fitted[-1]:.2f} of the accuracy; not reached: {share}"
+    elif fitted[0] < targets[0] - _TOLERANCE:
+        note = f"harsh: the mildest amount already keeps only {fitted[0]:.2f} of the accuracy"
+    n = len(places)
+    gap = min(_GAP, 1 / (2 * n))
+    out = np.array(places)
+    for i in range(1, n):
+        out[i] = max(out[i], out[i - 1] + gap)
+    for i in range(n - 1, -1, -1):
+        out[i] = min(out[i], 1 - (n - 1 - i) * gap)
+    return out, note
+
+
+def _first_at_or_below(position: Floats, fitted: Floats, target: float) -> float:
+    i = int(np.argmax(fitted <= target + _TOLERANCE))
+    if i == 0:
+        return 0.0
+    above, below = fitted[i - 1], fitted[i]
+    part = min(1.0, (above - target) / (above - below))
+    return float(position[i - 1] + part * (position[i] - position[i - 1]))

@@ -1,0 +1,75 @@
+"""The data room: :func:`load` a source, :func:`split` it, :func:`prepare` it for a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from autonoise.data.base import SIZE_LIMIT, Array, Dataset, Preparation, Raw, Request, Rows, count, take
+from autonoise.data.builtin import builtin_names, read_builtin
+from autonoise.data.labels import finish
+from autonoise.data.readers import module_of, read, suffix_of
+from autonoise.data.splits import Fold, Splits, split
+from autonoise.errors import DataError, UnknownNameError
+from autonoise.types import DataType
+
+__all__ = [
+    "SIZE_LIMIT",
+    "Dataset",
+    "Fold",
+    "Preparation",
+    "Rows",
+    "Splits",
+    "builtin_names",
+    "count",
+    "load",
+    "prepare",
+    "split",
+    "take",
+]
+
+
+def load(
+    source: str | Path,
+    *,
+    data_type: DataType | str | None = None,
+    target: str | None = None,
+    clean_target: str | None = None,
+    group: str | None = None,
+    merge_rare: int = 0,
+    max_bytes: int = SIZE_LIMIT,
+) -> Dataset:
+    """Read a built-in set by name (write ``./name`` for a path of that name), a file or a folder.
+
+    ``target``, ``clean_target`` and ``group`` name columns of a table or arrays of an npz; ``clean_target``
+    holds true labels where those of ``target`` are known to be noisy. ``merge_rare``: classes with fewer
+    training rows become one. Raises DataError, UnknownNameError or MissingExtraError.
+    """
+    request = Request(_data_type(data_type), target, clean_target, group)
+    path = Path(source).expanduser()
+    name = str(source).replace("-", "_")
+    is_name = isinstance(source, str) and path.name == source and not path.suffix
+    if is_name and (name in builtin_names() or not path.exists()):
+        if name not in builtin_names():
+            raise UnknownNameError.of("built-in data set or path", str(source), builtin_names())
+        raw: Raw = read_builtin(name, request)
+        return finish(raw, name=name, where=name, merge_rare=merge_rare)
+    raw = read(path, request, max_bytes)
+    name = path.resolve().name if path.is_dir() else path.name[: path.name.lower().rindex(suffix_of(path))]
+    return finish(raw, name=name, where=str(path), merge_rare=merge_rare)
+
+
+def prepare(dataset: Dataset, train: Array) -> Preparation:
+    """Fit the preparation of the data set's type on its training rows (N,) of row numbers."""
+    rows = np.asarray(train)
+    if not len(rows):
+        raise DataError(f"{dataset.name}: no training rows to fit a preparation on: give at least one")
+    fitted: Preparation = module_of(dataset.data_type).prepare(dataset, rows)
+    return fitted
+
+
+def _data_type(value: DataType | str | None) -> DataType | None:
+    if value is None or value in set(DataType):
+        return None if value is None else DataType(value)
+    raise UnknownNameError.of("data type", str(value), set(DataType))

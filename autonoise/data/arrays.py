@@ -1,0 +1,173 @@
+"""``.npz`` files: which array is what, and which data type the shape tells of."""
+
+from __future__ import annotations
+
+import logging
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autonoise.data import image
+from autonoise.data.base import Array, Raw, Request
+from autonoise.data.readers import check_size, module_of
+from autonoise.errors import DataError
+from autonoise.types import DataType
+
+_PARTS = (("train", ("train",)), ("valid", ("valid", "val", "validation")), ("test", ("test",)))
+_log = logging.getLogger(__name__)
+
+
+def read(path: Path, request: Request, max_bytes: int) -> Raw:
+    """Read X_train, y_train, X_test, y_test and optionally X_valid, y_valid; or X, y. Names in any case.
+
+    Optional: class_names, sample_rate, length[_part] (samples before padding), arrays named as target or
+    group. Shapes: (n, h, w[, c]) pictures, (n, c, l) series, int16 (n, t) or floats with a sample_rate audio,
+    (n, d) a table, (n,) strings text.
+    """
+    with zipfile.ZipFile(path) as archive:  # an npz of zeros may be a thousand times its size
+        check_size(sum(info.file_size for info in archive.infolist()), max_bytes, path)
+    where = str(path)
+    with np.load(path, allow_pickle=False) as stored:
+        arrays = _Arrays(stored, where)
+        held = [(part, [n for n in names if arrays.has(f"x_{n}")]) for part, names in _PARTS]
+        parts = [(part, names[0]) for part, names in held if names] or [("train", "")]
+        if parts[0][0] != "train" or not (parts[0][1] or arrays.has("x")):
+            raise DataError(
+                f"{where}: needs arrays X_train and y_train, or X and y (found: {arrays.listing})"
+            )
+        return _assemble(arrays, parts, request, where)
+
+
+class _Arrays:
+    """The arrays of an open npz by name in any case; one of Python objects is a DataError."""
+
+    def __init__(self, stored: Mapping[str, Any], where: str) -> None:
+        self._stored, self._where = stored, where
+        self._keys = {k.lower(): k for k in stored} | {k: k for k in stored}
+        self.listing = ", ".join(stored)
+
+    def has(self, name: str) -> bool:
+        return name in self._keys or name.lower() in self._keys
+
+    def get(self, name: str) -> Array:
+        key = self._keys.get(name) or self._keys[name.lower()]
+        try:
+            return np.asarray(self._stored[key])
+        except ValueError as e:
+            if "allow_pickle" not in str(e):
+                raise
+            raise DataError(
+                f"{self._where}: array {key} holds Python objects (ragged rows?): save numbers of one shape, "
+                "shorter rows padded with NaN"
+            ) from e
+
+    def first(self, *names: str) -> Array | None:
+        return next((self.get(n) for n in names if self.has(n)), None)
+
+
+def _assemble(arrays: _Arrays, parts: list[tuple[str, str]], request: Request, where: str) -> Raw:
+    xs = [arrays.get(f"x_{suffix}" if suffix else "x") for _, suffix in parts]
+    if len({(v.shape[1:], v.dtype.kind in "US") for v in xs}) > 1:
+        raise DataError(
+            f"{where}: parts of different shapes ({', '.join(str(v.shape) for v in xs)}): make rows equal"
+        )
+    labels = _per_row(arrays, parts, xs, request.target or "y", where, required=True)
+    if labels is None:
+        raise DataError(
+            f"{where}: no label array {request.target or 'y'!r}: name one as target (found: {arrays.listing})"
+        )
+    clean = request.clean_target and _per_row(arrays, parts, xs, request.clean_target, where, required=True)
+    if request.clean_target and clean is None:
+        raise DataError(
+            f"{where}: no label array {request.clean_target!r} (found: {arrays.listing}): check clean_target"
+        )
+    group = _per_row(arrays, parts, xs, request.group, where) if request.group else None
+    if request.group and group is None:
+        raise DataError(f"{where}: no group array {request.group!r} for every part (found: {arrays.listing})")
+    lengths = _per_row(arrays, parts, xs, "length", where)
+    if lengths is None:
+        lengths = _per_row(arrays, parts, xs, "lengths", where)
+
+    x = xs[0] if len(xs) == 1 else np.concatenate(xs)
+    rate = _sample_rate(arrays, where)
+    data_type = request.data_type or infer(x, rate is not None, where)
+    if data_type is DataType.AUDIO and rate is None:
+        _log.warning("%s: no sample_rate in the file: 16000 Hz assumed", where)
+        rate = 16_000
+    names = arrays.first("class_names")
+    return Raw(
+        data_type,
+        module_of(data_type).from_array(x, lengths=lengths, where=where),
+        labels,
+        clean=clean if isinstance(clean, np.ndarray) else None,
+        group=group,
+        split=np.repeat([p for p, _ in parts], [len(v) for v in xs]) if len(parts) > 1 else None,
+        class_names=None if names is None else tuple(str(v) for v in names.ravel()),
+        sample_rate=rate if data_type is DataType.AUDIO else None,
+    )
+
+
+def _per_row(
+    arrays: _Arrays,
+    parts: list[tuple[str, str]],
+    xs: list[Array],
+    name: str,
+    where: str,
+    required: bool = False,
+) -> Array | None:
+    """One array over all parts; ``name`` may be that of the training part (``y_train_human``).
+
+    Required labels fall back to y_test and y_valid in the other parts.
+    """
+    found = []
+    for (part, suffix), x in zip(parts, xs, strict=True):
+        candidates = [f"{name}_{suffix}"] if suffix else []
+        if part == "train":
+            candidates.append(name)
+        elif "train" in name:
+            candidates.insert(0, name.replace("train", suffix))
+        if required and part != "train":
+            candidates.append(f"y_{suffix}")
+        values = arrays.first(*candidates)
+        if values is None:
+            return None
+        if values.ndim == 2 and values.shape[1] == 1:
+            values = values[:, 0]
+        if not values.ndim:
+            return None
+        if values.shape[:1] != x.shape[:1]:
+            raise DataError(
+                f"{where}: {len(x)} {part} rows, but {candidates[0]} has shape {values.shape}: one value per "
+                "row"
+            )
+        found.append(values)
+    return np.concatenate(found)
+
+
+def _sample_rate(arrays: _Arrays, where: str) -> int | None:
+    rate = arrays.first("sample_rate")
+    if rate is None:
+        return None
+    if rate.size != 1 or rate.dtype.kind not in "iuf" or not 1 <= float(rate.ravel()[0]) <= 1e6:
+        raise DataError(f"{where}: sample_rate must be one number in Hz, but got {rate!r}")
+    return int(rate.ravel()[0])
+
+
+def infer(x: Array, has_rate: bool, where: str) -> DataType:
+    """The data type that the shape and dtype of an array tell of, or DataError."""
+    if x.ndim == 1 and x.dtype.kind in "UT":
+        return DataType.TEXT
+    if x.dtype.kind in "iufb":
+        if image.looks_like(x):
+            return DataType.IMAGE
+        if x.ndim == 3:
+            return DataType.AUDIO if has_rate and x.shape[1] == 1 else DataType.TIMESERIES
+        if x.ndim == 2:
+            audio = x.dtype == np.int16 or (has_rate and x.dtype.kind == "f")
+            return DataType.AUDIO if audio else DataType.TABULAR
+    raise DataError(
+        f"{where}: X of shape {x.shape} and type {x.dtype} fits no data type: see the documented shapes"
+    )

@@ -1,0 +1,168 @@
+"""Raw labels → 0..k-1; what is not a classification target is refused; rare classes are merged or dropped."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from autonoise.data.base import Array, Dataset, Raw, count, take
+from autonoise.errors import DataError
+
+MIN_ROWS = 5
+"""Rows a class needs outside the test part: one for each of the four parts and one to spare."""
+_NOT_A_LABEL = {"", "nan", "inf", "+inf", "-inf", "infinity", "-infinity"}
+_log = logging.getLogger(__name__)
+
+
+def finish(raw: Raw, *, name: str, where: str, merge_rare: int = 0) -> Dataset:
+    """Check and encode the labels of ``raw`` and make the data set.
+
+    Classes with fewer than ``merge_rare`` rows outside the test part become one class "other"; what then
+    still has fewer than 5 such rows cannot be split in four and is dropped with a warning. Raises DataError.
+    """
+    n = count(raw.x)
+    if not n:
+        raise DataError(f"{where}: no rows: give a file with data in it")
+    for what, values in (("labels", raw.labels), ("clean labels", raw.clean), ("groups", raw.group)):
+        if values is not None and len(values) != n:
+            raise DataError(f"{where}: {n} rows, but {len(values)} {what}: give one per row")
+    both = raw.labels if raw.clean is None else np.concatenate([raw.labels, raw.clean])
+    codes, names = encode(both, raw.class_names, where)
+    if 2 * max(len(names), len(raw.class_names or ())) > n:
+        raise DataError(
+            f"{where}: {n} rows for {len(names)} classes: check that the label column is the right one"
+        )
+    y, clean = codes[:n], codes[n:] if raw.clean is not None else None
+
+    keep = np.ones(n, dtype=bool)
+    counts = _train_counts(y, raw.split, len(names))
+    if (counts < merge_rare).any():
+        y, clean, names = _merge(y, clean, names, counts < merge_rare)
+        counts = _train_counts(y, raw.split, len(names))
+    rare = counts < MIN_ROWS
+    if rare.any():
+        keep = ~(rare[y] | (rare[clean] if clean is not None else False))
+        gone = ", ".join(names[c] for c in np.flatnonzero(rare))
+        _log.warning(
+            "%s: dropped %d rows of classes with fewer than %d training rows (%s): give more rows or "
+            "merge_rare",
+            where,
+            int((~keep).sum()),
+            MIN_ROWS,
+            gone,
+        )
+        renumber = np.cumsum(~rare) - 1
+        y, names = renumber[y], tuple(v for c, v in enumerate(names) if not rare[c])
+        clean = None if clean is None else renumber[clean]
+    if len(names) < 2:
+        raise DataError(
+            f"{where}: only {len(names)} class with {MIN_ROWS} rows or more: two are needed to classify"
+        )
+    index = np.flatnonzero(keep)
+    return Dataset(
+        name=name,
+        data_type=raw.data_type,
+        x=raw.x if keep.all() else take(raw.x, index),
+        y=y[index].astype(np.int64),
+        class_names=names,
+        split=None if raw.split is None else raw.split[index],
+        group=None if raw.group is None else _group_ids(raw.group, where)[index],
+        sample_rate=raw.sample_rate,
+        clean_y=None if clean is None else clean[index].astype(np.int64),
+    )
+
+
+def encode(values: Array, class_names: Sequence[str] | None, where: str) -> tuple[Array, tuple[str, ...]]:
+    """Codes (N,) int64 in the sorted order of the labels present, and their names.
+
+    ``class_names`` name the labels 0, 1, 2 ...; ignored for labels that are strings. Raises DataError on
+    missing, infinite or continuous labels.
+    """
+    if values.ndim != 1:
+        raise DataError(
+            f"{where}: labels must be one per row, but got shape {values.shape}: give class numbers or names"
+        )
+    plain = _numbers_or_strings(values, where)
+    if plain.dtype.kind == "f":
+        if not np.isfinite(plain).all():
+            raise DataError(
+                f"{where}: missing or infinite label in row {int(np.argmin(np.isfinite(plain)))}: remove "
+                "such rows"
+            )
+        if (plain != np.round(plain)).any():
+            raise DataError(
+                f"{where}: the target is continuous, and regression is not supported: bin it into classes "
+                "first"
+            )
+    found, codes = np.unique(plain, return_inverse=True)
+    few = {"f": 20, "i": 5, "u": 5}.get(plain.dtype.kind, 0)
+    if len(found) > 50 and len(plain) < few * len(found):
+        raise DataError(
+            f"{where}: {len(found)} distinct numbers in {len(plain)} labels look like a continuous target, "
+            "and "
+            "regression is not supported: bin it into classes first"
+        )
+    if plain.dtype.kind in "fiu":
+        numbers = [int(v) for v in found]
+        if class_names and (min(numbers) < 0 or max(numbers) >= len(class_names)):
+            raise DataError(
+                f"{where}: label {max(numbers)} has no name among {len(class_names)} class_names: give them "
+                "all"
+            )
+        names = tuple(class_names[v] if class_names else str(v) for v in numbers)
+    else:
+        names = tuple(str(v) for v in found)
+    return codes.astype(np.int64), names
+
+
+def _numbers_or_strings(values: Array, where: str) -> Array:
+    """Integers and floats as they are; strings that all spell numbers become numbers; the rest strings."""
+    if values.dtype.kind in "iuf":
+        return values
+    if values.dtype.kind == "b":
+        return values.astype(str)
+    missing = np.asarray(pd.isna(values))
+    if missing.any():
+        raise DataError(f"{where}: missing label in row {int(missing.argmax())}: remove such rows")
+    if all(isinstance(v, int | float | np.number) and not isinstance(v, bool) for v in values):
+        return np.array(values.tolist(), dtype=float)
+    strings = np.array([v.decode() if isinstance(v, bytes) else str(v) for v in values])
+    bad = np.isin(np.char.lower(np.char.strip(strings)), list(_NOT_A_LABEL))
+    if bad.any():
+        raise DataError(f"{where}: missing or infinite label in row {int(bad.argmax())}: remove such rows")
+    try:
+        numbers = strings.astype(float)
+    except ValueError:
+        return strings
+    # "1" and "1.0" may be two names; numbers only where nothing is lost by it
+    if len(np.unique(numbers)) < len(np.unique(strings)):
+        return strings
+    # whole numbers written as such are not suspect of being a measured quantity
+    return (
+        numbers.astype(np.int64) if all(v.lstrip("-").isdigit() and len(v) < 16 for v in strings) else numbers
+    )
+
+
+def _train_counts(y: Array, split: Array | None, classes: int) -> Array:
+    counts: Array = np.bincount(y if split is None else y[split != "test"], minlength=classes)
+    return counts
+
+
+def _merge(
+    y: Array, clean: Array | None, names: tuple[str, ...], rare: Array
+) -> tuple[Array, Array | None, tuple[str, ...]]:
+    kept = tuple(v for c, v in enumerate(names) if not rare[c])
+    other = "other" if "other" not in kept else "other (merged)"
+    renumber = np.where(rare, len(kept), np.cumsum(~rare) - 1)
+    return renumber[y], None if clean is None else renumber[clean], (*kept, other)
+
+
+def _group_ids(group: Array, where: str) -> Array:
+    ids, _ = pd.factorize(group, sort=False)
+    if (ids < 0).any():
+        raise DataError(f"{where}: row {int((ids < 0).argmax())} has no group: give every row one")
+    out: Array = ids.astype(np.int64)
+    return out

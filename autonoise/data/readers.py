@@ -1,0 +1,112 @@
+"""From a path to raw rows: which reader a source needs, and the checks that all of them share."""
+
+from __future__ import annotations
+
+import importlib
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from autonoise.data.base import Array, Raw, Request
+from autonoise.errors import DataError
+from autonoise.types import DataType
+
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "valid": "valid",
+    "val": "valid",
+    "validation": "valid",
+    "dev": "valid",
+    "test": "test",
+}
+T = TypeVar("T")
+_READERS: dict[str, str] = {
+    ".npz": "arrays",
+    ".csv": "tables",
+    ".parquet": "tables",
+    ".jsonl": "tables",
+    ".ts": "archive",
+    ".tsv": "archive",
+}
+_UNREADABLE = (
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    TypeError,
+    zlib.error,
+    zipfile.BadZipFile,
+    NotImplementedError,
+)
+
+
+def module_of(data_type: DataType) -> Any:
+    """The file of a data type: ``prepare``, ``from_array``, ``from_frame`` and ``read_files`` if any."""
+    return importlib.import_module(f"autonoise.data.{data_type}")
+
+
+def read(path: Path, request: Request, max_bytes: int) -> Raw:
+    """Read a file or a folder. Raises DataError with one line on anything that is wrong with it."""
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder: check the path")
+    if path.is_dir():
+        from autonoise.data import folders
+
+        return folders.read(path, request, max_bytes)
+    suffix = suffix_of(path)
+    if suffix not in _READERS:
+        raise DataError(
+            f"{path}: cannot read {suffix or 'a file without extension'}: give .npz, .csv(.gz), .parquet, "
+            ".jsonl(.gz), "
+            ".ts, .tsv or a folder with one folder of pictures or clips per class"
+        )
+    check_size(path.stat().st_size, max_bytes, path)
+    if not path.stat().st_size:
+        raise DataError(f"{path}: the file is empty: give a file with data in it")
+    reader = importlib.import_module(f"autonoise.data.{_READERS[suffix]}")
+    read_file: Callable[[Path, Request, int], Raw] = reader.read
+    return readable(lambda: read_file(path, request, max_bytes), path)
+
+
+def suffix_of(path: Path) -> str:
+    """The extension in lower case, without ``.gz``."""
+    return Path(path.name.lower().removesuffix(".gz")).suffix
+
+
+def readable(action: Callable[[], T], path: Path) -> T:
+    """Run ``action``; what a library raises on a broken file becomes one DataError that names the file."""
+    try:
+        return action()
+    except _UNREADABLE as e:
+        reason = (str(e).strip() or type(e).__name__).splitlines()[0]
+        raise DataError(
+            f"{path}: unreadable ({reason}): check that the file is complete and of the type it claims"
+        ) from e
+
+
+def check_size(size: int, max_bytes: int, path: Path) -> None:
+    if size > max_bytes:
+        raise DataError(
+            f"{path}: {size / 2**30:.3g} GiB is above the limit of {max_bytes / 2**30:.3g} GiB: give a "
+            "sample of it, "
+            "or raise max_bytes"
+        )
+
+
+def split_names(values: Array, where: str) -> Array:
+    """Canonical "train", "valid", "test" (N,) from a column of split names, or DataError."""
+    names = [SPLIT_NAMES.get(str(v).strip().lower()) for v in values]
+    if None in names:
+        raise DataError(
+            f"{where}: split column holds {str(values[names.index(None)])!r}: use train, valid and test, "
+            "or rename the column if it is a feature"
+        )
+    out = np.array([str(v) for v in names])
+    if not (out == "train").any():
+        raise DataError(f"{where}: the split has no train rows: mark some rows as train")
+    return out

@@ -1,0 +1,60 @@
+"""The tree of exceptions. Each message is one line: what is wrong, where, and what to do.
+
+AutonoiseError
+├── DataError            a data set cannot be read, split or used
+├── UnknownNameError     a technique, corruption, proxy or data set of that name does not exist
+├── SpaceError           a search space file contradicts itself or the techniques
+├── PolicyError          a policy file or a policy is malformed, from a newer format, or contradicts itself
+├── AttachError          a policy cannot be attached to this model, or a batch does not fit its input description
+├── StudyError           a study cannot be started, continued or read
+├── InsufficientStudiesError  too few finished studies to recommend from
+└── MissingExtraError    an optional package is not installed; the message names the extra
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class AutonoiseError(Exception):
+    """Base of everything autonoise raises on purpose; the command line turns it into one line, status 2."""
+
+
+class DataError(AutonoiseError): ...
+
+
+class UnknownNameError(AutonoiseError):
+    """No such name; the message carries the nearest names that exist."""
+
+    @classmethod
+    def of(cls, kind: str, name: str, known: Iterable[str], where: str = "") -> UnknownNameError:
+        """``kind`` is the noun ("technique"), ``where`` an optional place ("in space.yaml")."""
+        known = sorted(known)
+        near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
+        place = f" {where}" if where else ""
+        return cls(f"unknown {kind} {name!r}{place}: {hint}")
+
+
+class SpaceError(AutonoiseError): ...
+
+
+class PolicyError(AutonoiseError): ...
+
+
+class AttachError(AutonoiseError): ...
+
+
+class StudyError(AutonoiseError): ...
+
+
+class InsufficientStudiesError(AutonoiseError): ...
+
+
+class MissingExtraError(AutonoiseError):
+    """An optional package is missing."""
+
+    @classmethod
+    def of(cls, package: str, extra: str, purpose: str) -> MissingExtraError:
+        return cls(f'{purpose} needs {package}, which is not installed: pip install "autonoise[{extra}]"')

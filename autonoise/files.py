@@ -1,0 +1,101 @@
+"""Files from and to disk: read without trust, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from autonoise.errors import AutonoiseError
+
+MAX_BYTES = 2 * 1024 * 1024
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader without aliases: a few lines of nested aliases can unfold to gigabytes."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.events.AliasEvent):
+            event = self.peek_event()
+            raise yaml.YAMLError(f"line {event.start_mark.line + 1}: aliases are not allowed")
+        return super().compose_node(parent, index)
+
+
+def read_data(path: str | Path, error: type[AutonoiseError], what: str) -> dict[str, Any]:
+    """Read a mapping from a YAML or JSON file.
+
+    ``what`` names the file in messages ("policy file"). Raises ``error`` with one line when the file is missing,
+    larger than 2 MiB, not UTF-8, not YAML, uses aliases, or is no mapping.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise error(f"{path}: larger than {MAX_BYTES} bytes, so it is no {what}")
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise error(f"{path}: no such {what}; check the path") from None
+    except (OSError, UnicodeDecodeError) as e:
+        raise error(f"{path}: not a readable {what} ({_first_line(e)})") from None
+    return parse_data(text, error, what, str(path))
+
+
+def parse_data(text: str, error: type[AutonoiseError], what: str, where: str) -> dict[str, Any]:
+    """Parse YAML (of which JSON is a part) into a mapping; ``where`` names the source in messages."""
+    if len(text) > MAX_BYTES:
+        raise error(f"{where}: larger than {MAX_BYTES} bytes, so it is no {what}")
+    try:
+        value = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+    except (yaml.YAMLError, RecursionError, ValueError) as e:
+        raise error(f"{where}: not a valid {what} ({_first_line(e)}); it may be truncated") from None
+    if not isinstance(value, dict):
+        raise error(f"{where}: not a {what}: expected a mapping at the top, found {type(value).__name__}")
+    return value
+
+
+def write_whole(path: str | Path, content: str | bytes) -> None:
+    """Write a file so that readers see the old content or the new, never a part: temporary file, then rename."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = content.encode() if isinstance(content, str) else content
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    write_whole(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
+
+
+class _Dumper(yaml.SafeDumper):
+    """Lists of plain values on one line; no aliases."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _flow_short_lists(dumper: yaml.SafeDumper, data: list[Any]) -> yaml.Node:
+    flow = all(not isinstance(v, dict | list) for v in data)
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=flow)
+
+
+_Dumper.add_representer(list, _flow_short_lists)
+
+
+def dump_yaml(value: Any) -> str:
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+
+
+def _first_line(e: BaseException) -> str:
+    return " ".join(str(e).split())[:200] or type(e).__name__

@@ -1,0 +1,104 @@
+"""Recorded clips, from an .npz file or a folder, read once and drawn from in whole batches."""
+
+from __future__ import annotations
+
+import functools
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from autonoise.errors import MissingExtraError, PolicyError
+from autonoise.ops.random import rand
+
+SUFFIXES = (".wav", ".flac", ".ogg")
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Clips of different length, one after the other in ``samples`` (N,), each scaled to unit RMS."""
+
+    samples: Tensor
+    starts: Tensor
+    lengths: Tensor
+
+    def draw(self, batch: int, size: int, rng: Generator, like: Tensor) -> Tensor:
+        """(batch, size): a random stretch of a random clip each; clips that are too short repeat."""
+        u = rand((2, batch, 1), rng, self.samples)
+        which = (u[0] * len(self.lengths)).long().clamp(max=len(self.lengths) - 1)
+        length = self.lengths[which]
+        places = torch.where(length > size, length - size + 1, length)
+        offset = (u[1].double() * places).long().clamp(max=places - 1)
+        index = (offset + torch.arange(size, device=length.device)) % length
+        return self.samples[self.starts[which] + index].to(like.dtype)
+
+
+@functools.lru_cache(maxsize=8)
+def load_clips(path: str, group: str, sample_rate: int | None, device: str) -> Clips:
+    """Clips of ``path``, resampled to ``sample_rate`` (None: as they are).
+
+    An .npz has X (n, samples) int16 or float and may have ``sample_rate`` and ``group`` (n,). Of a folder all
+    .wav, .flac and .ogg files below it are read; there ``group`` names a sub-folder. Raises PolicyError where
+    nothing can be read, and MissingExtraError without soundfile.
+    """
+    source = Path(path)
+    if not source.exists():
+        raise PolicyError(f"background clips {path!r} do not exist: correct the path, or leave it empty for synthetic noise")
+    found = _from_folder(source, group) if source.is_dir() else _from_npz(source, group)
+    clips = [_unit(_resampled(wave, rate, sample_rate)) for wave, rate in found]
+    clips = [c for c in clips if len(c) and bool(c.any())]
+    if not clips:
+        of_group = f" of group {group!r}" if group else ""
+        raise PolicyError(f"no background clips{of_group} in {path!r}: it must hold at least one that is not silent")
+    lengths = torch.tensor([len(c) for c in clips])
+    return Clips(torch.cat(clips).to(device), (lengths.cumsum(0) - lengths).to(device), lengths.to(device))
+
+
+def _from_npz(path: Path, group: str) -> Iterator[tuple[Tensor, int | None]]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            clips = np.asarray(file["X"])
+            rate = int(file["sample_rate"]) if "sample_rate" in file else None
+            groups = np.asarray(file["group"]) if "group" in file else None
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as e:
+        raise PolicyError(f"background clips {str(path)!r} cannot be read as .npz with an array X: {e}") from None
+    if clips.ndim != 2 or clips.dtype.kind not in "if":
+        raise PolicyError(f"background clips {str(path)!r}: X must be (clips, samples) of int16 or float, not {clips.dtype} {clips.shape}")
+    if group:
+        if groups is None:
+            raise PolicyError(f"background clips {str(path)!r} have no array 'group', so group {group!r} cannot be taken")
+        clips = clips[groups == group]
+    full = float(np.iinfo(clips.dtype).max) + 1 if clips.dtype.kind == "i" else 1.0
+    for clip in clips:
+        yield torch.from_numpy((clip / full).astype(np.float32)), rate
+
+
+def _from_folder(path: Path, group: str) -> Iterator[tuple[Tensor, int | None]]:
+    try:
+        import soundfile
+    except (ImportError, OSError):  # OSError: the package is there, its C library is not
+        raise MissingExtraError.of("soundfile", "audio", "reading a folder of clips") from None
+    for file in sorted(p for p in (path / group).rglob("*") if p.suffix.lower() in SUFFIXES):
+        try:
+            wave, rate = soundfile.read(file, dtype="float32", always_2d=True)
+        except soundfile.SoundFileError as e:
+            raise PolicyError(f"background clip {str(file)!r} cannot be read: {e}") from None
+        yield torch.from_numpy(wave.mean(1)), int(rate)
+
+
+def _resampled(wave: Tensor, rate: int | None, wanted: int | None) -> Tensor:
+    if rate is None or wanted is None or rate == wanted or not len(wave):
+        return wave
+    import julius
+
+    resampled: Tensor = julius.resample_frac(wave, rate, wanted)
+    return resampled
+
+
+def _unit(wave: Tensor) -> Tensor:
+    wave = torch.nan_to_num(wave)
+    return wave / wave.square().mean().clamp(min=1e-12).sqrt()

@@ -1,0 +1,23 @@
+"""The orthonormal cosine transform (DCT-II) as a matrix."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+@lru_cache(maxsize=16)
+def _matrix(size: int) -> NDArray[np.float64]:
+    k, n = np.mgrid[:size, :size]
+    matrix = np.sqrt(2 / size) * np.cos(np.pi * k * (2 * n + 1) / (2 * size))
+    matrix[0] /= np.sqrt(2)
+    return np.asarray(matrix, dtype=np.float64)
+
+
+def dct_matrix(size: int, like: Tensor) -> Tensor:
+    """D (size, size) with D @ D.T = 1: ``D @ v`` is the DCT-II of v; in dtype and on device of ``like``."""
+    return torch.from_numpy(_matrix(size)).to(device=like.device, dtype=like.dtype)

@@ -1,0 +1,78 @@
+"""Masks: random ones at a rate per sample, and which positions of a batch noise may move at all."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Generator, Tensor
+
+from autonoise.types import BatchInfo, DataType
+
+
+def chance(rate: Tensor, shape: torch.Size | tuple[int, ...], rng: Generator) -> Tensor:
+    """True with probability ``rate``, a tensor broadcastable to ``shape`` with values in [0, 1 - 2^-16].
+
+    Compares 16 random bits instead of a float: five times faster on a CPU, exact to 2^-16.
+    """
+    size = math.prod(shape)
+    words = torch.empty((size + 3) // 4, dtype=torch.int64, device=rate.device)
+    bits = words.random_(-(2**63), 2**63 - 1, generator=rng).view(torch.int16)[:size].reshape(shape)
+    threshold = ((rate.float() * 65536).round() - 32768).clamp(-32768, 32767).to(torch.int16)
+    return bits < threshold
+
+
+def dropped(h: Tensor, rate: Tensor, shape: torch.Size | tuple[int, ...], rng: Generator) -> Tensor:
+    """H with units of ``shape`` (broadcastable to h) set to 0 at ``rate``, the others scaled by 1 / (1 - rate)."""
+    rate = rate.float().clamp(0, 0.95)
+    keep = ~chance(rate, shape, rng)
+    return h * (keep.to(h.dtype) * (1 / (1 - rate)).to(h.dtype))
+
+
+def numeric_columns(x: Tensor, info: BatchInfo) -> Tensor | None:
+    """(D,) bool: the columns of a table that hold numbers and not codes, one-hots or flags; None off tables."""
+    if info.spec.data_type is not DataType.TABULAR:
+        return None
+    if info.spec.numeric:
+        mask = torch.zeros(x.shape[-1], dtype=torch.bool, device=x.device)
+        mask[list(info.spec.numeric)] = True
+        return mask
+    mask = torch.ones(x.shape[-1], dtype=torch.bool, device=x.device)
+    if info.categorical is not None:
+        mask = ~info.categorical.to(x.device)
+    if info.spec.flags:
+        mask[[flag for flag, _ in info.spec.flags]] = False
+    return mask
+
+
+def movable(x: Tensor, info: BatchInfo) -> Tensor | None:
+    """Bool, broadcastable to x: valid positions of numeric columns inside each row's length; None: everything.
+
+    x: as at the input, or an embedding (B, L, E).
+    """
+    steps_dim = 1 if info.spec.data_type is DataType.TEXT else x.ndim - 1
+    mask = numeric_columns(x, info)
+    if info.valid is not None:
+        valid = info.valid
+        while steps_dim == 1 and 1 < valid.ndim < x.ndim:
+            valid = valid.unsqueeze(-1)
+        mask = valid if mask is None else mask & valid
+    if info.lengths is not None and info.spec.data_type is not DataType.TABULAR:
+        steps = torch.arange(x.shape[steps_dim], device=x.device)
+        inside = steps.reshape([-1 if d == steps_dim else 1 for d in range(x.ndim)])
+        inside = inside < info.lengths.to(x.device).reshape(-1, *[1] * (x.ndim - 1))
+        mask = inside if mask is None else mask & inside
+    return mask
+
+
+def rms(h: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Root mean square of each sample, (B, 1, ...), without gradient; over True positions of ``mask`` if given."""
+    h = h.detach()
+    dims = tuple(range(1, h.ndim))
+    exact = torch.float64 if h.dtype == torch.float64 else torch.float32
+    if mask is None:
+        norm = torch.linalg.vector_norm(h, dim=dims, keepdim=True, dtype=exact)
+        return (norm / math.sqrt(max(1, h[0].numel()))).to(h.dtype)
+    norm = torch.linalg.vector_norm(h * mask, dim=dims, keepdim=True, dtype=exact)
+    count = mask.expand_as(h).sum(dims, keepdim=True).clamp(min=1)
+    return (norm / count.sqrt()).to(h.dtype)

@@ -1,0 +1,61 @@
+"""What an auxiliary head is asked to reconstruct: the input at a fixed small size."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from autonoise.ops.masks import movable
+from autonoise.types import BatchInfo, DataType
+
+LARGEST = 1024
+"""Values that are reconstructed at most."""
+
+
+def target_of(x: Tensor, info: BatchInfo) -> Tensor:
+    """The canonical input x (B, ...) as (B, D), D <= 1024 the same for every batch, without gradient.
+
+    Image: pooled, standardised per channel over the batch. Series: pooled over time. Table: its columns (codes
+    standardised over the batch). Audio: log envelope, standardised per clip. Text: share of each word among a
+    sample's tokens, ids hashed modulo D; rows sum to 1, or to 0 without valid tokens.
+    """
+    layout, x = info.spec.layout, x.detach()
+    kind = info.spec.data_type
+    if kind is DataType.TEXT:
+        return _bag_of_words(x, info)
+    x = x.float()
+    if kind is DataType.TABULAR:
+        return _table(x, info)[:, :LARGEST]
+    if kind is DataType.AUDIO:
+        frames = min(LARGEST, max(1, math.ceil(layout[-1] / 64)))
+        envelope = (F.adaptive_avg_pool1d(x.square(), frames) + 1e-6).log()
+        return _standardised(envelope, (1,))
+    if kind is DataType.TIMESERIES:
+        return F.adaptive_avg_pool1d(x, min(layout[-1], max(1, LARGEST // x.shape[1]))).flatten(1)[:, :LARGEST]
+    side = max(1, math.isqrt(LARGEST // x.shape[1]))
+    pooled = F.adaptive_avg_pool2d(x, (min(layout[-2], side), min(layout[-1], side)))
+    return _standardised(pooled, (0, 2, 3)).flatten(1)[:, :LARGEST]
+
+
+def _standardised(x: Tensor, dims: tuple[int, ...]) -> Tensor:
+    variance, mean = torch.var_mean(x, dims, correction=0, keepdim=True)
+    return (x - mean) / (variance + 1e-6).sqrt()
+
+
+def _table(x: Tensor, info: BatchInfo) -> Tensor:
+    if not info.spec.codes:
+        return x
+    codes = torch.zeros(x.shape[1], dtype=torch.bool, device=x.device)
+    codes[list(info.spec.codes)] = True
+    return torch.where(codes, _standardised(x, (0,)), x)
+
+
+def _bag_of_words(ids: Tensor, info: BatchInfo) -> Tensor:
+    size = min(info.spec.vocabulary_size or LARGEST, LARGEST)
+    real = movable(ids, info)
+    weight = torch.ones(ids.shape, device=ids.device) if real is None else real.expand_as(ids).float()
+    bags = torch.zeros(ids.shape[0], size, device=ids.device).scatter_add_(1, ids.long() % size, weight)
+    return bags / bags.sum(1, keepdim=True).clamp(min=1)

@@ -1,0 +1,68 @@
+"""Tables (B, D): columns, the features they belong to, and exchanging whole features between rows."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+from autonoise.ops.random import rand, randint
+from autonoise.types import BatchInfo
+
+
+def features(x: Tensor, info: BatchInfo) -> Tensor:
+    """(D,) the feature of each column, -1 for none; each column its own where the batch does not say."""
+    if info.feature_of is None:
+        return torch.arange(x.shape[1], device=x.device)
+    return info.feature_of.to(x.device)
+
+
+def flag_columns(x: Tensor, info: BatchInfo) -> Tensor:
+    """(D,) bool, True for columns that say "this value is missing"."""
+    out = torch.zeros(x.shape[1], dtype=torch.bool, device=x.device)
+    out[[flag for flag, _ in info.spec.flags]] = True
+    return out
+
+
+def categorical_columns(x: Tensor, info: BatchInfo) -> Tensor:
+    """(D,) bool, True for one-hot and code columns."""
+    if info.categorical is not None:
+        return info.categorical.to(x.device)
+    out = torch.zeros(x.shape[1], dtype=torch.bool, device=x.device)
+    out[[c for group in (*info.spec.onehot, info.spec.codes) for c in group]] = True
+    return out
+
+
+def numeric_columns(x: Tensor, info: BatchInfo) -> Tensor:
+    """(D,) bool, True for columns that hold a standardised quantity."""
+    return ~(categorical_columns(x, info) | flag_columns(x, info))
+
+
+def choose_features(x: Tensor, rate: Tensor, rng: Generator, info: BatchInfo, among: Tensor | None = None) -> Tensor:
+    """Bool (B, D): whole features, each row's each with probability ``rate`` (B, 1), its flag columns with it.
+
+    ``among`` (D,) limits the choice to features that have such a column. A feature that is missing in a row
+    stays as it is there.
+    """
+    of = features(x, info)
+    owner = of.clamp(min=0)
+    chosen = rand(x.shape, rng, x)[:, owner] < rate
+    chosen &= of >= 0
+    if among is not None:
+        has = torch.zeros(x.shape[1], dtype=torch.bool, device=x.device)
+        has[of[among & (of >= 0)]] = True
+        chosen &= has[owner]
+    if info.valid is not None:
+        missing = (~info.valid & ~flag_columns(x, info)).to(torch.uint8).expand_as(x)
+        index = owner.expand_as(x)
+        chosen &= torch.zeros_like(missing).scatter_reduce(1, index, missing, "amax").gather(1, index) == 0
+    return chosen
+
+
+def exchange_features(x: Tensor, chosen: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
+    """Fill chosen features with those of other rows of the batch, a row drawn for each: the empirical marginals."""
+    rows = x.shape[0]
+    if rows < 2:
+        return x
+    step = randint(rows, tuple(x.shape), rng, x, low=1)
+    donor = (torch.arange(rows, device=x.device).unsqueeze(1) + step) % rows
+    return torch.where(chosen, x.gather(0, donor[:, features(x, info).clamp(min=0)]), x)

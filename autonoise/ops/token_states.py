@@ -1,0 +1,96 @@
+"""Finding the hidden state of each token inside a foreign text model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from autonoise.errors import AttachError
+from autonoise.types import Batch
+
+
+def ids_of(batch: Batch) -> Tensor:
+    """The token ids (B, L) of a batch. Raises AttachError for a dict without ``input_ids``."""
+    if isinstance(batch, Tensor):
+        return batch
+    if "input_ids" not in batch:
+        raise AttachError(f"a text batch needs input_ids, but it has {', '.join(sorted(batch))}; rename the ids")
+    return batch["input_ids"]
+
+
+def with_ids(batch: Batch, ids: Tensor) -> Batch:
+    """The batch with other token ids."""
+    return ids if isinstance(batch, Tensor) else {**batch, "input_ids": ids}
+
+
+@contextmanager
+def outputs_of(modules: Iterable[nn.Module]) -> Iterator[dict[nn.Module, Tensor]]:
+    """Collects the output tensors of modules during forward passes, the latest last."""
+    seen: dict[nn.Module, Tensor] = {}
+
+    def record(module: nn.Module, _inputs: Any, output: Any) -> None:
+        first = output[0] if isinstance(output, tuple) and output else output
+        if isinstance(first, Tensor):
+            seen.pop(module, None)
+            seen[module] = first
+
+    handles = [m.register_forward_hook(record) for m in modules]
+    try:
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def find_token_states(
+    model: nn.Module, forward: Callable[[Batch], object], batch: Batch, *, position: int, other_id: int, classes: int
+) -> tuple[nn.Module, bool]:
+    """(module, whether its output is (B, H, L) and not (B, L, H)): the last one whose states see their context.
+
+    Found by trial: the token at ``position`` of row 0 becomes ``other_id``; in a contextual layer the states of
+    other tokens change too, which leaves out embeddings. H may not be ``classes`` (logits of each token).
+    Raises AttachError when no module qualifies.
+    """
+    ids = ids_of(batch)
+    changed = ids.clone()
+    changed[0, position] = other_id
+    training = model.training
+    model.eval()
+    try:
+        # gradients stay on: without them nn.TransformerEncoder takes a fast path that skips the hooks
+        with outputs_of(model.modules()) as before:
+            forward(batch)
+        with outputs_of(model.modules()) as after:
+            forward(with_ids(batch, changed))
+    finally:
+        model.train(training)
+    length = ids.shape[1]
+    for module in reversed(list(after)):
+        if module not in before or module is model:
+            continue
+        a, b = before[module].detach(), after[module].detach()
+        if a.shape != b.shape or a.ndim != 3 or a.shape[0] != ids.shape[0] or not a.is_floating_point():
+            continue
+        difference = (a - b)[0].abs()
+        for axis in _token_axes(difference, length, position):
+            if difference.shape[1 - axis] != classes and _sees_context(difference.movedim(axis, 0), position):
+                return module, axis == 1
+    raise AttachError(
+        "mlm_pretraining found no layer with a state for each token, (batch, length, width), that sees its context; "
+        "pad convolutions to keep the length, or drop the technique"
+    )
+
+
+def _token_axes(difference: Tensor, length: int, position: int) -> list[int]:
+    """The axes that may be the tokens; where both are as long, the one whose change peaks at ``position`` first."""
+    axes = [axis for axis in (0, 1) if difference.shape[axis] == length]
+    return sorted(axes, key=lambda axis: int(difference.sum(1 - axis).argmax()) != position)
+
+
+def _sees_context(difference: Tensor, position: int) -> bool:
+    others = torch.arange(difference.shape[0], device=difference.device) != position
+    return bool((difference[others] > 0).any()) and bool((difference[position] > 0).any())

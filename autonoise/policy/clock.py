@@ -1,0 +1,73 @@
+"""Where training stands, and the random numbers that belong to that point."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from autonoise.ops.random import generator, seed_from
+from autonoise.policy.policy import Step
+
+# What a generator is for; part of its seed, so that uses never share a stream.
+DRAW, LEAF, PLAN, SITE, VIEW = range(5)
+
+
+@dataclass
+class Clock:
+    """Counts updates and micro-batches; keys every draw by (seed, rank, update, micro-batch, step, purpose, extra).
+
+    Because nothing is drawn in sequence, resuming, gradient checkpointing and DDP ranks get the right noise.
+    """
+
+    seed: int
+    rank: int
+    epochs: int
+    steps_per_epoch: int
+    update: int = 0
+    micro: int = -1
+
+    @property
+    def progress(self) -> float:
+        """Share of training done, 0 at the first update, 1 at the last and ever after."""
+        return min(self.update / max(self.epochs * self.steps_per_epoch - 1, 1), 1.0)
+
+    @property
+    def epoch(self) -> int:
+        return self.update // self.steps_per_epoch
+
+    def rng(self, index: int, purpose: int, extra: int = 0, device: torch.device | str = "cpu") -> Generator:
+        key = seed_from(self.seed, self.rank, self.update, self.micro, index, purpose, extra)
+        return generator(key, device)
+
+    def multiplier(self, step: Step, knob: float) -> float:
+        """Schedule times gate times the policy's global strength."""
+        if not step.gate(epoch=self.epoch, update=self.update):
+            return 0.0
+        return knob * step.schedule(self.progress)
+
+    def strengths(
+        self, step: Step, index: int, size: int, knob: float, device: torch.device, extra: int = 0
+    ) -> Tensor | None:
+        """(size,) float32 strengths of a step for this micro-batch, or None when it does nothing.
+
+        Drawn on the CPU, so that all devices agree and nothing waits for a GPU.
+        """
+        m = self.multiplier(step, knob)
+        if m <= 0 or step.probability <= 0:
+            return None
+        draws = torch.rand(2, size, generator=self.rng(index, DRAW, extra))
+        if step.technique.multiplier == "probability":
+            keep = draws[0] < min(step.probability * m, 1.0)
+            values = keep.float()
+        else:
+            values = m * (draws[0] < step.probability).float()
+            if step.magnitude == "uniform":
+                values = values * draws[1]
+        return values.to(device) if bool(values.any()) else None
+
+    def strength(self, step: Step, index: int, knob: float) -> float:
+        """One strength for the whole update (weight, loss, gradient and step stages)."""
+        values = self.strengths(step, index, 1, knob, torch.device("cpu"))
+        return 0.0 if values is None else float(values[0])

@@ -1,0 +1,176 @@
+"""The file format ``autonoise-policy/1``: YAML or JSON, checked at the boundary, written whole.
+
+Format 1 loads for ever. Nothing in a file is executed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from autonoise.errors import AutonoiseError, PolicyError
+from autonoise.files import dump_yaml, read_data, write_whole
+from autonoise.policy.policy import Policy, Step, digest
+from autonoise.schedule import Gate, Schedule, Shape
+from autonoise.technique import get_technique
+from autonoise.types import DataType, InputSpec
+
+FORMAT = "autonoise-policy/1"
+
+
+class ScheduleModel(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    shape: Shape = "constant"
+    start: float | None = None
+    end: float | None = None
+    levels: int = 4
+
+
+class GateModel(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    every: int = Field(default=1, ge=1)
+    unit: Literal["epoch", "update"] = "update"
+
+
+class StepModel(BaseModel):
+    """A step; further keys are the technique's own parameters."""
+
+    model_config = ConfigDict(extra="allow")
+    technique: str
+    version: int = Field(1, ge=1)
+    probability: float = Field(1.0, ge=0, le=1)
+    schedule: ScheduleModel = ScheduleModel()
+    gate: GateModel = GateModel()
+    site: str = ""
+    magnitude: Literal["fixed", "uniform"] = "fixed"
+
+
+class PolicyModel(BaseModel):
+    """The envelope of a policy file."""
+
+    model_config = ConfigDict(extra="forbid")
+    format: str
+    name: str = "policy"
+    data_type: DataType
+    input: dict[str, Any] | None = None
+    steps: list[StepModel] = Field(default_factory=list, max_length=50)
+    strength: float = Field(1.0, ge=0, le=100)
+    scores: dict[str, Any] = Field(default_factory=dict)
+    provenance: dict[str, Any] = Field(default_factory=dict)
+    check: dict[str, Any] = Field(default_factory=dict)
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema of the format, for editors and for other languages."""
+    return PolicyModel.model_json_schema()
+
+
+def policy_to_dict(policy: Policy) -> dict[str, Any]:
+    out: dict[str, Any] = {"format": FORMAT, "name": policy.name, "data_type": str(policy.data_type)}
+    if policy.input is not None:
+        out["input"] = policy.input.to_dict()
+    out["steps"] = [step.to_dict() for step in policy.steps]
+    out["strength"] = policy.strength
+    for key in ("scores", "provenance", "check"):
+        if getattr(policy, key):
+            out[key] = json.loads(json.dumps(getattr(policy, key)))
+    return out
+
+
+def policy_from_dict(values: Mapping[str, Any], where: str) -> Policy:
+    """Raises PolicyError with the place and the remedy; ``where`` names the source."""
+    _check_format(values.get("format"), where)
+    try:
+        model = PolicyModel.model_validate(dict(values))
+    except ValidationError as e:
+        first = e.errors()[0]
+        place = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in first["loc"]).lstrip(".")
+        given = first.get("input")
+        shown = f" (got {given!r})" if not isinstance(given, dict | list) else ""
+        raise PolicyError(f"{where}: {place}: {first['msg']}{shown}; correct this field") from None
+    _check_digest(model, values, where)
+    try:
+        spec = None if model.input is None else InputSpec.from_dict(model.data_type, model.input)
+    except (TypeError, ValueError) as e:
+        raise PolicyError(f"{where}: input: {e}; correct this field") from None
+    steps = tuple(_step(s, f"{where}: steps[{i}]") for i, s in enumerate(model.steps))
+    try:
+        return Policy(
+            model.data_type, steps, model.name, spec, model.strength, model.scores, model.provenance, model.check
+        )
+    except PolicyError as e:
+        raise PolicyError(f"{where}: {e}") from None
+
+
+def _check_format(found: Any, where: str) -> None:
+    match = re.fullmatch(r"autonoise-policy/(\d{1,6})", found) if isinstance(found, str) else None
+    if match is None:
+        raise PolicyError(f"{where}: not an autonoise policy: the first line must be 'format: {FORMAT}'")
+    if int(match[1]) > 1:
+        raise PolicyError(
+            f"{where}: format {found} is newer than this version of autonoise reads ({FORMAT}); upgrade autonoise"
+        )
+    if int(match[1]) < 1:
+        raise PolicyError(f"{where}: there is no format {found}; the formats are: {FORMAT}")
+
+
+def _check_digest(model: PolicyModel, values: Mapping[str, Any], where: str) -> None:
+    said = model.check.get("digest")
+    if said is not None and said != content_digest(values):
+        raise PolicyError(
+            f"{where}: changed since it was exported, or truncated (check.digest does not match); if you edited it "
+            f"on purpose, remove the digest line"
+        )
+
+
+def content_digest(values: Mapping[str, Any]) -> str:
+    """Digest of what a policy does: data type, input, steps, strength as they stand in the file."""
+    kept = {k: values.get(k) for k in ("format", "data_type", "input", "steps", "strength")}
+    return f"sha256:{digest(json.loads(json.dumps(kept, default=str)))}"
+
+
+def _step(model: StepModel, where: str) -> Step:
+    try:
+        kind = get_technique(model.technique, f"at {where}")
+        if model.version > kind.version:
+            raise PolicyError(
+                f"{model.technique} version {model.version} is newer than this autonoise knows ({kind.version}); upgrade"
+            )
+        extra = dict(model.model_extra or {})
+        unknown = set(extra) - set(kind.__dataclass_fields__)  # type: ignore[attr-defined]
+        if unknown:
+            known = ", ".join(kind.__dataclass_fields__) or "none"  # type: ignore[attr-defined]
+            raise PolicyError(f"{model.technique} has no parameter {sorted(unknown)[0]!r}; it has: {known}")
+        return Step(
+            kind(**extra), model.probability, Schedule(**model.schedule.model_dump()),
+            Gate(**model.gate.model_dump()), model.site, model.magnitude,
+        )
+    except PolicyError as e:
+        raise PolicyError(f"{where}: {e}") from None
+    except AutonoiseError as e:
+        raise PolicyError(f"{e}") from None
+    except (ValueError, TypeError) as e:
+        raise PolicyError(f"{where}: {model.technique}: {e}") from None
+
+
+def load_policy(path: str | Path) -> Policy:
+    """Read a policy file (YAML or JSON).
+
+    Raises PolicyError, one line that names the place and the remedy, for anything that is no valid policy.
+    """
+    values = read_data(path, PolicyError, "policy file")
+    return policy_from_dict(values, str(path))
+
+
+def save_policy(policy: Policy, path: str | Path) -> None:
+    values = policy_to_dict(policy)
+    values.setdefault("check", {})["digest"] = content_digest(values)
+    if str(path).endswith(".json"):
+        write_whole(path, json.dumps(values, indent=1) + "\n")
+    else:
+        write_whole(path, dump_yaml(values))

@@ -1,0 +1,279 @@
+"""NoiseInjector: a policy at work in a training loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from autonoise.batches import batch_adapter
+from autonoise.errors import AttachError
+from autonoise.policy import perturbing
+from autonoise.policy.clock import Clock
+from autonoise.policy.layers import LayerNoise, MicroBatch, check_fired
+from autonoise.policy.setup import check_attachable, input_spec, place_steps, rank_of
+from autonoise.policy.steps import Heads, StepRunner
+from autonoise.stages import GradientNoise, LossNoise
+from autonoise.types import Batch, BatchInfo, InputSpec, Stage
+
+if TYPE_CHECKING:
+    from autonoise.policy.policy import Policy
+    from autonoise.policy.raw import RawTransform
+
+_SOFT_STAGES = (Stage.TARGET, Stage.PAIR, Stage.LOSS, Stage.STEP)
+
+
+class NoiseInjector:
+    """Applies a policy while a model trains; made by :meth:`Policy.attach`.
+
+    Three lines in the user's loop::
+
+        x, y = injector.perturb(x, y)
+        loss = injector.loss(model(x), y)
+        ...  # backward, optimizer.step()
+        injector.step()
+
+    or ``loss = injector.training_step(x, y, optimizer)``, which runs every stage. In ``model.eval()`` nothing is
+    added. ``y`` may be class indices (B,) or soft targets (B, C); it comes back soft (B, C) where the policy needs
+    that. ``detach()`` (or leaving a ``with`` block) gives the model back as it was.
+
+    Args are those of :meth:`Policy.attach`:
+        epochs, steps_per_epoch: the length of training, in optimiser updates; schedules stretch over it.
+        optimizer: needed in the three-line form for gradient noise.
+        input: the description of the batches where it differs from the policy's; checked on the first batch.
+        num_classes: where the model's last linear layer does not tell it.
+        forward: ``forward(model, batch) -> logits`` for models with an unusual call.
+        loss: ``loss(logits, targets) -> scalar`` instead of cross entropy.
+        sites: site word → glob over module names, e.g. ``{"penultimate": "head.fc"}``.
+        seed, rank: noise is a function of both; the rank comes from torch.distributed when not given.
+        allow_partial: accept that steps which cannot act (raw noise without the transform, a site that never
+            runs) do nothing.
+
+    Raises AttachError when the policy does not fit the model or the first batch.
+    """
+
+    def __init__(
+        self, policy: Policy, model: nn.Module, *, epochs: int, steps_per_epoch: int,
+        optimizer: Optimizer | None = None, input: InputSpec | None = None, num_classes: int | None = None,  # noqa: A002
+        forward: Callable[[nn.Module, Any], Tensor] | None = None, loss: Callable[[Tensor, Tensor], Tensor] | None = None,
+        sites: Mapping[str, str] | None = None, seed: int = 0, rank: int | None = None, allow_partial: bool = False,
+    ) -> None:
+        check_attachable(model, epochs, steps_per_epoch)
+        self.policy, self.model = policy, model
+        self.inner: nn.Module = getattr(model, "module", model) if _is_ddp(model) else model
+        self.adapter = batch_adapter(policy.data_type)
+        self.spec, self._explicit = input_spec(policy, self.inner, input, num_classes)
+        self.classes = self.spec.classes
+        self.clock = Clock(seed, rank_of(rank), epochs, steps_per_epoch)
+        self.knob = policy.strength
+        self.layers = LayerNoise(self.inner, self.clock, self.knob, self.spec)
+        self.heads = Heads(self.clock)
+        self._forward, self._loss = forward, loss
+        self._allow_partial, self._checked, self._verified = allow_partial, False, False
+        self._gradient_done = False
+        self._raw_used = getattr(policy, "_raw_taken", False)
+        self._soft = any(s.stage in _SOFT_STAGES for s in policy.steps)
+        self.weights = place_steps(self, dict(sites or {}))
+        self.steps_ran = False
+        self.optimizer_hook = None
+        if optimizer is not None and policy.at_stage(Stage.GRADIENT):
+            self.optimizer_hook = optimizer.register_step_pre_hook(lambda *_: self.gradient())
+
+    # -- the three lines ---------------------------------------------------------------------------------------
+
+    def perturb(self, x: Batch, y: Tensor) -> tuple[Batch, Tensor]:
+        """Noise on inputs and targets of one micro-batch; the arguments are not changed.
+
+        Returns (x, y) of the same shape, dtype and device; y soft (B, C) float32 where the policy needs it.
+        """
+        if not self.model.training:
+            return x, y
+        if self.policy.at_stage(Stage.STEP) and not (self.steps_ran or self._allow_partial):
+            names = ", ".join(s.name for _, s in self.policy.at_stage(Stage.STEP))
+            raise AttachError(
+                f"this policy has techniques that need the whole training step ({names}): use "
+                f"injector.training_step(x, y, optimizer), or attach with allow_partial=True"
+            )
+        self._check_first(x, y)
+        self.clock.micro += 1
+        return perturbing.perturb(self, x, y)
+
+    def loss(self, logits: Tensor, y: Tensor) -> Tensor:
+        """Scalar loss of logits (B, C) against indices (B,) or soft targets (B, C), robust where the policy says."""
+        if logits.ndim == 2 and y.ndim == 2 and logits.shape != y.shape:
+            raise AttachError(
+                f"the model gives {logits.shape[1]} logits, but the targets have {y.shape[1]} classes: pass "
+                f"num_classes={logits.shape[1]} to attach"
+            )
+        base = self._loss(logits, y) if self._loss is not None else F.cross_entropy(logits.float(), y)
+        if not self.model.training:
+            return base
+        for index, step in self.policy.at_stage(Stage.LOSS):
+            assert isinstance(step.technique, LossNoise)
+            m = min(self.clock.strength(step, index, self.knob), 1.0)
+            if m > 0:
+                base = (1 - m) * base + m * step.technique.loss(logits.float(), self.soft(y)).mean()
+        return base
+
+    def step(self) -> None:
+        """Once per optimiser update: progress moves on (and stops at 1)."""
+        if not self._verified and self.model.training:
+            self._verify()
+        self.clock.update += 1
+        self.clock.micro = -1
+
+    # -- the whole step ----------------------------------------------------------------------------------------
+
+    def training_step(
+        self, x: Batch, y: Tensor, optimizer: Optimizer, *, max_norm: float | None = None
+    ) -> Tensor:
+        """One complete update: all stages, backward, clipping to ``max_norm``, optimiser, progress.
+
+        Returns the loss, a detached scalar.
+        """
+        return StepRunner(self).run(x, y, optimizer, max_norm)
+
+    def pretrain(self, batches: Callable[[], Any]) -> float:
+        """Run the policy's pre-training phases over ``batches()`` (an iterable of model inputs each time it is
+        called); returns their cost in passes over the data. Does nothing for policies without one.
+        """
+        return StepRunner(self).pretrain(batches)
+
+    @property
+    def pretrains(self) -> bool:
+        return any(getattr(s.technique, "pretrains", False) for s in self.policy.steps)
+
+    # -- parts that the stages share ---------------------------------------------------------------------------
+
+    def forward(self, x: Batch) -> Tensor:
+        """Logits of the model: ``forward`` as given, else ``model(x)``, or ``model(**x)`` where that is how it is
+        called (Transformers).
+        """
+        if self._forward is not None:
+            return self._forward(self.inner, x)
+        if isinstance(x, dict) and hasattr(self.inner, "config"):
+            out = self.inner(**x)
+        else:
+            out = self.inner(x)
+        found = getattr(out, "logits", out)
+        logits: Tensor = found[0] if isinstance(found, tuple) else found
+        return logits
+
+    def open(self, x: Batch) -> tuple[Tensor, BatchInfo]:
+        return self.adapter.open(x, self.spec)
+
+    def soft(self, y: Tensor) -> Tensor:
+        """Targets as (B, C) float32."""
+        return y.float() if y.ndim == 2 else F.one_hot(y, self.classes).float()
+
+    @property
+    def wants_soft(self) -> bool:
+        return self._soft
+
+    def begin(self, size: int, info: BatchInfo) -> MicroBatch:
+        batch = MicroBatch(size, info)
+        self.layers.begin(batch)
+        return batch
+
+    def gradient(self) -> None:
+        """Noise on the gradients that are there; called by the optimiser's hook or by ``training_step``."""
+        self._gradient_done = True
+        if not self.model.training:
+            return
+        for index, step in self.policy.at_stage(Stage.GRADIENT):
+            assert isinstance(step.technique, GradientNoise)
+            strength = self.clock.strength(step, index, self.knob)
+            if strength <= 0:
+                continue
+            for number, parameter in enumerate(self.inner.parameters()):
+                if parameter.grad is not None:
+                    rng = self.clock.rng(index, 1, number, parameter.device)
+                    parameter.grad = step.technique.perturb(
+                        parameter.grad, strength=strength, rng=rng, update=self.clock.update
+                    )
+
+    def raw_transform(self) -> RawTransform:
+        """Noise on raw strings for the data loader, with this injector's seed and length."""
+        from autonoise.policy.raw import RawTransform
+
+        self._raw_used = True
+        return RawTransform(self.policy, epochs=self.clock.epochs, seed=self.clock.seed)
+
+    # -- state and checks --------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """What resuming needs: progress, the strength knob, and auxiliary heads."""
+        return {"policy": self.policy.hash, "update": self.clock.update, "strength": self.knob,
+                "heads": self.heads.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Raises AttachError when the state is of another policy."""
+        if state.get("policy") != self.policy.hash:
+            raise AttachError(
+                f"the saved state belongs to policy {state.get('policy')}, not to {self.policy.hash}: resume with the "
+                f"policy file the run was started with"
+            )
+        self.clock.update, self.clock.micro = int(state["update"]), -1
+        self.set_strength(float(state["strength"]))
+        self.heads.load_state_dict(state["heads"])
+
+    def set_strength(self, strength: float) -> None:
+        """Change the global strength knob from the next micro-batch on (used by RobustnessMonitor)."""
+        self.knob = self.layers._knob = strength
+
+    def detach(self) -> None:
+        """Remove every hook and restore the model's own settings."""
+        self.layers.remove()
+        for swap in self.weights.values():
+            swap.remove()
+        if self.optimizer_hook is not None:
+            self.optimizer_hook.remove()
+
+    def __enter__(self) -> NoiseInjector:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.detach()
+
+    def describe(self) -> str:
+        """What acts where, one line per step."""
+        lines = [f"{self.policy.name}: {self.policy.data_type}, {len(self.policy.steps)} steps, input {self.spec.scale}"]
+        for index, step in enumerate(self.policy.steps):
+            points = self.layers.points.get(index, [])
+            where = ", ".join(f"{p.name}:{p.where}" for p in points[:6]) or str(step.site or step.stage)
+            more = f" and {len(points) - 6} more" if len(points) > 6 else ""
+            lines.append(f"  {step.name} [{step.stage}] p={step.probability:g} {step.schedule.shape} at {where}{more}")
+        return "\n".join(lines)
+
+    def _check_first(self, x: Batch, y: Tensor) -> None:
+        if not self._checked:
+            self.spec = replace(self.adapter.check(x, self.spec, explicit=self._explicit), classes=self.classes)
+            self._checked = True
+        perturbing.check_targets(y, self.adapter.size(x), self.classes)
+
+    def _verify(self) -> None:
+        self._verified = True
+        if self._allow_partial:
+            return
+        check_fired(self.layers, dict(enumerate(self.policy.steps)))
+        for index, swap in self.weights.items():
+            if not swap.fired and self.clock.multiplier(self.policy.steps[index], self.knob) > 0:
+                raise AttachError(
+                    f"{self.policy.steps[index].name}: none of the model's weights was used through a module it knows; "
+                    f"choose modules by site, or attach with allow_partial=True"
+                )
+        if self.policy.at_stage(Stage.RAW) and not self._raw_used:
+            raise AttachError(
+                "this policy perturbs raw strings: run injector.raw_transform() (or policy.raw_transform()) on them "
+                "before the tokenizer, or attach with allow_partial=True"
+            )
+        if self.policy.at_stage(Stage.GRADIENT) and not self._gradient_done:
+            raise AttachError("this policy has gradient noise: pass optimizer= to attach, or use training_step")
+
+
+def _is_ddp(model: nn.Module) -> bool:
+    return isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel)

@@ -1,0 +1,199 @@
+"""Noise inside the model: hooks at the sites of activation, embedding and layer-wise pair steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from autonoise.errors import AttachError
+from autonoise.policy.clock import LEAF, SITE, Clock
+from autonoise.policy.policy import Step
+from autonoise.policy.sites import Point
+from autonoise.stages import ActivationNoise, PairNoise, PairPlan
+from autonoise.types import BatchInfo, InputSpec, per_sample
+
+RATE = "p"
+
+
+@dataclass
+class MicroBatch:
+    """What hooks need to know of the batch that is in flight."""
+
+    size: int
+    info: BatchInfo
+    strengths: dict[int, Tensor | None] = field(default_factory=dict)
+    plans: dict[int, PairPlan] = field(default_factory=dict)
+    delta: Tensor | None = None
+
+
+class LayerNoise:
+    """Owns the forward hooks. Nothing is added in ``eval()`` or while ``quiet()``."""
+
+    def __init__(self, model: nn.Module, clock: Clock, knob: float, spec: InputSpec) -> None:
+        self._model, self._clock, self._knob = model, clock, knob
+        self._handles: list[RemovableHandle] = []
+        self._quiet = False
+        self._adopted: list[tuple[int, Step, nn.Module, float]] = []
+        self.points: dict[int, list[Point]] = {}
+        self.fired: set[int] = set()
+        self.batch = MicroBatch(0, BatchInfo(spec=spec))
+        self.capture: dict[str, Tensor] = {}
+
+    def add(self, index: int, step: Step, points: list[Point]) -> None:
+        """Let a step act at points; the order of calls is the order at a shared point."""
+        self.points[index] = points
+        for number, point in enumerate(points):
+            self._hook(point, lambda h, i=index, s=step, n=number: self._act(h, i, s, n))  # type: ignore[misc]
+
+    def adopt(self, index: int, step: Step, modules: list[tuple[str, nn.Module]]) -> None:
+        """Let a step set the modules' own rate instead of acting by hooks."""
+        self.points[index] = [Point(name, module) for name, module in modules]
+        self._adopted += [(index, step, m, float(getattr(m, RATE))) for _, m in modules]
+        self.fired.add(index)
+
+    def add_delta(self, point: Point) -> None:
+        """Let an adversarial shift of the embedding enter at its output."""
+        self._hook(point, lambda h: h if self.batch.delta is None else h + self.batch.delta.to(h.dtype), always=True)
+
+    def watch(self, name: str, point: Point) -> None:
+        """Keep what passes at a point in ``capture[name]`` (penultimate features), during any training pass."""
+
+        def keep(h: Tensor) -> Tensor:
+            self.capture[name] = h
+            return h
+
+        self._hook(point, keep, always=True)
+
+    def begin(self, batch: MicroBatch) -> None:
+        """A new micro-batch: forget the last one's draws, set the adopted rates."""
+        self.batch = batch
+        for index, step, module, original in self._adopted:
+            technique = step.technique
+            assert isinstance(technique, ActivationNoise)
+            strength = self._clock.strength(step, index, self._knob)
+            setattr(module, RATE, technique.setting(module, original, strength))
+
+    @contextmanager
+    def quiet(self, delta: Tensor | None = None) -> Iterator[None]:
+        """Inner noise off (for gradient passes); ``delta`` stands in for the embedding's shift meanwhile."""
+        before, kept = self._quiet, self.batch.delta
+        self._quiet, self.batch.delta = True, delta
+        try:
+            yield
+        finally:
+            self._quiet, self.batch.delta = before, kept
+
+    @property
+    def active(self) -> bool:
+        return self._model.training and not self._quiet
+
+    def remove(self) -> None:
+        for handle in self._handles:
+            handle.remove()
+        for _, _, module, original in self._adopted:
+            setattr(module, RATE, original)
+
+    def _hook(self, point: Point, change: Any, *, always: bool = False) -> None:
+        def allowed() -> bool:
+            return self._model.training and (always or not self._quiet)
+
+        def output(_: nn.Module, __: Any, out: Any) -> Any:
+            if not allowed():
+                return None
+            if isinstance(out, tuple) and out and isinstance(out[0], Tensor):
+                return (change(out[0]), *out[1:])
+            return change(out) if isinstance(out, Tensor) else None
+
+        def before(_: nn.Module, args: tuple[Any, ...]) -> Any:
+            if not allowed() or not args or not isinstance(args[0], Tensor):
+                return None
+            return (change(args[0]), *args[1:])
+
+        if point.where == "input":
+            self._handles.append(point.module.register_forward_pre_hook(before))
+        else:
+            self._handles.append(point.module.register_forward_hook(output))
+
+    def _act(self, h: Tensor, index: int, step: Step, number: int) -> Tensor:
+        self.fired.add(index)
+        if not h.is_floating_point():
+            return h
+        dim, repeat = batch_dimension(h, self.batch.size)
+        technique = step.technique
+        if isinstance(technique, PairNoise):
+            return self._mix(h, index, technique, number, dim, repeat)
+        assert isinstance(technique, ActivationNoise)
+        strength = self._strengths(step, index, h, dim, repeat)
+        if strength is None:
+            return h
+        moved = h.transpose(0, dim) if dim else h
+        shaped = per_sample(strength, moved)
+        rng = self._clock.rng(index, LEAF, number, h.device)
+        info = self._info_for(moved)
+        out = technique.perturb(moved, strength=shaped, rng=rng, info=info)
+        keep = shaped > 0 if info.valid is None else (shaped > 0) & info.valid
+        out = torch.where(keep, out, moved).to(h.dtype)
+        return out.transpose(0, dim) if dim else out
+
+    def _strengths(self, step: Step, index: int, h: Tensor, dim: int, repeat: int) -> Tensor | None:
+        drawn = self.batch.strengths
+        if index not in drawn:
+            size = self.batch.size or h.shape[0]
+            drawn[index] = self._clock.strengths(step, index, size, self._knob, h.device)
+        strength = drawn[index]
+        if strength is None:
+            return None
+        if strength.shape[0] * repeat != h.shape[dim]:
+            # a batch that perturb() has not seen: draw for its own size
+            return self._clock.strengths(step, index, h.shape[dim], self._knob, h.device)
+        return strength.repeat_interleave(repeat) if repeat > 1 else strength
+
+    def _mix(self, h: Tensor, index: int, technique: PairNoise, number: int, dim: int, repeat: int) -> Tensor:
+        plan = self.batch.plans.get(index)
+        if plan is None or repeat > 1 or plan.weight.shape[0] != h.shape[dim]:
+            return h
+        points = len(self.points[index])
+        chosen = int(torch.randint(points, (1,), generator=self._clock.rng(index, SITE)))
+        if chosen != number:
+            return h
+        moved = h.transpose(0, dim) if dim else h
+        rng = self._clock.rng(index, LEAF, number, h.device)
+        mixed = technique.mix(moved, plan, rng=rng, info=self._info_for(moved))
+        out = torch.where(per_sample(plan.weight, moved) < 1, mixed, moved).to(h.dtype)
+        return out.transpose(0, dim) if dim else out
+
+    def _info_for(self, h: Tensor) -> BatchInfo:
+        """The batch's info as far as it fits these activations: token validity for (B, L, E)."""
+        info = self.batch.info
+        valid = info.valid
+        fits = valid is not None and valid.ndim == 2 and h.ndim == 3 and valid.shape == h.shape[:2]
+        shaped = valid[..., None] if valid is not None and fits else None
+        return replace(info, valid=shaped, bounds=None, feature_of=None, categorical=None)
+
+
+def batch_dimension(h: Tensor, size: int) -> tuple[int, int]:
+    """(dimension that holds the batch, rows per sample): (L, B, E) of recurrent nets and (B * L, E) are known."""
+    if size == 0 or h.shape[0] == size:
+        return 0, 1
+    if h.ndim >= 3 and h.shape[1] == size:
+        return 1, 1
+    if h.shape[0] % size == 0:
+        return 0, h.shape[0] // size
+    return 0, 1
+
+
+def check_fired(layers: LayerNoise, steps: Mapping[int, Step]) -> None:
+    """Raise AttachError for a step whose hooks have not run in the first update."""
+    for index, points in layers.points.items():
+        if index not in layers.fired:
+            names = ", ".join(p.name for p in points[:3])
+            raise AttachError(
+                f"{steps[index].name}: its site ({names}) never ran in the forward pass; choose another by sites= "
+                f"or attach with allow_partial=True"
+            )

@@ -1,0 +1,247 @@
+"""Policy and Step: what is searched, exported and imported."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from autonoise.errors import PolicyError
+from autonoise.schedule import Gate, Schedule
+from autonoise.technique import Technique, get_technique
+from autonoise.types import DataType, Family, InputSpec, Stage
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from torch.optim import Optimizer
+
+    from autonoise.policy.injector import NoiseInjector
+    from autonoise.policy.raw import RawTransform
+
+_STAGE_ORDER = {stage: i for i, stage in enumerate(Stage)}
+COST_LIMIT = 16.0
+"""Passes per training step above which a policy is taken for a mistake."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One technique with when, how often and where it acts.
+
+    Attributes:
+        probability: share of samples (input to activation stages) or updates (weight, loss, gradient) it acts on.
+        schedule, gate: see :mod:`autonoise.schedule`.
+        site: where in the model; empty for the technique's own default.
+        magnitude: ``fixed``, or ``uniform``: each sample's strength is drawn from U(0, 1) times the parameters.
+    """
+
+    technique: Technique
+    probability: float = 1.0
+    schedule: Schedule = Schedule()
+    gate: Gate = Gate()
+    site: str = ""
+    magnitude: Literal["fixed", "uniform"] = "fixed"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.probability <= 1:
+            raise PolicyError(f"{self.name}: 0 <= probability <= 1 must hold, but got {self.probability}")
+        if self.magnitude not in ("fixed", "uniform"):
+            raise PolicyError(f"{self.name}: magnitude must be fixed or uniform, but got {self.magnitude!r}")
+
+    @classmethod
+    def of(
+        cls, name: str, *, probability: float = 1.0, schedule: Schedule | str = "constant", gate: Gate | int = 1,
+        site: str = "", magnitude: Literal["fixed", "uniform"] = "fixed", **parameters: Any,
+    ) -> Step:
+        """Build a step from a technique's name and parameters: ``Step.of("mixup", alpha=0.3)``."""
+        kind = get_technique(name)
+        if isinstance(schedule, str):
+            schedule = Schedule(schedule)  # type: ignore[arg-type]
+        gate = Gate(gate) if isinstance(gate, int) else gate
+        try:
+            made = kind(**parameters)
+        except TypeError as e:
+            raise PolicyError(f"{name}: {e}") from None
+        return cls(made, probability, schedule, gate, site, magnitude)
+
+    @property
+    def name(self) -> str:
+        return self.technique.name
+
+    @property
+    def stage(self) -> Stage:
+        return self.technique.stage
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data as in a policy file; defaults are left out, floats rounded to 6 significant digits."""
+        out: dict[str, Any] = {"technique": self.name, "version": self.technique.version}
+        out |= {k: _rounded(v) for k, v in self.technique.parameters().items()}
+        if self.probability != 1:
+            out["probability"] = _rounded(self.probability)
+        if self.magnitude != "fixed":
+            out["magnitude"] = self.magnitude
+        if self.schedule != Schedule():
+            default = asdict(Schedule())
+            out["schedule"] = {
+                k: _rounded(v) for k, v in asdict(self.schedule).items() if k == "shape" or v != default[k]
+            }
+        if self.gate != Gate():
+            out["gate"] = asdict(self.gate)
+        if self.site:
+            out["site"] = self.site
+        return out
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Which noise to train with: an ordered list of steps for one data type.
+
+    Raises PolicyError when it is made, if a technique does not work for the data type or two steps contradict
+    each other. Steps run in the order of their stages, within a stage as listed.
+
+    Example:
+        >>> policy = Policy("image", [Step.of("gaussian_noise", std=0.1, probability=0.5), Step.of("mixup")])
+        >>> policy.passes
+        1.0
+    """
+
+    data_type: DataType
+    steps: tuple[Step, ...] = ()
+    name: str = "policy"
+    input: InputSpec | None = None
+    strength: float = 1.0
+    scores: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    check: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        try:
+            object.__setattr__(self, "data_type", DataType(self.data_type))
+        except ValueError:
+            raise PolicyError(
+                f"data_type must be one of {', '.join(DataType)}, but got {self.data_type!r}"
+            ) from None
+        ordered = sorted(self.steps, key=lambda s: _STAGE_ORDER[s.stage])
+        object.__setattr__(self, "steps", tuple(ordered))
+        if not 0 <= self.strength <= 100:
+            raise PolicyError(f"0 <= strength <= 100 must hold, but got {self.strength}")
+        self._check()
+
+    def _check(self) -> None:
+        for step in self.steps:
+            kind = type(step.technique)
+            if self.data_type not in kind.data_types:
+                reason = kind.refused.get(self.data_type) or f"it works for {', '.join(sorted(kind.data_types))}"
+                raise PolicyError(f"{step.name} does not work for {self.data_type} data: {reason}")
+        for i, a in enumerate(self.steps):
+            for b in self.steps[i + 1 :]:
+                if a.name == b.name and a.site == b.site:
+                    raise PolicyError(f"{a.name} stands twice in the policy; merge the two steps or remove one")
+                clash = (a.technique.tags & b.technique.conflicts) | (b.technique.tags & a.technique.conflicts)
+                if clash:
+                    raise PolicyError(
+                        f"{a.name} and {b.name} contradict each other ({sorted(clash)[0].replace('_', ' ')}); remove one"
+                    )
+        if self.passes > COST_LIMIT:
+            raise PolicyError(
+                f"the policy costs {self.passes:.1f} passes a step, more than {COST_LIMIT:.0f}: use fewer attack "
+                f"steps, or a gate such as every 4th update"
+            )
+
+    @property
+    def passes(self) -> float:
+        """Cost of a training step in forward-backward passes, averaged over schedule and gate; 1 = plain."""
+        return 1.0 + sum(
+            max(s.technique.passes - 1, 0) * _share_of_time(s.schedule) / s.gate.every for s in self.steps
+        )
+
+    @property
+    def families(self) -> frozenset[Family]:
+        """The families of noise a model sees when trained with this policy."""
+        return frozenset().union(*(s.technique.families for s in self.steps))
+
+    @property
+    def hash(self) -> str:
+        """Twelve hex digits over what the policy does: two policies that do the same have the same hash."""
+        return digest({"data_type": str(self.data_type), "steps": [s.to_dict() for s in self.steps],
+                       "strength": _rounded(self.strength)})[:12]
+
+    def at_stage(self, stage: Stage) -> list[tuple[int, Step]]:
+        """(index, step) of the steps of one stage."""
+        return [(i, s) for i, s in enumerate(self.steps) if s.stage == stage]
+
+    def scaled(self, strength: float) -> Policy:
+        """The same policy with another global strength, for a bigger model or more data."""
+        return replace(self, strength=strength)
+
+    def attach(
+        self,
+        model: nn.Module,
+        *,
+        epochs: int,
+        steps_per_epoch: int,
+        optimizer: Optimizer | None = None,
+        input: InputSpec | None = None,  # noqa: A002 - the word a user looks for
+        num_classes: int | None = None,
+        forward: Callable[[nn.Module, Any], Tensor] | None = None,
+        loss: Callable[[Tensor, Tensor], Tensor] | None = None,
+        sites: Mapping[str, str] | None = None,
+        seed: int = 0,
+        rank: int | None = None,
+        allow_partial: bool = False,
+    ) -> NoiseInjector:
+        """Attach to a model about to be trained; see :class:`autonoise.policy.injector.NoiseInjector`."""
+        from autonoise.policy.injector import NoiseInjector
+
+        return NoiseInjector(
+            self, model, epochs=epochs, steps_per_epoch=steps_per_epoch, optimizer=optimizer, input=input,
+            num_classes=num_classes, forward=forward, loss=loss, sites=sites, seed=seed, rank=rank,
+            allow_partial=allow_partial,
+        )
+
+    def raw_transform(self, *, epochs: int = 1, seed: int = 0) -> RawTransform:
+        """The policy's noise on raw strings, for use inside a data loader; see :class:`RawTransform`."""
+        from autonoise.policy.raw import RawTransform
+
+        object.__setattr__(self, "_raw_taken", True)
+        return RawTransform(self, epochs=epochs, seed=seed)
+
+    def to_dict(self) -> dict[str, Any]:
+        from autonoise.policy.format import policy_to_dict
+
+        return policy_to_dict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], where: str = "policy") -> Policy:
+        from autonoise.policy.format import policy_from_dict
+
+        return policy_from_dict(values, where)
+
+    @classmethod
+    def from_trial(cls, trial: Any) -> Policy:
+        """The policy that ``SearchSpace.suggest`` made for an Optuna trial, finished or not."""
+        values = trial.user_attrs.get("autonoise.policy")
+        if values is None:
+            raise PolicyError("the trial carries no policy: only trials of SearchSpace.suggest do")
+        return cls.from_dict(values, f"trial {getattr(trial, 'number', '')}".strip())
+
+    def save(self, path: str | Path) -> None:
+        """Write a YAML file, or JSON where the name ends in .json; whole or not at all."""
+        from autonoise.policy.format import save_policy
+
+        save_policy(self, path)
+
+
+def digest(value: Any) -> str:
+    """sha256 over canonical JSON."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _rounded(value: Any) -> Any:
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+def _share_of_time(schedule: Schedule) -> float:
+    return sum(schedule(i / 100) > 0 for i in range(101)) / 101

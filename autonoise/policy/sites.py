@@ -1,0 +1,116 @@
+"""Where in a foreign model noise enters: resolving site words and globs to modules."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import nn
+
+from autonoise.errors import AttachError
+
+WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Embedding, nn.RNNBase, nn.MultiheadAttention)
+_HIDDEN = (nn.ReLU, nn.GELU, nn.SiLU, nn.LeakyReLU, nn.ELU, nn.Tanh, nn.Hardswish, nn.Mish, nn.PReLU)
+
+
+@dataclass(frozen=True)
+class Point:
+    """A module and whether noise changes its output or its (first) input."""
+
+    name: str
+    module: nn.Module
+    where: Literal["output", "input"] = "output"
+
+
+def resolve(model: nn.Module, site: str, classes: int, overrides: Mapping[str, str], *, default: bool) -> list[Point]:
+    """The points a site means in this model. Raises AttachError when there are none.
+
+    ``default``: the site is the technique's own default, so that a word that finds nothing may fall back.
+    """
+    if site in overrides:
+        return _glob(model, overrides[site], f"sites[{site!r}] = ")
+    if site == "embedding":
+        return _embedding(model)
+    if site == "penultimate":
+        return [_penultimate(model, classes)]
+    if site == "after_norm":
+        points = _of(model, lambda m: "Norm" in type(m).__name__ and not list(m.children()))
+        if points or not default:
+            return points or _none(site, "the model has no normalisation layers")
+        return _of(model, lambda m: isinstance(m, _HIDDEN)) or [_penultimate(model, classes)]
+    if site == "residual":
+        return _residual(model) or _none(site, "no residual branches were recognised")
+    return _glob(model, site, "site ")
+
+
+def _of(model: nn.Module, wanted: object) -> list[Point]:
+    assert callable(wanted)
+    return [Point(name, m) for name, m in model.named_modules() if wanted(m)]
+
+
+def _none(site: str, why: str) -> list[Point]:
+    raise AttachError(f"site {site!r} was not found: {why}; name modules by sites={{{site!r}: 'glob*'}}")
+
+
+def _glob(model: nn.Module, pattern: str, what: str) -> list[Point]:
+    points = [
+        Point(n, m)
+        for n, m in model.named_modules()
+        if n and (fnmatch.fnmatchcase(n, pattern) or fnmatch.fnmatchcase(n, f"*.{pattern}"))
+    ]
+    if not points:
+        names = [n for n, _ in model.named_modules() if n][:8]
+        raise AttachError(f"{what}{pattern!r} matches no module of the model; its modules are {', '.join(names)}, ...")
+    return points
+
+
+def _embedding(model: nn.Module) -> list[Point]:
+    get = getattr(model, "get_input_embeddings", None)
+    if callable(get):
+        try:
+            wanted = get()
+        except NotImplementedError:
+            wanted = None
+        if isinstance(wanted, nn.Module):
+            return [p for p in _of(model, lambda m: m is wanted)] or [Point("embedding", wanted)]
+    tables = [(n, m) for n, m in model.named_modules() if isinstance(m, nn.Embedding | nn.EmbeddingBag)]
+    if not tables:
+        return _none("embedding", "the model has no nn.Embedding")
+    name, module = max(tables, key=lambda item: item[1].num_embeddings)
+    return [Point(name, module)]
+
+
+def classifier(model: nn.Module, classes: int) -> tuple[str, nn.Linear] | None:
+    """The last linear layer with as many outputs as classes, else the last linear layer."""
+    linears = [(n, m) for n, m in model.named_modules() if isinstance(m, nn.Linear) and "out_proj" not in n]
+    fitting = [item for item in linears if item[1].out_features == classes]
+    chosen = fitting or linears
+    return chosen[-1] if chosen else None
+
+
+def _penultimate(model: nn.Module, classes: int) -> Point:
+    found = classifier(model, classes)
+    if found is None:
+        _none("penultimate", "the model has no nn.Linear")
+        raise AssertionError
+    return Point(found[0], found[1], "input")
+
+
+def _residual(model: nn.Module) -> list[Point]:
+    points: list[Point] = []
+    for name, module in model.named_modules():
+        prefix = f"{name}." if name else ""
+        for child in ("branch", "residual_branch"):
+            if isinstance(getattr(module, child, None), nn.Module):
+                points.append(Point(f"{prefix}{child}", getattr(module, child)))
+        if isinstance(module, nn.TransformerEncoderLayer | nn.TransformerDecoderLayer):
+            points += [Point(f"{prefix}{c}", getattr(module, c)) for c in ("dropout1", "dropout2")]
+        elif hasattr(module, "downsample") or hasattr(module, "shortcut"):
+            last = next((c for c in ("bn3", "bn2") if isinstance(getattr(module, c, None), nn.Module)), None)
+            if last:
+                points.append(Point(f"{prefix}{last}", getattr(module, last)))
+        elif all(isinstance(getattr(module, c, None), nn.Module) for c in ("dense", "dropout", "LayerNorm")):
+            points.append(Point(f"{prefix}dropout", module.dropout))
+    return points

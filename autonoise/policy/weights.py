@@ -1,0 +1,79 @@
+"""Weight noise: for one forward pass a module sees ``w + noise``, everybody else sees ``w``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from autonoise.policy.sites import Point
+
+Noise = Callable[[Tensor, int], Tensor]
+"""(clean weight, number of the weight) → noisy weight."""
+
+
+class WeightSwap:
+    """Swaps the weights of some modules while they run.
+
+    The noisy tensor is put into the module's instance dictionary, where it shadows the parameter of the same name:
+    ``state_dict``, ``parameters()`` and the optimiser never see it, and gradients reach the parameter through it.
+    """
+
+    def __init__(self, points: list[Point], active: Callable[[], bool], noise: Noise) -> None:
+        self.fired = False
+        self._active, self._noise = active, noise
+        self._handles: list[RemovableHandle] = []
+        number = 0
+        for point in points:
+            slots = _slots(point.module)
+            if not slots:
+                continue
+            pre, post = self._hooks(point.module, slots, number)
+            number += len(slots)
+            self._handles.append(point.module.register_forward_pre_hook(pre))
+            self._handles.append(point.module.register_forward_hook(post, always_call=True))
+        self.count = number
+
+    def _hooks(
+        self, module: nn.Module, slots: list[tuple[nn.Module, str]], first: int
+    ) -> tuple[Callable[[nn.Module, Any], None], Callable[[nn.Module, Any, Any], None]]:
+        def before(_: nn.Module, __: Any) -> None:
+            if not (module.training and self._active()):
+                return
+            self.fired = True
+            noisy = {}
+            for offset, (owner, name) in enumerate(slots):
+                weight = owner._parameters[name]
+                assert weight is not None
+                noisy[name] = owner.__dict__[name] = self._noise(weight, first + offset)
+            if isinstance(module, nn.RNNBase):
+                # recurrent modules run on this list, not on their attributes
+                clean: list[Any] = module._flat_weights
+                module.__dict__["_autonoise_flat"] = clean
+                module._flat_weights = [noisy.get(n, w) for n, w in zip(module._flat_weights_names, clean)]
+
+        def after(_: nn.Module, __: Any, ___: Any) -> None:
+            for owner, name in slots:
+                owner.__dict__.pop(name, None)
+            if "_autonoise_flat" in module.__dict__:
+                module._flat_weights = module.__dict__.pop("_autonoise_flat")
+
+        return before, after
+
+    def remove(self) -> None:
+        for handle in self._handles:
+            handle.remove()
+
+
+def _slots(module: nn.Module) -> list[tuple[nn.Module, str]]:
+    """The weights (no biases) a module uses in its own forward, with the module that owns each."""
+    if isinstance(module, nn.MultiheadAttention):
+        names = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")
+        own = [(module, n) for n in names if module._parameters.get(n) is not None]
+        # attention reads out_proj.weight itself: hooks of out_proj never run
+        return [*own, (module.out_proj, "weight")]
+    if isinstance(module, nn.RNNBase):
+        return [(module, n) for n in module._parameters if n.startswith("weight")]
+    return [(module, "weight")] if module._parameters.get("weight") is not None else []

@@ -1,0 +1,67 @@
+"""Reading a search space file into a SearchSpace, with one clear line for each mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from autonoise.errors import AutonoiseError, SpaceError, UnknownNameError
+from autonoise.space import FORMAT, SearchSpace, policy_in_space_file, step_dimensions
+from autonoise.technique import get_technique
+from autonoise.types import DataType
+
+_KEYS = {"format", "data_type", "max_techniques", "expected_techniques", "defaults", "techniques", "seeds", "presets"}
+
+
+def read_space(values: Mapping[str, Any], where: str) -> SearchSpace:
+    """Check a mapping as read from YAML. Raises SpaceError (or UnknownNameError with the nearest names)."""
+    if values.get("format") != FORMAT:
+        raise SpaceError(f"{where}: not a search space: the first line must be 'format: {FORMAT}'")
+    unknown = set(values) - _KEYS
+    if unknown:
+        raise UnknownNameError.of("key", sorted(unknown)[0], _KEYS, f"in {where}")
+    try:
+        data_type = DataType(values["data_type"])
+    except (KeyError, ValueError):
+        raise SpaceError(f"{where}: data_type must be one of {', '.join(DataType)}") from None
+    techniques = values.get("techniques")
+    if not isinstance(techniques, dict) or not techniques:
+        raise SpaceError(f"{where}: techniques must list at least one technique")
+    defaults = values.get("defaults") or {}
+    if not isinstance(defaults, dict) or set(defaults) - {"probability", "schedule", "magnitude"}:
+        raise SpaceError(f"{where}: defaults may set probability, schedule and magnitude")
+    dims = {}
+    for name, given in techniques.items():
+        if given is not None and not isinstance(given, dict):
+            raise SpaceError(f"{where}: {name} must be a mapping of parameters to ranges, but got {given!r}")
+        kind = get_technique(str(name), f"in {where}")
+        if data_type not in kind.data_types:
+            reason = kind.refused.get(data_type) or f"it works for {', '.join(sorted(kind.data_types))}"
+            raise SpaceError(f"{where}: {name} does not work for {data_type} data: {reason}; remove it")
+        dims[str(name)] = step_dimensions(str(name), given or {}, defaults, where)
+    most = _number(values, "max_techniques", 4, where, whole=True)
+    expected = _number(values, "expected_techniques", 3.0, where)
+    lists = {}
+    for key in ("seeds", "presets"):
+        entries = values.get(key) or []
+        if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
+            raise SpaceError(f"{where}: {key} must be a list of mappings with name, source and steps")
+        try:
+            lists[key] = tuple(
+                policy_in_space_file(e, data_type, f"{where}: {key}[{i}]") for i, e in enumerate(entries)
+            )
+        except UnknownNameError:
+            raise
+        except AutonoiseError as e:
+            raise SpaceError(str(e)) from None
+    return SearchSpace(
+        data_type, dims, int(most), float(expected), lists["seeds"], lists["presets"], dict(values)
+    )
+
+
+def _number(values: Mapping[str, Any], key: str, default: float, where: str, *, whole: bool = False) -> float:
+    value = values.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0 or (whole and value != int(value)):
+        kind = "a whole number" if whole else "a number"
+        raise SpaceError(f"{where}: {key} must be {kind} above 0, but got {value!r}")
+    return float(value)

@@ -1,0 +1,29 @@
+"""Gaussian noise on hidden layers."""
+
+from __future__ import annotations
+
+from torch import Generator, Tensor
+
+from autonoise import stages
+from autonoise.ops.masks import rms
+from autonoise.ops.random import randn_like
+from autonoise.ranges import ranged
+from autonoise.technique import technique
+from autonoise.types import BatchInfo, DataType, Family
+
+
+@technique(
+    data_types=set(DataType),
+    family=Family.FEATURE,
+    reference="Poole, Sohl-Dickstein & Ganguli 2014, Analyzing noise in autoencoders and deep networks",
+)
+class ActivationNoise(stages.ActivationNoise):
+    """Add h + strength * sigma * RMS(h) * n, n ~ N(0, 1), with the RMS of each sample (no gradient through it).
+
+    h: (B, ...). Enters after normalisation, since a batch norm that follows would scale it away again.
+    """
+
+    sigma: float = ranged(0.01, 0.5, default=0.1, log=True, unit="RMS of the activation", maximum=10.0)
+
+    def perturb(self, h: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
+        return h + strength * self.sigma * rms(h) * randn_like(h, rng)

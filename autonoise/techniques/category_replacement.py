@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from torch import Generator, Tensor
+
+from autonoise.ops.tables import categorical_columns, choose_features, exchange_features
+from autonoise.ranges import ranged
+from autonoise.stages import InputNoise
+from autonoise.technique import technique
+from autonoise.types import BatchInfo, Family
+
+
+@technique(
+    data_types={"tabular"}, family=Family.CATEGORY,
+    reference="Yoon et al. 2020, VIME: Extending the Success of Self- and Semi-supervised Learning to Tabular Domain",
+)
+class CategoryReplacement(InputNoise):
+    """Replace each categorical feature, with probability ``strength * fraction``, by a draw from its marginal.
+
+    x: (B, D), one-hot groups or codes; the draw is the value of another row of the batch, so the new category
+    may be the old one. Numeric columns stay.
+    """
+
+    fraction: float = ranged(0.02, 0.3, default=0.1, log=True, unit="categorical features", maximum=1.0)
+
+    def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
+        rate = self.fraction * strength
+        chosen = choose_features(x, rate, rng, info, among=categorical_columns(x, info))
+        return exchange_features(x, chosen, rng, info)

@@ -1,0 +1,63 @@
+"""Random brightness, contrast, saturation and hue."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+from autonoise.ops.image import luminance
+from autonoise.ops.precision import flat, signed, widen
+from autonoise.ranges import ranged
+from autonoise.stages import InputNoise
+from autonoise.technique import technique
+from autonoise.types import BatchInfo, Family
+
+_TO_YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
+
+
+@technique(
+    data_types={"image"},
+    family=Family.PHOTOMETRIC,
+    reference="Krizhevsky 2012, ImageNet Classification with Deep Convolutional Neural Networks",
+)
+class ColourJitter(InputNoise):
+    """Multiply brightness, contrast and saturation by 1 + strength * parameter * u, u ~ U(-1, 1), and turn
+    the hue.
+
+    Contrast acts around the image's mean luminance, saturation around each pixel's, hue as a rotation by
+    strength * hue * u degrees in the YIQ plane. x: (B, C, H, W); without three channels only brightness and
+    contrast act.
+    """
+
+    brightness: float = ranged(0.0, 0.5, default=0.3, unit="factor", maximum=1.0)
+    contrast: float = ranged(0.0, 0.5, default=0.3, unit="factor", maximum=1.0)
+    saturation: float = ranged(0.0, 0.6, default=0.3, unit="factor", maximum=1.0)
+    hue: float = ranged(0.0, 36.0, default=18.0, unit="degrees", maximum=180.0)
+
+    def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
+        wide = widen(x)
+        amount = (flat(strength)[:, None] * signed((len(x), 4), rng, x)).to(wide.dtype)
+        bright, contrast, saturation = (
+            (1 + a * scale).clamp(min=0).reshape(-1, 1, 1, 1)
+            for a, scale in zip(amount.T, (self.brightness, self.contrast, self.saturation), strict=False)
+        )
+        mean = luminance(wide).mean((1, 2, 3), keepdim=True) * bright
+        out: Tensor = wide * (bright * contrast) + mean * (1 - contrast)
+        if x.shape[1] == 3:
+            turn = _chroma_matrix(saturation.flatten(), torch.deg2rad(amount[:, 3] * self.hue))
+            out = torch.matmul(turn, out.flatten(2)).reshape(out.shape)
+        return out.to(x.dtype)
+
+
+def _chroma_matrix(saturation: Tensor, angle: Tensor) -> Tensor:
+    """(B, 3, 3) RGB matrices that scale and rotate the chroma and keep greys."""
+    to_yiq = torch.tensor(_TO_YIQ, dtype=torch.float64)
+    to_yiq[1:] -= to_yiq[1:].mean(1, keepdim=True)  # the rounded constants leave a trace of colour in grey
+    yiq = to_yiq.to(saturation)
+    inner = torch.zeros(len(angle), 3, 3, dtype=saturation.dtype, device=saturation.device)
+    inner[:, 0, 0] = 1
+    inner[:, 1, 1] = inner[:, 2, 2] = saturation * angle.cos()
+    inner[:, 1, 2] = -saturation * angle.sin()
+    inner[:, 2, 1] = saturation * angle.sin()
+    to_rgb = to_yiq.inverse()
+    return to_rgb.to(saturation) @ inner @ yiq

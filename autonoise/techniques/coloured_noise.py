@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from torch import Generator, Tensor
+
+from autonoise.ops import audio
+from autonoise.ranges import ranged
+from autonoise.stages import InputNoise
+from autonoise.technique import technique
+from autonoise.types import BatchInfo, Family
+
+
+@technique(
+    data_types={"audio"}, family=Family.LOW_FREQUENCY, also={Family.INDEPENDENT},
+    reference="Timmer & Koenig 1995, On generating power law noise",
+)
+class ColouredNoise(InputNoise):
+    """Add noise with power spectrum 1 / f^exponent at ``snr_db``: 0 is white, 1 pink, 2 brown, -1 blue.
+
+    x: (B, T). The SNR is over the active part of the clip; strength s scales the noise's amplitude.
+    """
+
+    snr_db: float = ranged(3.0, 40.0, default=20.0, unit="dB", minimum=-20.0, maximum=100.0)
+    exponent: float = ranged(0.5, 2.0, default=1.0, minimum=-2.0, maximum=3.0)
+
+    def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
+        noise = audio.coloured_noise(tuple(x.shape), self.exponent, rng, x)
+        return audio.mix_at_snr(x, noise, self.snr_db, strength=strength, info=info)

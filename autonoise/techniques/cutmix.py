@@ -1,0 +1,59 @@
+"""Paste a part of another sample."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+from autonoise.errors import PolicyError
+from autonoise.ops.boxes import box_mask, span_mask
+from autonoise.ops.random import beta, permutation
+from autonoise.ranges import ranged
+from autonoise.stages import PairNoise, PairPlan
+from autonoise.technique import technique
+from autonoise.types import BatchInfo, Family
+
+
+@technique(
+    data_types={"image", "timeseries"},
+    family=Family.MIXING,
+    also={Family.OCCLUSION},
+    reference="Yun 2019, CutMix: Regularization Strategy to Train Strong Classifiers with "
+    "Localizable Features",
+)
+class Cutmix(PairNoise):
+    """Replace a box of each image, or a span of each series, by the same part of its partner.
+
+    The part is strength * (1 - w) of the sample, w ~ Beta(alpha, alpha) per sample, around a uniform centre;
+    after clipping at the border the weight is counted again: w = 1 - part that was really replaced.
+    Only at the input: x (B, C, H, W) or (B, C, L); another shape in ``mix`` raises PolicyError.
+    """
+
+    alpha: float = ranged(0.1, 1.0, default=1.0, log=True, minimum=0.01, maximum=100.0)
+
+    def plan(self, x: Tensor, *, strength: Tensor, rng: Generator) -> PairPlan:
+        size = x.shape[2:]
+        cut = (strength.float() * (1 - beta(self.alpha, len(x), rng, x))).clamp(0, 1)
+        centre = torch.rand(len(size), len(x), generator=rng, device=x.device)
+        boxes = []
+        for axis, pixels in enumerate(size):
+            length = (cut ** (1 / len(size)) * pixels).round()
+            start = (centre[axis] * pixels).floor() - (length / 2).floor()
+            boxes += [start.clamp(min=0), (start + length).clamp(max=pixels)]
+        edges = torch.stack(boxes, dim=1).long()
+        extent = (edges[:, 1::2] - edges[:, 0::2]).prod(1)
+        plan = PairPlan(permutation(len(x), rng, x), 1 - extent / size.numel())
+        plan.extra = {"edges": edges, "size": tuple(size)}
+        return plan
+
+    def mix(self, x: Tensor, plan: PairPlan, *, rng: Generator, info: BatchInfo) -> Tensor:
+        if tuple(x.shape[2:]) != plan.extra["size"]:
+            planned, met = plan.extra["size"], tuple(x.shape[2:])
+            raise PolicyError(f"cutmix was planned for size {planned} and met {met}: set its site to input")
+        edges = plan.extra["edges"]
+        start, length = edges[:, 0::2].T, (edges[:, 1::2] - edges[:, 0::2]).T
+        if x.ndim == 4:
+            inside = box_mask(start[0], start[1], length[0], length[1], (x.shape[2], x.shape[3]))
+        else:
+            inside = span_mask(start[0], length[0], x.shape[2])[:, None]
+        return torch.where(inside, x[plan.permutation], x)

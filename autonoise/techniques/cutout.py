@@ -1,0 +1,40 @@
+"""Blank out a random square."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+from autonoise.ops.boxes import box_mask
+from autonoise.ops.precision import flat, widen
+from autonoise.ranges import choice, ranged
+from autonoise.stages import InputNoise
+from autonoise.technique import technique
+from autonoise.types import BatchInfo, Family
+
+
+@technique(
+    data_types={"image"},
+    family=Family.OCCLUSION,
+    reference="DeVries 2017, Improved Regularization of Convolutional Neural Networks with Cutout",
+)
+class Cutout(InputNoise):
+    """Blank out one square of round(side * strength * shorter side) pixels per image.
+
+    Its centre is uniform over the image, so it may overhang. ``fill``: mid-grey (0.5) or the image's mean of
+    each channel. x: (B, C, H, W) in 0..1.
+    """
+
+    side: float = ranged(0.1, 0.6, default=0.4, unit="fraction of the side", maximum=2.0)
+    fill: str = choice("mean", "grey")
+
+    def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
+        height, width = x.shape[-2:]
+        pixels = (self.side * flat(strength) * min(height, width)).round()
+        centre = torch.rand(2, len(x), generator=rng, device=x.device)
+        top = (centre[0] * height).floor() - (pixels / 2).floor()
+        left = (centre[1] * width).floor() - (pixels / 2).floor()
+        inside = box_mask(top, left, pixels, pixels, (height, width))
+        if self.fill == "grey":
+            return x.masked_fill(inside, 0.5)
+        return torch.where(inside, widen(x).mean((2, 3), keepdim=True).to(x.dtype), x)

@@ -1,0 +1,30 @@
+"""Dropout of single weights."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+from autonoise.ops.masks import dropped
+from autonoise.ranges import ranged
+from autonoise.stages import WeightNoise
+from autonoise.technique import technique
+from autonoise.types import DataType, Family
+
+
+@technique(
+    data_types=set(DataType),
+    family=Family.WEIGHT,
+    reference="Wan et al. 2013, Regularization of neural networks using DropConnect",
+)
+class DropConnect(WeightNoise):
+    """Set weights to 0 with probability r = min(strength * p, 0.95), the others to w / (1 - r).
+
+    w: any shape. One mask serves the whole batch (the paper draws one for each sample); not to be confused with
+    DropPath, which is stochastic_depth.
+    """
+
+    p: float = ranged(0.0, 0.5, default=0.2, unit="share of weights", maximum=0.95)
+
+    def perturb(self, w: Tensor, *, strength: float, rng: Generator) -> Tensor:
+        return dropped(w, torch.tensor(strength * self.p, device=w.device), w.shape, rng)

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import numpy as np
+
+from autonoise.ops.words import count_for, split_words
+from autonoise.ranges import ranged
+from autonoise.stages import RawNoise
+from autonoise.technique import technique
+from autonoise.types import Family
+
+
+@technique(
+    data_types={"text"}, family=Family.TOKEN_EDIT, also={Family.TOKEN_ORDER},
+    reference="Wei & Zou 2019, EDA: Easy Data Augmentation Techniques for Boosting Performance on Text Classification",
+)
+class EDA(RawNoise):
+    """Easy data augmentation without synonyms: one of three operations per text, on a share a = strength * alpha.
+
+    Of n words: swap a n random pairs; delete each with probability a (one stays); insert a n copies of own
+    words at random places. Needs no thesaurus: the paper's synonym operations are left out.
+    """
+
+    alpha: float = ranged(0.05, 0.3, default=0.1, unit="words", maximum=1.0)
+
+    def perturb_text(self, text: str, *, strength: float, rng: np.random.Generator) -> str:
+        words, _ = split_words(text)
+        if not words:
+            return text
+        share = min(1.0, self.alpha * strength)
+        operation = int(rng.integers(3))
+        if operation == 1:
+            kept = [w for w, u in zip(words, rng.random(len(words)), strict=True) if u >= share]
+            kept = kept or [words[int(rng.integers(len(words)))]]
+            return " ".join(kept) if len(kept) < len(words) else text
+        count = count_for(share * len(words), rng)
+        if count == 0 or len(words) < 2:
+            return text
+        for _ in range(count):
+            i, j = rng.choice(len(words), size=2, replace=False)
+            if operation == 0:
+                words[i], words[j] = words[j], words[i]
+            else:
+                words.insert(int(j), words[i])
+        return " ".join(words)

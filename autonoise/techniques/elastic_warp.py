@@ -1,0 +1,38 @@
+"""Smooth random displacement."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+from autonoise.ops.image import displace, side_scale
+from autonoise.ops.precision import flat
+from autonoise.ops.series import smooth_curve
+from autonoise.ranges import ranged, whole
+from autonoise.stages import InputNoise
+from autonoise.technique import technique
+from autonoise.types import BatchInfo, Family
+
+
+@technique(
+    data_types={"image"},
+    family=Family.GEOMETRIC,
+    reference="Simard 2003, Best Practices for Convolutional Neural Networks Applied to Visual "
+    "Document Analysis",
+)
+class ElasticWarp(InputNoise):
+    """Displace pixels by a smooth random field with an RMS of displacement * strength * side / 32 pixels.
+
+    The field is Gaussian noise on a knots x knots grid, interpolated by cubic splines. x: (B, C, H, W).
+    """
+
+    displacement: float = ranged(0.3, 3.0, default=1.0, log=True, unit="pixels at 32x32, RMS", maximum=16.0)
+    knots: int = whole(3, 8, default=4, minimum=2, maximum=32)
+    subset = True
+
+    def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
+        coarse = torch.randn(len(x), 2, self.knots, self.knots, generator=rng, device=x.device)
+        field = smooth_curve(smooth_curve(coarse, x.shape[-1]).mT, x.shape[-2]).mT
+        rms = field.square().sum(1).mean((1, 2)).sqrt().clamp(min=1e-6)
+        size = self.displacement * side_scale(x) * flat(strength) / rms
+        return displace(x, field * size[:, None, None, None], "reflection")

@@ -1,0 +1,29 @@
+"""Gaussian noise on word embeddings."""
+
+from __future__ import annotations
+
+from torch import Generator, Tensor
+
+from autonoise import stages
+from autonoise.ops.masks import movable, rms
+from autonoise.ops.random import randn_like
+from autonoise.ranges import ranged
+from autonoise.technique import technique
+from autonoise.types import BatchInfo, Family
+
+
+@technique(
+    data_types={"text"},
+    family=Family.FEATURE,
+    reference="Zhang & Yang 2018, Word embedding perturbation for sentence classification",
+)
+class EmbeddingNoise(stages.EmbeddingNoise):
+    """Add h + strength * sigma * RMS(h) * n, n ~ N(0, 1), with the RMS over the real tokens of each sample.
+
+    h: (B, L, E) output of the input embedding.
+    """
+
+    sigma: float = ranged(0.01, 0.5, default=0.1, log=True, unit="RMS of the embedding", maximum=10.0)
+
+    def perturb(self, h: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
+        return h + strength * self.sigma * rms(h, movable(h, info)) * randn_like(h, rng)

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from torch import Generator, Tensor
+
+from autonoise.ops.random import randn_like
+from autonoise.ops.tables import numeric_columns
+from autonoise.ranges import ranged
+from autonoise.stages import InputNoise
+from autonoise.technique import technique
+from autonoise.types import BatchInfo, Family
+
+
+@technique(
+    data_types={"tabular"}, family=Family.GAIN,
+    reference="Um et al. 2017, Data Augmentation of Wearable Sensor Data for Parkinson's Disease Monitoring",
+)
+class FeatureScaling(InputNoise):
+    """Scale numeric columns: x * (1 + strength * sigma * n), n ~ N(0, 1) for each row and column.
+
+    x: (B, D), standardised, so the distance from the mean is scaled; categories and missing flags stay.
+    """
+
+    sigma: float = ranged(0.02, 0.5, default=0.1, log=True, unit="relative", maximum=5.0)
+
+    def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
+        noise = randn_like(x, rng) * numeric_columns(x, info)
+        return x * (1 + strength.to(x.dtype) * self.sigma * noise)

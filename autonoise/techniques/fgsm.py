@@ -1,0 +1,49 @@
+"""One gradient-sign step against the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Generator, Tensor
+
+from autonoise.ops.attack import inside_box
+from autonoise.ops.masks import movable
+from autonoise.ops.random import rand_like
+from autonoise.ranges import choice, ranged
+from autonoise.stages import AdversarialNoise
+from autonoise.technique import technique
+from autonoise.types import BatchInfo, DataType, Family
+
+
+@technique(
+    data_types=set(DataType),
+    family=Family.ADVERSARIAL,
+    reference="Goodfellow et al. 2015, Explaining and harnessing adversarial examples; "
+    "Wong et al. 2020, Fast is better than free",
+)
+class FGSM(AdversarialNoise):
+    """Move x by d = clip(d0 + 1.25 r sign(grad at x + d0), -r, r), r = strength * eps, d0 ~ U(-r, r) or 0.
+
+    x: (B, ...) input, or embedding of a text; eps in fractions of the full range (image, audio), training
+    standard deviations (table, series) or RMS of the embedding. Table columns that are no numbers stay.
+    Random starts (Wong) guard against catastrophic overfitting.
+    """
+
+    eps: float = ranged(
+        0.25 / 255, 8 / 255, default=2 / 255, log=True, unit="full range, std or embedding RMS", maximum=5.0
+    )
+    start: str = choice("random", "zero")
+
+    @property
+    def passes(self) -> float:
+        return 2.0
+
+    def perturb(
+        self, x: Tensor, *, gradient: Callable[[Tensor], Tensor], strength: Tensor, rng: Generator, info: BatchInfo
+    ) -> Tensor:
+        radius, mask = self.eps * info.unit * strength, movable(x, info)
+        first = radius * (2 * rand_like(x, rng) - 1) if self.start == "random" else torch.zeros_like(x)
+        moved = inside_box(x, first, radius, mask, info)
+        ascent = moved - x + 1.25 * radius * gradient(moved).sign()
+        return inside_box(x, ascent, radius, mask, info)

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from torch import Generator, Tensor
+
+from autonoise.ops.random import rand
+from autonoise.ranges import ranged
+from autonoise.stages import InputNoise
+from autonoise.technique import technique
+from autonoise.types import BatchInfo, Family
+
+
+@technique(
+    data_types={"audio"}, family=Family.GAIN,
+    reference="Schlueter & Grill 2015, Exploring Data Augmentation for Improved Singing Voice Detection",
+)
+class Gain(InputNoise):
+    """Make a clip louder or softer: x * 10^(g / 20), g uniform on +-``strength * gain_db`` for each row.
+
+    x: (B, T). What leaves -1..1 is clipped by the injector, as by a recorder.
+    """
+
+    gain_db: float = ranged(1.0, 20.0, default=6.0, unit="dB", maximum=60.0)
+
+    def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
+        u = 2 * rand((x.shape[0], 1), rng, strength) - 1
+        return x * (10 ** (strength * self.gain_db * u / 20)).to(x.dtype)

@@ -1,0 +1,35 @@
+"""White Gaussian noise on the input."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+from autonoise.ops.masks import numeric_columns
+from autonoise.ops.random import randn_like
+from autonoise.ranges import ranged
+from autonoise.stages import InputNoise
+from autonoise.technique import technique
+from autonoise.types import BatchInfo, Family
+
+
+@technique(
+    data_types={"image", "tabular", "timeseries", "audio"},
+    family=Family.INDEPENDENT,
+    reference="Bishop 1995, Training with noise is equivalent to Tikhonov regularization",
+)
+class GaussianNoise(InputNoise):
+    """Add white noise: x + strength * std * n, n ~ N(0, 1).
+
+    x: (B, ...) in canonical units: std is a fraction of the full range (image, audio) or of the training standard
+    deviation (table, series). In tables only numeric columns move, never codes, one-hots or missing flags.
+    """
+
+    std: float = ranged(0.01, 0.5, default=0.1, log=True, unit="input scale", maximum=10.0)
+
+    def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
+        noise = randn_like(x, rng)
+        columns = numeric_columns(x, info)
+        if columns is not None:
+            noise = noise * columns
+        return torch.addcmul(x, strength * self.std, noise)

@@ -1,0 +1,45 @@
+"""Random rotation, translation, scale and shear."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+from autonoise.ops.image import affine
+from autonoise.ops.precision import flat, signed
+from autonoise.ranges import choice, ranged
+from autonoise.stages import InputNoise
+from autonoise.technique import technique
+from autonoise.types import BatchInfo, Family
+
+
+@technique(
+    data_types={"image"},
+    family=Family.GEOMETRIC,
+    reference="Simard 2003, Best Practices for Convolutional Neural Networks Applied to Visual "
+    "Document Analysis",
+)
+class GeometricJitter(InputNoise):
+    """Rotate, shift, scale and shear by one bilinear affine map around the centre.
+
+    Each part is drawn from U(-1, 1) times strength times its parameter: rotation and shear in degrees,
+    translation as a fraction of each side, scale as 1 + scale * u (at least 0.1). x: (B, C, H, W).
+    Choose small rotations where orientation carries the class (6 and 9).
+    """
+
+    rotation: float = ranged(0.0, 30.0, default=10.0, unit="degrees", maximum=180.0)
+    translation: float = ranged(0.0, 0.2, default=0.1, unit="fraction of the side", maximum=1.0)
+    scale: float = ranged(0.0, 0.3, default=0.1, unit="factor", maximum=0.9)
+    shear: float = ranged(0.0, 15.0, default=0.0, unit="degrees", maximum=60.0)
+    fill: str = choice("reflection", "zeros", "border")
+
+    def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
+        amount = flat(strength)[:, None] * signed((len(x), 5), rng, x)
+        angle = torch.deg2rad(amount[:, 0] * self.rotation)
+        slope = torch.deg2rad((amount[:, 1] * self.shear).clamp(-75, 75)).tan()
+        zoom = (1 + amount[:, 2] * self.scale).clamp(min=0.1)
+        cos, sin = angle.cos() / zoom, angle.sin() / zoom
+        # rotation @ [[1, slope], [0, 1]] / zoom
+        matrix = torch.stack([cos, cos * slope - sin, sin, sin * slope + cos], dim=-1).reshape(-1, 2, 2)
+        size = torch.tensor([x.shape[-1], x.shape[-2]], device=x.device)
+        return affine(x, matrix, amount[:, 3:] * self.translation * size, self.fill)

@@ -1,0 +1,34 @@
+"""Mirror images left to right."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+from autonoise.ops.precision import flat
+from autonoise.ops.random import rand
+from autonoise.ranges import ranged
+from autonoise.stages import InputNoise
+from autonoise.technique import technique
+from autonoise.types import BatchInfo, Family
+
+
+@technique(
+    data_types={"image"},
+    family=Family.GEOMETRIC,
+    reference="Krizhevsky 2012, ImageNet Classification with Deep Convolutional Neural Networks",
+)
+class HorizontalFlip(InputNoise):
+    """Mirror each image left to right with chance ``chance``. x: (B, C, H, W).
+
+    Wrong where a mirror image is another class or never occurs: digits, letters, road signs, left and right
+    in medical images.
+    """
+
+    chance: float = ranged(0.1, 0.5, default=0.5, unit="fraction of images", maximum=1.0)
+    multiplier = "probability"
+
+    def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
+        rate = self.chance * flat(strength)
+        mirrored = rand(rate.shape, rng, rate) < rate
+        return torch.where(mirrored.reshape(-1, 1, 1, 1), x.flip(-1), x)

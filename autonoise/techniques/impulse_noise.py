@@ -1,0 +1,31 @@
+"""Salt and pepper."""
+
+from __future__ import annotations
+
+from torch import Generator, Tensor
+
+from autonoise.ops.random import rand
+from autonoise.ranges import ranged
+from autonoise.stages import InputNoise
+from autonoise.technique import technique
+from autonoise.types import BatchInfo, Family
+
+
+@technique(
+    data_types={"image"},
+    family=Family.IMPULSE,
+    reference="Gonzalez & Woods, Digital Image Processing, 5.2",
+)
+class ImpulseNoise(InputNoise):
+    """Set a fraction of the values to black or white with equal chance, each value on its own.
+
+    ``fraction * strength`` of the values of x (B, C, H, W) are replaced, at most all.
+    """
+
+    fraction: float = ranged(0.005, 0.1, default=0.02, log=True, unit="fraction of values", maximum=1.0)
+
+    def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
+        low, high = info.bounds or (0.0, 1.0)
+        rate = (self.fraction * strength.float()).clamp(max=1)
+        u = rand(x.shape, rng, rate)
+        return x.masked_fill(u < rate / 2, low).masked_fill((u >= rate / 2) & (u < rate), high)

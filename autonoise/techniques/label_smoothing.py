@@ -1,0 +1,33 @@
+"""Targets moved towards the uniform distribution."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Generator, Tensor
+
+from autonoise.ranges import ranged
+from autonoise.stages import TargetNoise
+from autonoise.technique import technique
+from autonoise.types import DataType, Family
+
+
+@technique(
+    data_types=set(DataType),
+    family=Family.LABEL,
+    reference="Szegedy et al. 2016, Rethinking the Inception architecture for computer vision",
+)
+class LabelSmoothing(TargetNoise):
+    """Mix targets with the uniform distribution: (1 - s) * y + s / C, s = min(strength * smoothing, 1).
+
+    y: (B, C), rows summing to 1. At s = 0 targets stay, at 1 they say nothing.
+    """
+
+    tags: ClassVar[frozenset[str]] = frozenset({"label_softening"})
+    conflicts: ClassVar[frozenset[str]] = frozenset({"label_softening"})
+
+    smoothing: float = ranged(0.0, 0.2, default=0.1, unit="share of the target", maximum=1.0)
+
+    def perturb(self, y: Tensor, *, strength: Tensor, rng: Generator) -> Tensor:
+        share = (strength * self.smoothing).clamp(0, 1)
+        return (1 - share) * y + share / y.shape[1]

@@ -1,0 +1,26 @@
+"""A random gain per channel."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+from autonoise.ranges import ranged
+from autonoise.stages import InputNoise
+from autonoise.technique import technique
+from autonoise.types import BatchInfo, Family
+
+
+@technique(
+    data_types={"timeseries"},
+    family=Family.GAIN,
+    reference="Um 2017, Data Augmentation of Wearable Sensor Data for Parkinson's Disease Monitoring",
+)
+class MagnitudeScaling(InputNoise):
+    """Multiply each channel of each series by 1 + strength * sigma * n, n ~ N(0, 1). x: (B, C, L)."""
+
+    sigma: float = ranged(0.05, 0.5, default=0.1, log=True, unit="factor", maximum=5.0)
+
+    def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
+        n = torch.randn(*x.shape[:2], 1, generator=rng, device=x.device).to(x.dtype)
+        return x * (1 + strength * self.sigma * n)

@@ -1,0 +1,31 @@
+"""A smoothly varying gain."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+from autonoise.ops.series import smooth_curve
+from autonoise.ranges import ranged, whole
+from autonoise.stages import InputNoise
+from autonoise.technique import technique
+from autonoise.types import BatchInfo, Family
+
+
+@technique(
+    data_types={"timeseries"},
+    family=Family.GAIN,
+    reference="Um 2017, Data Augmentation of Wearable Sensor Data for Parkinson's Disease Monitoring",
+)
+class MagnitudeWarp(InputNoise):
+    """Multiply each channel by 1 + strength * sigma * c(t), a cubic spline c through N(0, 1) values.
+
+    The spline has ``knots`` knots between the two at the ends of the axis. x: (B, C, L).
+    """
+
+    sigma: float = ranged(0.05, 0.5, default=0.2, log=True, unit="factor", maximum=5.0)
+    knots: int = whole(2, 8, default=4, maximum=64)
+
+    def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
+        values = torch.randn(*x.shape[:2], self.knots + 2, generator=rng, device=x.device)
+        return x * (1 + strength * self.sigma * smooth_curve(values, x.shape[-1]).to(x.dtype))

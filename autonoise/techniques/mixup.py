@@ -1,0 +1,33 @@
+"""Convex combinations of pairs of samples and their targets."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+from autonoise.ops.random import beta, permutation
+from autonoise.ranges import ranged
+from autonoise.stages import PairNoise, PairPlan
+from autonoise.technique import technique
+from autonoise.types import DataType, Family
+
+
+@technique(
+    data_types=set(DataType),
+    family=Family.MIXING,
+    reference="Zhang et al. 2018, mixup: Beyond empirical risk minimization",
+)
+class Mixup(PairNoise):
+    """Mix x' = w x + (1 - w) x[perm], the same for y, with w = 1 - strength * (1 - max(l, 1 - l)), l ~ Beta(alpha, alpha).
+
+    x: (B, ...). A weight for each sample; taking the larger share only renames the two of a pair, and makes a
+    small strength a small change. Texts are mixed at their embedding, one-hot columns as numbers.
+    """
+
+    alpha: float = ranged(0.05, 1.0, default=0.3, log=True, unit="Beta(alpha, alpha)", minimum=0.001, maximum=100.0)
+
+    def plan(self, x: Tensor, *, strength: Tensor, rng: Generator) -> PairPlan:
+        size = x.shape[0]
+        share = beta(self.alpha, size, rng, x)
+        weight = 1 - strength.float().clamp(0, 1) * torch.minimum(share, 1 - share)
+        return PairPlan(permutation(size, rng, x), weight)

@@ -1,0 +1,36 @@
+"""Uniform noise on word embeddings, scaled by the length of the text."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+from autonoise.ops.masks import movable
+from autonoise.ops.random import rand_like
+from autonoise.ranges import ranged
+from autonoise.stages import EmbeddingNoise
+from autonoise.technique import technique
+from autonoise.types import BatchInfo, Family
+
+
+@technique(
+    data_types={"text"},
+    family=Family.FEATURE,
+    reference="Jain et al. 2023, NEFTune: Noisy embeddings improve instruction finetuning",
+)
+class Neftune(EmbeddingNoise):
+    """Add h + strength * alpha / sqrt(L d) * u, u ~ U(-1, 1).
+
+    h: (B, L, d); L in the formula is the number of real tokens of each sample, not the padded length.
+    """
+
+    alpha: float = ranged(1.0, 15.0, default=5.0, log=True, unit="embedding scale", maximum=1000.0)
+
+    def perturb(self, h: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
+        if info.lengths is not None:
+            tokens = info.lengths.to(h.device).float()
+        else:
+            real = movable(h, info)
+            tokens = (torch.ones_like(h[:, :, 0]) if real is None else real[..., 0].expand(h.shape[:2])).float().sum(1)
+        size = (tokens.clamp(min=1) * h.shape[2]).rsqrt().to(h.dtype).reshape(-1, 1, 1)
+        return h + strength * self.alpha * size * (2 * rand_like(h, rng) - 1)

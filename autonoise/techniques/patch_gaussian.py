@@ -1,0 +1,40 @@
+"""Gaussian noise inside a random square."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+from autonoise.ops.boxes import box_mask
+from autonoise.ops.random import randn_like
+from autonoise.ranges import ranged
+from autonoise.stages import InputNoise
+from autonoise.technique import technique
+from autonoise.types import BatchInfo, Family
+
+
+@technique(
+    data_types={"image"},
+    family=Family.INDEPENDENT,
+    also={Family.OCCLUSION},
+    reference="Lopes 2019, Improving Robustness Without Sacrificing Accuracy with Patch "
+    "Gaussian Augmentation",
+)
+class PatchGaussian(InputNoise):
+    """Add strength * std * n, n ~ N(0, 1), inside one square per image.
+
+    The square's side is ``side`` of the shorter side; its centre is uniform over the image, so it may
+    overhang. x: (B, C, H, W).
+    """
+
+    std: float = ranged(0.05, 1.0, default=0.3, log=True, unit="full range", maximum=10.0)
+    side: float = ranged(0.3, 1.0, default=0.8, unit="fraction of the side", maximum=2.0)
+
+    def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
+        height, width = x.shape[-2:]
+        centre = torch.rand(2, len(x), generator=rng, device=x.device)
+        pixels = torch.full((len(x),), round(self.side * min(height, width)), device=x.device)
+        top = (centre[0] * height).floor() - pixels // 2
+        left = (centre[1] * width).floor() - pixels // 2
+        inside = box_mask(top, left, pixels, pixels, (height, width))
+        return x + strength * self.std * randn_like(x, rng) * inside

@@ -1,0 +1,39 @@
+"""Random brightness, contrast and gamma, for any number of channels."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+from autonoise.ops.precision import flat, signed, widen
+from autonoise.ranges import ranged
+from autonoise.stages import InputNoise
+from autonoise.technique import technique
+from autonoise.types import BatchInfo, Family
+
+
+@technique(
+    data_types={"image"},
+    family=Family.PHOTOMETRIC,
+    reference="Howard 2013, Some Improvements on Deep Convolutional Neural Network Based Image "
+    "Classification",
+)
+class PhotometricJitter(InputNoise):
+    """Change the tone curve: c (x^g - m) + m + b, where m is the image's mean after gamma.
+
+    b = strength * brightness * u, c = 1 + strength * contrast * u, log2 g = strength * gamma * u with three
+    draws u ~ U(-1, 1) per image. x: (B, C, H, W) in 0..1; values outside are clipped first.
+    """
+
+    brightness: float = ranged(0.0, 0.4, default=0.2, unit="full range", maximum=1.0)
+    contrast: float = ranged(0.0, 0.7, default=0.4, unit="factor", maximum=1.0)
+    gamma: float = ranged(0.0, 1.0, default=0.5, unit="octaves", maximum=4.0)
+
+    def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
+        wide = widen(x).clamp(0, 1)
+        u = (flat(strength)[:, None] * signed((len(x), 3), rng, x)).to(wide.dtype)
+        bright, contrast, octaves = u.T.reshape(3, -1, 1, 1, 1)
+        out = wide ** torch.exp2(self.gamma * octaves) if self.gamma else wide
+        mean = out.mean((1, 2, 3), keepdim=True)
+        factor = (1 + self.contrast * contrast).clamp(min=0)
+        return torch.addcmul(mean * (1 - factor) + self.brightness * bright, out, factor).to(x.dtype)

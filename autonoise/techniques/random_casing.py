@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import numpy as np
+
+from autonoise.ops.words import join_words, split_words
+from autonoise.ranges import choice, ranged
+from autonoise.stages import RawNoise
+from autonoise.technique import technique
+from autonoise.types import Family
+
+
+@technique(
+    data_types={"text"}, family=Family.CHARACTER_EDIT,
+    reference="Dhole et al. 2021, NL-Augmenter: A Framework for Task-Sensitive Natural Language Augmentation",
+)
+class RandomCasing(RawNoise):
+    """Change the case of a ``strength * fraction`` of the letters, or of the words.
+
+    A letter turns into its other case; a word turns, at random, into upper case, lower case or a capitalised
+    word. A tokenizer that lower-cases makes this a no-op.
+    """
+
+    fraction: float = ranged(0.02, 0.5, default=0.1, log=True, unit="letters or words", maximum=1.0)
+    level: str = choice("letter", "word")
+
+    def perturb_text(self, text: str, *, strength: float, rng: np.random.Generator) -> str:
+        rate = self.fraction * strength
+        if self.level == "letter":
+            hit = rng.random(len(text)) < rate
+            return "".join(c.swapcase() if h else c for c, h in zip(text, hit, strict=True))
+        words, gaps = split_words(text)
+        hit = rng.random(len(words)) < rate
+        kinds = rng.integers(3, size=len(words))
+        cased = [(w.upper, w.lower, w.capitalize)[k]() if h else w for w, h, k in zip(words, hit, kinds, strict=True)]
+        return join_words(cased, gaps)

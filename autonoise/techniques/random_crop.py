@@ -1,0 +1,50 @@
+"""Pad and crop: shift images by whole pixels."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+from autonoise.ops.precision import flat
+from autonoise.ranges import choice, ranged
+from autonoise.stages import InputNoise
+from autonoise.technique import technique
+from autonoise.types import BatchInfo, Family
+
+
+@technique(
+    data_types={"image"},
+    family=Family.GEOMETRIC,
+    reference="He 2016, Deep Residual Learning for Image Recognition, 4.2 (4 pixels of 32)",
+)
+class RandomCrop(InputNoise):
+    """Pad each side by p = round(padding * strength * side) pixels and crop the old size at a random place.
+
+    Shifts are uniform over -p..p, one per image and axis. x: (B, C, H, W).
+    """
+
+    padding: float = ranged(0.03, 0.25, default=0.125, unit="fraction of the side", maximum=0.9)
+    fill: str = choice("zeros", "reflection")
+
+    def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
+        size = torch.tensor(x.shape[-2:], device=x.device)
+        most = (self.padding * flat(strength)[:, None] * size).round().minimum(size - 1.0)
+        draw = torch.rand(most.shape, generator=rng, device=x.device)
+        shift = ((2 * most + 1) * draw).floor() - most
+        (row, row_inside), (column, column_inside) = (
+            _shifted(shift[:, axis], x.shape[2 + axis], self.fill) for axis in (0, 1)
+        )
+        index = (row[:, :, None] * x.shape[-1] + column[:, None]).flatten(1)[:, None]
+        out = x.flatten(2).gather(2, index.expand(-1, x.shape[1], -1)).reshape(x.shape)
+        if self.fill == "zeros":
+            out = out.masked_fill(~(row_inside[:, :, None] & column_inside[:, None])[:, None], 0)
+        return out
+
+
+def _shifted(shift: Tensor, size: int, fill: str) -> tuple[Tensor, Tensor]:
+    """(B, size) source indices after a shift, folded or held at the ends, and where they were inside."""
+    index = torch.arange(size, device=shift.device) + shift.long()[:, None]
+    inside = (index >= 0) & (index < size)
+    if fill == "reflection":
+        index = size - 1 - (size - 1 - index.abs()).abs()
+    return index.clamp(0, size - 1), inside

@@ -1,0 +1,50 @@
+"""Replace a random rectangle by noise."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Generator, Tensor
+
+from autonoise.ops.boxes import box_mask
+from autonoise.ops.precision import flat
+from autonoise.ops.random import rand_like
+from autonoise.ranges import ranged
+from autonoise.stages import InputNoise
+from autonoise.technique import technique
+from autonoise.types import BatchInfo, Family
+
+_SMALLEST = 0.02
+_LOG_ASPECT = math.log(1 / 0.3)
+
+
+@technique(
+    data_types={"image"},
+    family=Family.OCCLUSION,
+    reference="Zhong 2020, Random Erasing Data Augmentation",
+)
+class RandomErasing(InputNoise):
+    """Fill one rectangle per image with uniform noise.
+
+    Its share of the image is strength * U(0.02, area), its aspect log-uniform in 0.3..1/0.3 as far as it
+    fits, its place uniform inside the image. x: (B, C, H, W) in 0..1.
+    """
+
+    area: float = ranged(0.05, 0.4, default=0.33, unit="image area", minimum=_SMALLEST, maximum=1.0)
+
+    def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
+        height, width = x.shape[-2:]
+        u = torch.rand(4, len(x), generator=rng, device=x.device)
+        share = (flat(strength) * (_SMALLEST + (self.area - _SMALLEST) * u[0])).clamp(1e-9, 1)
+        # log of (h / H) / (w / W): narrower for large shares, so that neither side leaves the image
+        centre, limit = math.log(width / height), -share.log()
+        low = (-limit).clamp(min=centre - _LOG_ASPECT).minimum(limit)
+        high = limit.clamp(max=centre + _LOG_ASPECT)
+        ratio = torch.exp((low + u[1] * (high - low).clamp(min=0)) / 2)
+        tall = (share.sqrt() * ratio * height).round().clamp(max=height)
+        wide = (share.sqrt() / ratio * width).round().clamp(max=width)
+        top = (u[2] * (height - tall + 1)).floor()
+        left = (u[3] * (width - wide + 1)).floor()
+        inside = box_mask(top, left, tall, wide, (height, width))
+        return torch.where(inside, rand_like(x, rng), x)

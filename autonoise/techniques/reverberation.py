@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Generator, Tensor
+
+from autonoise.errors import AttachError
+from autonoise.ops.audio import convolved, working
+from autonoise.ranges import ranged
+from autonoise.stages import InputNoise
+from autonoise.technique import technique
+from autonoise.types import BatchInfo, Family
+
+
+@technique(
+    data_types={"audio"}, family=Family.REVERBERATION,
+    reference="Ko et al. 2017, A study on data augmentation of reverberant speech for robust speech recognition",
+)
+class Reverberation(InputNoise):
+    """Add a room: (x + strength * h * x) / sqrt(1 + strength^2 E), h(t) = g n(t) 10^(-3 t / rt60), n ~ N(0, 1).
+
+    x: (B, T). The tail h of energy E = 10^(-direct_db / 10) falls by 60 dB in ``rt60`` seconds; the division
+    keeps the expected power. Raises AttachError where the input description has no sample rate.
+    """
+
+    rt60: float = ranged(0.1, 1.0, default=0.3, log=True, unit="s", minimum=0.005, maximum=10.0)
+    direct_db: float = ranged(0.0, 12.0, default=3.0, unit="dB", minimum=-20.0, maximum=60.0)
+    subset: ClassVar[bool] = True
+
+    def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
+        if info.spec.sample_rate is None:
+            raise AttachError(f"{self.name} needs sample_rate in the input description: give it")
+        clean = working(x)
+        rows, size = clean.shape
+        length = min(size, max(1, round(self.rt60 * info.spec.sample_rate)))
+        time = torch.arange(1, length + 1, device=x.device, dtype=clean.dtype) / info.spec.sample_rate
+        noise = torch.randn((rows, length), generator=rng, device=x.device, dtype=clean.dtype)
+        tail = noise * 10 ** (-3 * time / self.rt60)
+        energy = 10 ** (-self.direct_db / 10)
+        tail = tail * (energy / tail.square().sum(1, keepdim=True).clamp(min=1e-20)).sqrt()
+        s = strength.to(clean.dtype)
+        late = convolved(clean, torch.nn.functional.pad(tail, (1, 0)))
+        return ((clean + s * late) / (1 + s * s * energy).sqrt()).to(x.dtype)

@@ -1,0 +1,28 @@
+"""Dropout of whole channels."""
+
+from __future__ import annotations
+
+from torch import Generator, Tensor
+
+from autonoise.ops.masks import dropped
+from autonoise.ranges import ranged
+from autonoise.stages import ActivationNoise
+from autonoise.technique import technique
+from autonoise.types import BatchInfo, Family
+
+
+@technique(
+    data_types={"image", "timeseries", "audio"},
+    family=Family.FEATURE,
+    reference="Tompson et al. 2015, Efficient object localization using convolutional networks",
+)
+class SpatialDropout(ActivationNoise):
+    """Set whole channels to 0 with probability r = min(strength * p, 0.95), the others to h / (1 - r).
+
+    h: (B, C, ...), channels second; of a vector (B, C) each unit is a channel.
+    """
+
+    p: float = ranged(0.0, 0.4, default=0.1, unit="share of channels", maximum=0.95)
+
+    def perturb(self, h: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
+        return dropped(h, strength * self.p, (*h.shape[:2], *[1] * (h.ndim - 2)), rng)

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Generator, Tensor
+
+from autonoise.ops.random import rand
+from autonoise.ranges import ranged, whole
+from autonoise.stages import ActivationNoise
+from autonoise.technique import technique
+from autonoise.types import BatchInfo, Family
+
+
+@technique(
+    data_types={"audio"}, family=Family.OCCLUSION,
+    reference="Park et al. 2019, SpecAugment: A Simple Data Augmentation Method for Automatic Speech Recognition",
+)
+class SpecAugment(ActivationNoise):
+    """Mask bands of frequency and stretches of time of a spectrogram with its mean.
+
+    h: (B, F, T) or (B, 1, F, T), the front end's output. Each of ``masks`` bands has a width uniform on
+    0 .. strength * frequency * F bins and a random place; likewise in time. Zero would be loud in a log-mel.
+    """
+
+    frequency: float = ranged(0.05, 0.33, default=0.15, unit="bins", maximum=1.0)
+    time: float = ranged(0.02, 0.2, default=0.1, unit="frames", maximum=1.0)
+    masks: int = whole(1, 2, default=1, maximum=10)
+    default_site: ClassVar[str] = "front_end"
+
+    def perturb(self, h: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
+        s = strength.reshape(-1, 1).float()
+        bands = self._hit(h.shape[-2], s * self.frequency, rng).unsqueeze(-1)
+        spans = self._hit(h.shape[-1], s * self.time, rng).unsqueeze(-2)
+        masked = bands | spans
+        if h.ndim == 4:
+            masked = masked.unsqueeze(1)
+        mean = h.mean(dim=tuple(range(1, h.ndim)), keepdim=True)
+        return torch.where(masked, mean, h)
+
+    def _hit(self, size: int, fraction: Tensor, rng: Generator) -> Tensor:
+        """Bool (B, size): the places that the masks cover; ``fraction`` (B, 1) bounds the width of one."""
+        u = rand((2, fraction.shape[0], self.masks, 1), rng, fraction)
+        most = (fraction.clamp(max=1) * size).unsqueeze(-1)
+        width = (u[0] * (most + (most > 0))).floor().clamp(max=size)
+        start = (u[1] * (size - width + 1)).floor()
+        place = torch.arange(size, device=fraction.device)
+        return ((place >= start) & (place < start + width)).any(1)

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Generator, Tensor
+
+from autonoise.ops.audio import resampled_at, working
+from autonoise.ops.random import rand
+from autonoise.ranges import ranged
+from autonoise.stages import InputNoise
+from autonoise.technique import technique
+from autonoise.types import BatchInfo, Family
+
+
+@technique(
+    data_types={"audio"}, family=Family.TIME_WARP, also={Family.RESAMPLING},
+    reference="Ko et al. 2015, Audio augmentation for speech recognition",
+)
+class SpeedPerturbation(InputNoise):
+    """Play faster or slower: y(t) = x(f t), f = 1 + strength * change * u, u uniform on [-1, 1] for each row.
+
+    x: (B, T). Tempo and pitch change together. T stays: what gets longer is cropped, what gets shorter is
+    followed by silence. The interpolation is band-limited; f stays within 1/2 .. 2.
+    """
+
+    change: float = ranged(0.02, 0.3, default=0.1, log=True, unit="relative speed", maximum=0.5)
+    subset: ClassVar[bool] = True
+
+    def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
+        clean = working(x)
+        u = 2 * rand((x.shape[0], 1), rng, clean) - 1
+        factor = (1 + strength.to(clean.dtype) * self.change * u).clamp(0.5, 2.0)
+        return torch.where(factor == 1, clean, resampled_at(clean, factor)).to(x.dtype)

@@ -1,0 +1,32 @@
+"""Isolated spikes."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+from autonoise.ranges import ranged
+from autonoise.stages import InputNoise
+from autonoise.technique import technique
+from autonoise.types import BatchInfo, Family
+
+
+@technique(
+    data_types={"timeseries"},
+    family=Family.IMPULSE,
+    reference="Box 1975, Intervention Analysis with Applications to Economic and Environmental "
+    "Problems (pulse)",
+)
+class SpikeNoise(InputNoise):
+    """Add +- strength * height to a fraction of the values, each value on its own.
+
+    x: (B, C, L) standardised.
+    """
+
+    rate: float = ranged(0.001, 0.05, default=0.01, log=True, unit="fraction of values", maximum=1.0)
+    height: float = ranged(1.0, 10.0, default=4.0, log=True, unit="standard deviations", maximum=100.0)
+
+    def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
+        u = torch.rand(x.shape, generator=rng, device=x.device)
+        sign = (u < self.rate / 2).to(x.dtype) - (u >= 1 - self.rate / 2).to(x.dtype)
+        return x + strength * self.height * sign

@@ -1,0 +1,32 @@
+"""Residual branches switched off at random."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Generator, Tensor
+
+from autonoise.ops.masks import dropped
+from autonoise.ranges import ranged
+from autonoise.stages import ActivationNoise
+from autonoise.technique import technique
+from autonoise.types import BatchInfo, DataType, Family
+
+
+@technique(
+    data_types=set(DataType),
+    family=Family.FEATURE,
+    reference="Huang et al. 2016, Deep networks with stochastic depth",
+)
+class StochasticDepth(ActivationNoise):
+    """Set the output of a residual branch to 0 with probability r = min(strength * p, 0.95), else to h / (1 - r).
+
+    h: (B, ...), drawn for each sample (also called DropPath); needs a model with residual branches.
+    """
+
+    default_site: ClassVar[str] = "residual"
+
+    p: float = ranged(0.0, 0.3, default=0.1, unit="share of branches", maximum=0.95)
+
+    def perturb(self, h: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
+        return dropped(h, strength * self.p, (h.shape[0], *[1] * (h.ndim - 1)), rng)

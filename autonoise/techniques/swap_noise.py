@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from torch import Generator, Tensor
+
+from autonoise.ops.tables import choose_features, exchange_features
+from autonoise.ranges import ranged
+from autonoise.stages import InputNoise
+from autonoise.technique import technique
+from autonoise.types import BatchInfo, Family
+
+
+@technique(
+    data_types={"tabular"}, family=Family.VALUE_SWAP,
+    reference="Bahri et al. 2022, SCARF: Self-Supervised Contrastive Learning using Random Feature Corruption",
+)
+class SwapNoise(InputNoise):
+    """Replace each feature, with probability ``strength * fraction``, by that of another row of the batch.
+
+    x: (B, D). Every feature draws its own row, so values follow the empirical marginals; one-hot groups and
+    missing flags come along whole. A batch of one row stays as it is.
+    """
+
+    fraction: float = ranged(0.05, 0.6, default=0.15, log=True, unit="features", maximum=1.0)
+
+    def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
+        chosen = choose_features(x, self.fraction * strength, rng, info)
+        return exchange_features(x, chosen, rng, info)

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+from autonoise.ops.random import rand
+from autonoise.ranges import ranged
+from autonoise.stages import InputNoise
+from autonoise.technique import technique
+from autonoise.types import BatchInfo, Family
+
+
+@technique(
+    data_types={"audio", "timeseries"}, family=Family.GEOMETRIC,
+    reference="Tang & Lin 2018, Deep Residual Learning for Small-Footprint Keyword Spotting",
+)
+class TimeShift(InputNoise):
+    """Shift by a random number of steps, at most ``strength * fraction`` of the length, either way.
+
+    x: (B, T) or (B, C, L); all channels of a row move together, and zeros fill the end that becomes free.
+    """
+
+    fraction: float = ranged(0.01, 0.3, default=0.1, log=True, unit="length", maximum=1.0)
+
+    def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
+        size = x.shape[-1]
+        full = strength.float()
+        u = 2 * rand(tuple(strength.shape), rng, full) - 1
+        length = full.new_tensor(size) if info.lengths is None else info.lengths.to(full).reshape(strength.shape)
+        shift = (full.clamp(max=1 / max(self.fraction, 1e-9)) * self.fraction * u * length).round().long()
+        source = torch.arange(size, device=x.device) - shift
+        inside = (source >= 0) & (source < size)
+        return x.gather(-1, source.clamp(0, size - 1).expand_as(x)) * inside.to(x.dtype)

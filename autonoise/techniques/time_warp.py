@@ -1,0 +1,42 @@
+"""Run faster here and slower there."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+from autonoise.ops.precision import flat
+from autonoise.ops.series import read_at, row_lengths, smooth_curve
+from autonoise.ranges import ranged, whole
+from autonoise.stages import InputNoise
+from autonoise.technique import technique
+from autonoise.types import BatchInfo, Family
+
+
+@technique(
+    data_types={"timeseries"},
+    family=Family.TIME_WARP,
+    reference="Um 2017, Data Augmentation of Wearable Sensor Data for Parkinson's Disease Monitoring",
+)
+class TimeWarp(InputNoise):
+    """Read each series at speed exp(strength * sigma * c(t)), a cubic spline c through N(0, 1) values.
+
+    Time is scaled so that the first and the last valid step stay; values between steps are interpolated
+    linearly; all channels share the warp and padding is left alone. Um adds to the speed; the exponential
+    keeps it positive. x: (B, C, L).
+    """
+
+    sigma: float = ranged(0.05, 0.5, default=0.2, log=True, unit="log speed", maximum=3.0)
+    knots: int = whole(2, 8, default=4, maximum=64)
+
+    def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
+        length = x.shape[-1]
+        values = torch.randn(len(x), self.knots + 2, generator=rng, device=x.device)
+        curve = smooth_curve(values, length)
+        # halves of neighbouring steps: the speed between them
+        speed = torch.exp(self.sigma * flat(strength)[:, None] * (curve[:, 1:] + curve[:, :-1]) / 2)
+        travelled = torch.nn.functional.pad(speed.cumsum(1), (1, 0))
+        last = row_lengths(x, info.lengths) - 1
+        total = travelled.gather(1, last.long()).clamp(min=1e-6)
+        step = torch.arange(length, device=x.device, dtype=torch.float32)
+        return read_at(x, torch.where(step <= last, travelled / total * last, step))

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from torch import Generator, Tensor
+
+from autonoise.ops.tokens import choose_tokens, placeholder
+from autonoise.ranges import ranged
+from autonoise.stages import InputNoise
+from autonoise.technique import technique
+from autonoise.types import BatchInfo, Family
+
+
+@technique(
+    data_types={"text"}, family=Family.TOKEN_EDIT,
+    reference="Devlin et al. 2019, BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding",
+)
+class TokenMasking(InputNoise):
+    """Replace each token by the mask token with probability ``strength * fraction``.
+
+    x: ids (B, L); padding and special tokens stay. Without a mask token the unknown token stands in for it.
+    """
+
+    fraction: float = ranged(0.02, 0.3, default=0.1, unit="tokens", maximum=1.0)
+
+    def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
+        chosen = choose_tokens(x, self.fraction * strength, rng, info)
+        return x.masked_fill(chosen, placeholder(info.spec, prefer="mask", technique=self.name))

@@ -1,0 +1,33 @@
+"""Gaussian noise on the weights."""
+
+from __future__ import annotations
+
+from torch import Generator, Tensor
+
+from autonoise import stages
+from autonoise.ops.random import randn_like
+from autonoise.ranges import choice, ranged
+from autonoise.technique import technique
+from autonoise.types import DataType, Family
+
+
+@technique(
+    data_types=set(DataType),
+    family=Family.WEIGHT,
+    reference="Murray & Edwards 1994, Enhanced MLP performance and fault tolerance from synaptic weight noise",
+)
+class WeightNoise(stages.WeightNoise):
+    """Add w + strength * sigma * RMS(w) * n (additive), or w * (1 + strength * sigma * n); n ~ N(0, 1).
+
+    w: any shape; the RMS is that of the whole tensor, without gradient through it.
+    """
+
+    sigma: float = ranged(0.001, 0.1, default=0.01, log=True, unit="RMS of the weight", maximum=5.0)
+    kind: str = choice("additive", "multiplicative")
+
+    def perturb(self, w: Tensor, *, strength: float, rng: Generator) -> Tensor:
+        noise = randn_like(w, rng) * (strength * self.sigma)
+        if self.kind == "multiplicative":
+            return w + w * noise
+        scale = w.detach().float().square().mean().sqrt().to(w.dtype)
+        return w + scale * noise

@@ -1,0 +1,34 @@
+"""Crop a window and stretch it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+from autonoise.ops.precision import flat
+from autonoise.ops.series import read_at, row_lengths
+from autonoise.ranges import ranged
+from autonoise.stages import InputNoise
+from autonoise.technique import technique
+from autonoise.types import BatchInfo, Family
+
+
+@technique(
+    data_types={"timeseries"},
+    family=Family.TIME_WARP,
+    reference="Le Guennec 2016, Data Augmentation for Time Series Classification using CNNs",
+)
+class WindowSlice(InputNoise):
+    """Keep a window of 1 - strength * (1 - window) of each series, stretched linearly to the old length.
+
+    The window's place is uniform; at least 5 % are kept. Padding is left alone. x: (B, C, L).
+    """
+
+    window: float = ranged(0.6, 0.95, default=0.9, unit="fraction of the length", minimum=0.05, maximum=1.0)
+
+    def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
+        kept = (1 - flat(strength)[:, None] * (1 - self.window)).clamp(0.05, 1)
+        last = row_lengths(x, info.lengths) - 1
+        start = torch.rand(kept.shape, generator=rng, device=x.device) * (1 - kept) * last
+        step = torch.arange(x.shape[-1], device=x.device, dtype=torch.float32)
+        return read_at(x, torch.where(step <= last, start + kept * step, step))

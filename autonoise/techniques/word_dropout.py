@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from torch import Generator, Tensor
+
+from autonoise.ops.tokens import choose_tokens, placeholder
+from autonoise.ranges import ranged
+from autonoise.stages import InputNoise
+from autonoise.technique import technique
+from autonoise.types import BatchInfo, Family
+
+
+@technique(
+    data_types={"text"}, family=Family.TOKEN_EDIT,
+    reference="Bowman et al. 2016, Generating Sentences from a Continuous Space",
+)
+class WordDropout(InputNoise):
+    """Replace each token by the unknown token with probability ``strength * fraction``.
+
+    x: ids (B, L); padding and special tokens stay. It also trains the unknown token's embedding. Without an
+    unknown token the mask token stands in for it.
+    """
+
+    fraction: float = ranged(0.02, 0.3, default=0.1, unit="tokens", maximum=1.0)
+
+    def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
+        chosen = choose_tokens(x, self.fraction * strength, rng, info)
+        return x.masked_fill(chosen, placeholder(info.spec, prefer="unknown", technique=self.name))

@@ -1,0 +1,211 @@
+"""The closed vocabularies (data types, stages, families) and the description of a model's input."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Batch = Tensor | dict[str, Tensor]
+"""A batch of model inputs: one tensor, or a dict such as ``{"input_ids", "attention_mask"}``."""
+
+
+class DataType(StrEnum):
+    IMAGE = "image"
+    TEXT = "text"
+    TABULAR = "tabular"
+    TIMESERIES = "timeseries"
+    AUDIO = "audio"
+
+
+class Stage(StrEnum):
+    """Where a technique enters a training step, in the order in which the stages run."""
+
+    RAW = "raw"
+    INPUT = "input"
+    ADVERSARIAL = "adversarial"
+    TARGET = "target"
+    PAIR = "pair"
+    EMBEDDING = "embedding"
+    ACTIVATION = "activation"
+    WEIGHT = "weight"
+    LOSS = "loss"
+    GRADIENT = "gradient"
+    STEP = "step"
+
+
+class Scale(StrEnum):
+    """How the numbers of an input are scaled: 0..255, 0..1 (audio: -1..1), or (x - mean) / std."""
+
+    BYTE = "byte"
+    UNIT = "unit"
+    STANDARDISED = "standardised"
+
+
+class Family(StrEnum):
+    """What kind of noise a technique or a corruption is; says what a policy has "seen" in training."""
+
+    INDEPENDENT = "independent"
+    IMPULSE = "impulse"
+    BLUR = "blur"
+    PHOTOMETRIC = "photometric"
+    GEOMETRIC = "geometric"
+    OCCLUSION = "occlusion"
+    COMPRESSION = "compression"
+    LOW_FREQUENCY = "low_frequency"
+    PERIODIC = "periodic"
+    QUANTISATION = "quantisation"
+    CHARACTER_EDIT = "character_edit"
+    CHARACTER_CONFUSION = "character_confusion"
+    TOKEN_EDIT = "token_edit"
+    TOKEN_ORDER = "token_order"
+    SPACING = "spacing"
+    DISTRACTOR = "distractor"
+    TRUNCATION = "truncation"
+    MISSINGNESS = "missingness"
+    VALUE_SWAP = "value_swap"
+    CATEGORY = "category"
+    UNIT_ERROR = "unit_error"
+    OUTLIER = "outlier"
+    SHIFT = "shift"
+    GAIN = "gain"
+    SATURATION = "saturation"
+    RESAMPLING = "resampling"
+    TIME_WARP = "time_warp"
+    BACKGROUND = "background"
+    REVERBERATION = "reverberation"
+    BAND_LIMIT = "band_limit"
+    MIXING = "mixing"
+    ADVERSARIAL = "adversarial"
+    LABEL = "label"
+    FEATURE = "feature"
+    WEIGHT = "weight"
+    GRADIENT = "gradient"
+    OBJECTIVE = "objective"
+
+
+_RELATED_PAIRS: tuple[tuple[Family, Family], ...] = (
+    (Family.INDEPENDENT, Family.IMPULSE),
+    (Family.IMPULSE, Family.OUTLIER),
+    (Family.BLUR, Family.RESAMPLING),
+    (Family.PHOTOMETRIC, Family.GAIN),
+    (Family.COMPRESSION, Family.QUANTISATION),
+    (Family.LOW_FREQUENCY, Family.SHIFT),
+    (Family.CHARACTER_EDIT, Family.CHARACTER_CONFUSION),
+    (Family.CHARACTER_EDIT, Family.SPACING),
+    (Family.TOKEN_EDIT, Family.MISSINGNESS),
+    (Family.TRUNCATION, Family.MISSINGNESS),
+    (Family.OCCLUSION, Family.MISSINGNESS),
+    (Family.VALUE_SWAP, Family.CATEGORY),
+    (Family.GAIN, Family.SATURATION),
+    (Family.GEOMETRIC, Family.TIME_WARP),
+    (Family.MIXING, Family.BACKGROUND),
+)
+RELATED: frozenset[frozenset[Family]] = frozenset(frozenset(pair) for pair in _RELATED_PAIRS)
+
+
+def related(a: Family, b: Family) -> bool:
+    """Whether training on one family teaches something direct about the other (same or related)."""
+    return a == b or frozenset((a, b)) in RELATED
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputSpec:
+    """What a model's input looks like, so that strengths in physical units can be applied to it.
+
+    Attributes:
+        layout: shape of one sample without the batch: image (C, H, W), series (C, L), audio (T,), text (L,),
+            table (D,). Sizes are those of the search; a policy may be used at other sizes of the same rank.
+        classes: number of classes.
+        scale, mean, std: how numbers are scaled; mean and std per channel or column (image: in units of 0..1),
+            of length 1 or of the number of channels. Empty means 0 and 1.
+        pad_id, mask_id, unk_id, special_ids, vocabulary_size: token ids of text models.
+        numeric, onehot, codes, flags: columns of a table. ``numeric`` are standardised columns, each of
+            ``onehot`` the columns of one categorical, ``codes`` columns that hold integer codes (0 = missing),
+            ``flags`` pairs (flag column, first column of the feature whose absence it marks).
+        sample_rate: of audio, in Hz.
+    """
+
+    data_type: DataType
+    layout: tuple[int, ...]
+    classes: int = 0
+    scale: Scale = Scale.UNIT
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    pad_id: int | None = None
+    mask_id: int | None = None
+    unk_id: int | None = None
+    special_ids: tuple[int, ...] = ()
+    vocabulary_size: int | None = None
+    numeric: tuple[int, ...] = ()
+    onehot: tuple[tuple[int, ...], ...] = ()
+    codes: tuple[int, ...] = ()
+    flags: tuple[tuple[int, int], ...] = ()
+    sample_rate: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for a policy file; fields at their defaults are left out."""
+        out: dict[str, Any] = {}
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if f.name in {"data_type"} or value == f.default:
+                continue
+            out[f.name] = _plain(value)
+        out["scale"] = str(self.scale)
+        return out
+
+    @classmethod
+    def from_dict(cls, data_type: DataType, values: Mapping[str, Any]) -> InputSpec:
+        """Inverse of :meth:`to_dict`. Raises TypeError or ValueError on unknown or ill-typed fields."""
+        known = {f.name for f in fields(cls)}
+        unknown = set(values) - known
+        if unknown:
+            raise ValueError(f"unknown input field {sorted(unknown)[0]!r}")
+        frozen = {k: _freeze(v) for k, v in values.items()}
+        if "scale" in frozen:
+            frozen["scale"] = Scale(frozen["scale"])
+        return cls(data_type=data_type, **frozen)
+
+
+def _plain(value: Any) -> Any:
+    return [_plain(v) for v in value] if isinstance(value, tuple) else value
+
+
+def _freeze(value: Any) -> Any:
+    return tuple(_freeze(v) for v in value) if isinstance(value, list | tuple) else value
+
+
+@dataclass(frozen=True)
+class BatchInfo:
+    """What a technique may know of the batch it perturbs.
+
+    Attributes:
+        spec: the input description.
+        valid: bool, broadcastable to x; False where x is padding, a special token or missing. None: all valid.
+        lengths: (B,) number of valid steps or samples of each row (series, audio, text). None: full length.
+        bounds: closed range of valid values in canonical units (image (0, 1), audio (-1, 1)), or None.
+        feature_of: tables only, (D,) long: which feature each column belongs to; -1 for none.
+        categorical: tables only, (D,) bool: True for one-hot and code columns.
+        unit: size of one unit of strength in x's own numbers; 1 except at an embedding (its RMS).
+        targets: (B, C) soft targets of the batch, or None.
+    """
+
+    spec: InputSpec
+    valid: Tensor | None = None
+    lengths: Tensor | None = None
+    bounds: tuple[float, float] | None = None
+    feature_of: Tensor | None = None
+    categorical: Tensor | None = None
+    unit: float = 1.0
+    targets: Tensor | None = None
+
+
+def per_sample(values: Tensor, like: Tensor, dim: int = 0) -> Tensor:
+    """Reshape (B,) to broadcast over ``like`` along its batch dimension ``dim``."""
+    shape = [1] * like.ndim
+    shape[dim] = -1
+    return values.to(dtype=like.dtype if like.is_floating_point() else torch.float32).reshape(shape)
