@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,34 @@ import yaml
 from autonoise.errors import AutonoiseError
 
 MAX_BYTES = 2 * 1024 * 1024
+# explicit tags such as !!int "" fail in PyYAML's constructors with whatever their code runs into
+_MALFORMED = (yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError, TypeError, ArithmeticError)
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader without aliases: a few lines of nested aliases can unfold to gigabytes."""
+    """SafeLoader without aliases (a few lines of nested ones can unfold to gigabytes) and double keys.
+
+    Reads 1e-05 as a number, as JSON and YAML 1.2 do; PyYAML's own rule asks for a dot.
+    """
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.events.AliasEvent):
-            event = self.peek_event()
+            event = self.peek_event()  # type: ignore[no-untyped-call]
             raise yaml.YAMLError(f"line {event.start_mark.line + 1}: aliases are not allowed")
         return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise yaml.YAMLError(f"line {key.start_mark.line + 1}: {key.value!r} stands twice")
+            seen.add(key.value if isinstance(key, yaml.ScalarNode) else None)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
 
 
 def read_data(path: str | Path, error: type[AutonoiseError], what: str) -> dict[str, Any]:
@@ -33,8 +52,10 @@ def read_data(path: str | Path, error: type[AutonoiseError], what: str) -> dict[
     """
     path = Path(path)
     try:
+        if path.exists() and not path.is_file():
+            raise error(f"{path}: a folder or device, not a {what}; name the file")
         if path.stat().st_size > MAX_BYTES:
-            raise error(f"{path}: larger than {MAX_BYTES} bytes, so it is no {what}")
+            raise error(f"{path}: larger than {MAX_BYTES} bytes, so it is no {what}; check the path")
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise error(f"{path}: no such {what}; check the path") from None
@@ -46,10 +67,10 @@ def read_data(path: str | Path, error: type[AutonoiseError], what: str) -> dict[
 def parse_data(text: str, error: type[AutonoiseError], what: str, where: str) -> dict[str, Any]:
     """Parse YAML (of which JSON is a part) into a mapping; ``where`` names the source in messages."""
     if len(text) > MAX_BYTES:
-        raise error(f"{where}: larger than {MAX_BYTES} bytes, so it is no {what}")
+        raise error(f"{where}: larger than {MAX_BYTES} bytes, so it is no {what}; check the path")
     try:
         value = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
-    except (yaml.YAMLError, RecursionError, ValueError) as e:
+    except _MALFORMED as e:
         raise error(f"{where}: not a valid {what} ({_first_line(e)}); it may be truncated") from None
     if not isinstance(value, dict):
         raise error(f"{where}: not a {what}: expected a mapping at the top, found {type(value).__name__}")

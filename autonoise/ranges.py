@@ -32,7 +32,7 @@ class Range:
             raise ValueError(f"{name} must be a number, but got {value!r}")
         if self.integer and not isinstance(value, int):
             raise ValueError(f"{name} must be a whole number, but got {value!r}")
-        if not math.isfinite(value) or not self.minimum <= value <= self.maximum:
+        if abs(value) > 1e300 or not self.minimum <= value <= self.maximum:
             raise ValueError(f"{self.minimum:g} <= {name} <= {self.maximum:g} must hold, but got {value!r}")
 
 

@@ -29,7 +29,7 @@ class Schedule:
     warm_up    u, then 1                                   0, 0.1
     ========== =========================================== =======================
 
-    Raises ValueError unless 0 <= start < end <= 1 and levels >= 2.
+    Raises ValueError unless 0 <= start < end <= 1 and 2 <= levels <= 1000.
     """
 
     shape: Shape = "constant"
@@ -41,10 +41,12 @@ class Schedule:
         if self.shape not in SHAPES:
             raise ValueError(f"shape must be one of {', '.join(SHAPES)}, but got {self.shape!r}")
         start, end = self.limits
+        if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in (start, end)):
+            raise ValueError(f"start and end must be numbers, but got (start={start!r}, end={end!r})")
         if not (math.isfinite(start) and math.isfinite(end) and 0 <= start < end <= 1):
             raise ValueError(f"0 <= start < end <= 1 must hold, but got (start={start}, end={end})")
-        if self.levels < 2:
-            raise ValueError(f"levels >= 2 must hold, but got {self.levels}")
+        if isinstance(self.levels, bool) or not isinstance(self.levels, int) or not 2 <= self.levels <= 1000:
+            raise ValueError(f"levels must be a whole number, 2 <= levels <= 1000, but got {self.levels!r}")
 
     @property
     def limits(self) -> tuple[float, float]:
@@ -77,8 +79,8 @@ class Gate:
     unit: Literal["epoch", "update"] = "update"
 
     def __post_init__(self) -> None:
-        if self.every < 1:
-            raise ValueError(f"every >= 1 must hold, but got {self.every}")
+        if isinstance(self.every, bool) or not isinstance(self.every, int) or self.every < 1:
+            raise ValueError(f"every must be a whole number >= 1, but got {self.every!r}")
         if self.unit not in ("epoch", "update"):
             raise ValueError(f"unit must be epoch or update, but got {self.unit!r}")
 

@@ -12,7 +12,7 @@ from autonoise.errors import AutonoiseError, SpaceError
 from autonoise.files import read_data
 from autonoise.policy.format import policy_from_dict
 from autonoise.policy.policy import Policy, Step, digest
-from autonoise.ranges import Choice, Range, parameters_of
+from autonoise.ranges import Choice, Parameter, Range, Text, parameters_of
 from autonoise.resources import resource_dir
 from autonoise.schedule import SHAPES, Gate, Schedule
 from autonoise.technique import get_technique
@@ -22,6 +22,13 @@ FORMAT = "autonoise-space/1"
 TIMINGS = (*SHAPES, "late", "off_at_end", "every_2", "every_4", "every_2_epochs")
 """Schedules a space may offer: shapes, and two windows with a searched limit and three gates."""
 _LATE, _OFF = (0.2, 0.7), (0.7, 0.95)
+_OF_STEPS: dict[str, Parameter] = {
+    "probability": Range(0.25, 1.0, minimum=0.0, maximum=1.0),
+    "schedule": Choice(TIMINGS),
+    "magnitude": Choice(("fixed", "uniform")),
+    "site": Text(),
+}
+_SEARCHED_LIMITS = {"late": "late", "off_at_end": "off"}
 _DEFAULTS: dict[str, Any] = {
     "probability": [0.25, 1.0],
     "schedule": ["constant", "ramp_up", "late", "every_2", "off_at_end"],
@@ -59,6 +66,8 @@ class Dimension:
     def nearest(self, value: Any) -> Any:
         """The value of this dimension nearest to one from elsewhere."""
         if self.choices:
+            if all(_is_number(v) for v in (value, *self.choices)):
+                return min(self.choices, key=lambda c: abs(c - value))
             return value if value in self.choices else self.choices[0]
         clipped = min(max(value, self.low), self.high)
         return round(clipped) if self.integer else float(clipped)
@@ -72,6 +81,7 @@ class Dimension:
 class SearchSpace:
     """Techniques with their dimensions; ``suggest(trial)`` turns an Optuna trial into a Policy.
 
+    Techniques of one stage act in the order in which the space lists them.
     Each technique has a switch ``use.<name>``. A random trial should switch on ``expected_techniques`` of them
     (:attr:`prior`); at most ``max_techniques`` stay, those with the highest ``rank.<name>``.
 
@@ -118,7 +128,7 @@ class SearchSpace:
             name: {key: _described(d) for key, d in dims.items()} for name, dims in sorted(self.techniques.items())
         }
         return {"data_type": str(self.data_type), "max_techniques": self.max_techniques,
-                "expected_techniques": self.expected_techniques, "techniques": listed}
+                "expected_techniques": self.expected_techniques, "order": list(self.techniques), "techniques": listed}
 
     def suggest(self, trial: Suggests) -> Policy:
         """The policy of a trial; contradicting techniques are dropped, lowest rank first.
@@ -131,11 +141,13 @@ class SearchSpace:
             on = sorted(on, key=lambda n: (-ranks[n], n))[: self.max_techniques]
         policy = Policy(self.data_type)
         for name in on:
-            step = self._step(trial, name)
             try:
-                policy = dataclasses.replace(policy, steps=(*policy.steps, step))
+                policy = dataclasses.replace(policy, steps=(*policy.steps, self._step(trial, name)))
             except AutonoiseError:
                 continue
+        # ranks say what stays, not what acts first
+        place = {name: i for i, name in enumerate(self.techniques)}
+        policy = dataclasses.replace(policy, steps=tuple(sorted(policy.steps, key=lambda s: place[s.name])))
         policy = dataclasses.replace(policy, name=f"{self.data_type}-{policy.hash}")
         keep = getattr(trial, "set_user_attr", None)
         if keep is not None:
@@ -170,95 +182,94 @@ class SearchSpace:
             values = {**step.technique.parameters(), "probability": step.probability, "magnitude": step.magnitude,
                       "site": step.site}
             out |= {f"{name}.{k}": d.nearest(values[k]) for k, d in dims.items() if d.searched and k != "schedule"}
-            timing, limit = _timing(step)
-            dimension = dims["schedule"]
-            chosen = timing if timing in dimension.choices else dimension.choices[0]
-            if dimension.searched:
+            chosen, limit = _timing(step, dims["schedule"].choices)
+            if dims["schedule"].searched:
                 out[f"{name}.schedule"] = chosen
-            if chosen == "late":
-                out[f"{name}.late"] = min(max(limit, _LATE[0]), _LATE[1])
-            elif chosen == "off_at_end":
-                out[f"{name}.off"] = min(max(limit, _OFF[0]), _OFF[1])
+            if chosen in _SEARCHED_LIMITS:
+                out[f"{name}.{_SEARCHED_LIMITS[chosen]}"] = limit
         return out
 
 
-def _timing(step: Step) -> tuple[str, float]:
+def _timing(step: Step, offered: tuple[str, ...]) -> tuple[str, float]:
+    """The schedule among those offered that is nearest to a step's, and its limit where that is searched."""
+    shape, (start, end) = step.schedule.shape, step.schedule.limits
     if step.gate.every > 1:
-        suffix = "_epochs" if step.gate.unit == "epoch" else ""
-        return f"every_{step.gate.every}{suffix}", 0.0
-    start, end = step.schedule.limits
-    if step.schedule.shape in ("constant", "window"):
-        if start > 0:
-            return "late", start
-        if end < 1:
-            return "off_at_end", end
-        return "constant", 0.0
-    return step.schedule.shape, 0.0
+        found = f"every_{step.gate.every}{'_epochs' if step.gate.unit == 'epoch' else ''}"
+    elif shape == "window" and step.schedule.start is None and "window" in offered:
+        found = "window"
+    elif shape in ("constant", "window"):
+        found = "late" if start > 0 else "off_at_end" if end < 1 else "constant"
+    else:
+        found = shape
+    chosen = found if found in offered else offered[0]
+    limit = start if chosen == "late" else end
+    low, high = _LATE if chosen == "late" else _OFF
+    return chosen, min(max(limit, low), high)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _described(d: Dimension) -> Any:
     return list(d.choices) if d.choices else {"low": d.low, "high": d.high, "log": d.log, "integer": d.integer}
 
 
-def dimension_of(value: Any, key: str, parameter: Range | Choice | None, where: str) -> Dimension:
-    """A dimension from its YAML: a value (fixed), [low, high] of numbers, or a list of choices."""
-    if not isinstance(value, list | dict):
-        return Dimension(choices=(value,))
+def dimension_of(value: Any, key: str, parameter: Parameter, where: str) -> Dimension:
+    """A checked dimension from its YAML: a value (fixed), [low, high] of numbers, or a list of choices.
+
+    ``{low, high, log}`` and ``{choices}`` say the same where two numbers in a list would be ambiguous.
+    """
     log, integer = (parameter.log, parameter.integer) if isinstance(parameter, Range) else (False, False)
+    pair = isinstance(value, list) and len(value) == 2 and all(map(_is_number, value)) and isinstance(parameter, Range)
     if isinstance(value, dict):
-        unknown = set(value) - {"low", "high", "log"}
-        if unknown or not {"low", "high"} <= set(value):
-            raise SpaceError(f"{where}: {key} must be {{low: ..., high: ..., log: ...}}, but got {value!r}")
-        log, value = bool(value.get("log", log)), [value["low"], value["high"]]
-    numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in value)
-    if numbers and len(value) == 2 and (key == "probability" or isinstance(parameter, Range)):
-        low, high = value
-        if not low < high:
-            raise SpaceError(f"{where}: {key}: low < high must hold, but got [{low}, {high}]; swap the two")
-        if log and low <= 0:
-            raise SpaceError(f"{where}: {key}: a log range needs low > 0, but got [{low}, {high}]")
-        return Dimension(low=low, high=high, log=log, integer=integer)
-    if not value:
+        pair = {"low", "high"} <= set(value) <= {"low", "high", "log"} and isinstance(parameter, Range)
+        if not pair and not (set(value) == {"choices"} and isinstance(value["choices"], list)):
+            raise SpaceError(
+                f"{where}: {key} must be a value, a list, {{low, high, log}} or {{choices}}, but got {value!r}"
+            )
+        log = bool(value.get("log", log))
+        value = [value["low"], value["high"]] if pair else value["choices"]
+    values = value if isinstance(value, list) else [value]
+    if not values:
         raise SpaceError(f"{where}: {key}: an empty list offers nothing; give a value, [low, high] or choices")
-    return Dimension(choices=tuple(value))
+    for v in values:
+        try:
+            parameter.check(key, v)
+        except (ValueError, OverflowError) as e:
+            raise SpaceError(f"{where}: {e}; correct the space") from None
+    if not pair:
+        return Dimension(choices=tuple(values))
+    low, high = values
+    if not low < high:
+        raise SpaceError(f"{where}: {key}: low < high must hold, but got [{low}, {high}]; swap the two")
+    if log and low <= 0:
+        raise SpaceError(f"{where}: {key}: a log range needs low > 0, but got [{low}, {high}]")
+    return Dimension(low=low, high=high, log=log, integer=integer)
 
 
-def step_dimensions(name: str, given: Mapping[str, Any], defaults: Mapping[str, Any], where: str) -> dict[str, Dimension]:
+def step_dimensions(
+    name: str, given: Mapping[str, Any], defaults: Mapping[str, Any], where: str
+) -> dict[str, Dimension]:
     """All dimensions of a technique in a space; what the YAML leaves out is searched over the technique's range."""
     kind = get_technique(name, where)
     parameters = parameters_of(kind)
-    known = {*parameters, "probability", "schedule", "magnitude", "site"}
-    unknown = set(given) - known
+    known = {*parameters, *_OF_STEPS}
+    unknown = set(map(str, given)) - known
     if unknown:
         raise SpaceError(f"{where}: {name} has no {sorted(unknown)[0]!r}; it has {', '.join(sorted(known))}")
     out: dict[str, Dimension] = {}
     for key, parameter in parameters.items():
-        ranged = parameter if isinstance(parameter, Range | Choice) else None
         if key in given:
-            dimension = dimension_of(given[key], f"{name}.{key}", ranged, where)
-            ends = dimension.choices or (dimension.low, dimension.high)
-            for end in ends:
-                try:
-                    value = float(end) if isinstance(parameter, Range) and not parameter.integer else end
-                    parameter.check(f"{name}.{key}", value)
-                except (ValueError, TypeError) as e:
-                    raise SpaceError(f"{where}: {e}; correct the range") from None
-            out[key] = dimension
+            out[key] = dimension_of(given[key], f"{name}.{key}", parameter, where)
         elif isinstance(parameter, Range):
             out[key] = Dimension(low=parameter.low, high=parameter.high, log=parameter.log, integer=parameter.integer)
         elif isinstance(parameter, Choice):
             out[key] = Dimension(choices=parameter.options)
         else:
             out[key] = Dimension(choices=(kind.__dataclass_fields__[key].default,))  # type: ignore[attr-defined]
-    for key, default in {**_DEFAULTS, **defaults}.items():
-        out[key] = dimension_of(given.get(key, default), f"{name}.{key}", None, where) if key != "probability" else (
-            dimension_of(given.get(key, default), key, None, where)
-        )
-    if "site" in given:
-        out["site"] = dimension_of(given["site"], f"{name}.site", None, where)
-    wrong = [t for t in out["schedule"].choices if t not in TIMINGS]
-    if wrong or not out["schedule"].choices:
-        raise SpaceError(f"{where}: {name}.schedule: {wrong[:1]} is none of {', '.join(TIMINGS)}")
+    for key, value in ({**_DEFAULTS, **defaults} | {k: v for k, v in given.items() if k in _OF_STEPS}).items():
+        out[key] = dimension_of(value, f"{name}.{key}", _OF_STEPS[key], where)
     return out
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import Any
 
 from autonoise.errors import AutonoiseError, SpaceError, UnknownNameError
@@ -17,7 +18,7 @@ def read_space(values: Mapping[str, Any], where: str) -> SearchSpace:
     """Check a mapping as read from YAML. Raises SpaceError (or UnknownNameError with the nearest names)."""
     if values.get("format") != FORMAT:
         raise SpaceError(f"{where}: not a search space: the first line must be 'format: {FORMAT}'")
-    unknown = set(values) - _KEYS
+    unknown = set(map(str, values)) - _KEYS
     if unknown:
         raise UnknownNameError.of("key", sorted(unknown)[0], _KEYS, f"in {where}")
     try:
@@ -48,7 +49,8 @@ def read_space(values: Mapping[str, Any], where: str) -> SearchSpace:
             raise SpaceError(f"{where}: {key} must be a list of mappings with name, source and steps")
         try:
             lists[key] = tuple(
-                policy_in_space_file(e, data_type, f"{where}: {key}[{i}]") for i, e in enumerate(entries)
+                policy_in_space_file(_entry(e, f"{where}: {key}[{i}]"), data_type, f"{where}: {key}[{i}]")
+                for i, e in enumerate(entries)
             )
         except UnknownNameError:
             raise
@@ -59,9 +61,17 @@ def read_space(values: Mapping[str, Any], where: str) -> SearchSpace:
     )
 
 
+def _entry(values: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    if not {"name", "steps"} <= set(values) <= {"name", "source", "steps"}:
+        found = ", ".join(map(str, values))
+        raise SpaceError(f"{where}: must have name and steps, may have source and nothing else, but has {found}")
+    return values
+
+
 def _number(values: Mapping[str, Any], key: str, default: float, where: str, *, whole: bool = False) -> float:
     value = values.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0 or (whole and value != int(value)):
+    number = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < inf
+    if not number or (whole and value != int(value)):
         kind = "a whole number" if whole else "a number"
         raise SpaceError(f"{where}: {key} must be {kind} above 0, but got {value!r}")
     return float(value)

@@ -7,9 +7,9 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar, dataclass_transform
 
-import autonoise.techniques
 from autonoise.errors import PolicyError, UnknownNameError
 from autonoise.ranges import choice, parameters_of, ranged, text, whole
 from autonoise.types import DataType, Family, Stage
@@ -56,12 +56,12 @@ class Technique:
     def __post_init__(self) -> None:
         for name, parameter in parameters_of(type(self)).items():
             value = getattr(self, name)
-            if isinstance(value, int) and not isinstance(value, bool) and not getattr(parameter, "integer", True):
-                object.__setattr__(self, name, float(value))
             try:
                 parameter.check(name, value)
             except ValueError as e:
                 raise PolicyError(f"{self.name}: {e}") from None
+            if isinstance(value, int) and not getattr(parameter, "integer", True):
+                object.__setattr__(self, name, float(value))
         self.check()
 
     def check(self) -> None:
@@ -116,7 +116,8 @@ def snake_case(name: str) -> str:
 
 def technique_names() -> list[str]:
     """All names, sorted: the modules of ``autonoise.techniques`` and what others have registered."""
-    found = {m.name for m in pkgutil.iter_modules(autonoise.techniques.__path__) if not m.name.startswith("_")}
+    place = Path(__file__).with_name("techniques")
+    found = {m.name for m in pkgutil.iter_modules([str(place)]) if not m.name.startswith("_")}
     return sorted(found | set(_REGISTRY))
 
 

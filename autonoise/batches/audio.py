@@ -17,6 +17,7 @@ class Adapter(BatchAdapter):
     keys: ClassVar[tuple[str, ...]] = ("waveform", "input_values", "audio", "x")
     ranks: ClassVar[tuple[int, ...]] = (2, 3)
     shape_words: ClassVar[str] = "(B, T)"
+    canonical_scale: ClassVar[Scale] = Scale.UNIT
 
     def check_shape(self, x: Tensor, spec: InputSpec) -> None:
         super().check_shape(x, spec)

@@ -11,7 +11,7 @@ import logging
 from typing import ClassVar
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from autonoise.errors import AttachError
 from autonoise.types import Batch, BatchInfo, DataType, InputSpec, Scale
@@ -31,6 +31,7 @@ class BatchAdapter:
     ranks: ClassVar[tuple[int, ...]]
     shape_words: ClassVar[str]
     continuous: ClassVar[bool] = True
+    canonical_scale: ClassVar[Scale] = Scale.STANDARDISED
 
     def main(self, batch: Batch) -> Tensor:
         """The tensor that techniques act on, as the user made it. Raises AttachError when there is none."""
@@ -63,6 +64,8 @@ class BatchAdapter:
         """
         x = self.main(batch)
         self.check_shape(x, spec)
+        if x.numel() == 0:
+            raise AttachError(f"the first batch is empty (shape {tuple(x.shape)}): drop empty batches")
         if self.continuous and not x.is_floating_point() and x.dtype != torch.uint8:
             raise AttachError(f"a {self.data_type} batch must be floating point, but is {x.dtype}; convert it first")
         if x.is_floating_point() and x.numel() and bool(torch.isinf(x).any()):
@@ -75,6 +78,9 @@ class BatchAdapter:
                 f"this policy is for {self.data_type} data, batches of shape {self.shape_words}, "
                 f"but the first batch has shape {tuple(x.shape)}: attach a policy of the right data type"
             )
+
+    def check_model(self, model: nn.Module, spec: InputSpec) -> None:
+        """Raise AttachError where a model cannot take what the spec, which the user did not write, describes."""
 
     def fit(self, batch: Batch, spec: InputSpec, *, explicit: bool) -> InputSpec:
         return spec

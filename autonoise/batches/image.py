@@ -21,6 +21,7 @@ class Adapter(BatchAdapter):
     keys: ClassVar[tuple[str, ...]] = ("pixel_values", "image", "images", "x")
     ranks: ClassVar[tuple[int, ...]] = (4,)
     shape_words: ClassVar[str] = "(B, C, H, W)"
+    canonical_scale: ClassVar[Scale] = Scale.UNIT
 
     def check_shape(self, x: Tensor, spec: InputSpec) -> None:
         super().check_shape(x, spec)

@@ -24,14 +24,16 @@ class Adapter(BatchAdapter):
         if isinstance(batch, dict) and "categorical" in batch:
             codes = batch["categorical"]
             numeric = batch.get("numeric", codes.new_zeros((codes.shape[0], 0), dtype=torch.float32))
-            return torch.cat([numeric, codes.to(numeric.dtype)], dim=1)
+            # in half precision codes above 256 would become their neighbours
+            wide = torch.promote_types(numeric.dtype, torch.float32)
+            return torch.cat([numeric.to(wide), codes.to(wide)], dim=1)
         return super().main(batch)
 
     def replace(self, batch: Batch, main: Tensor) -> Batch:
         if isinstance(batch, dict) and "categorical" in batch:
             width = batch["numeric"].shape[1] if "numeric" in batch else 0
             codes = main[:, width:].round().to(batch["categorical"].dtype)
-            numeric = {"numeric": main[:, :width]} if "numeric" in batch else {}
+            numeric = {"numeric": main[:, :width].to(batch["numeric"].dtype)} if "numeric" in batch else {}
             return {**batch, **numeric, "categorical": codes}
         return super().replace(batch, main)
 

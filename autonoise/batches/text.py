@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from autonoise.batches.base import BatchAdapter
 from autonoise.errors import AttachError
@@ -25,6 +25,19 @@ class Adapter(BatchAdapter):
             raise AttachError(
                 f"text batches must hold integer token ids, but the first is {x.dtype}: attach a policy of the "
                 f"right data type"
+            )
+
+    def check_model(self, model: nn.Module, spec: InputSpec) -> None:
+        """Token ids of another tokenizer mean something else: refuse to guess."""
+        if spec.vocabulary_size is None:
+            return
+        sizes = [m.num_embeddings for m in model.modules() if isinstance(m, nn.Embedding)]
+        if sizes and spec.vocabulary_size not in sizes:
+            raise AttachError(
+                f"the policy was searched with a vocabulary of {spec.vocabulary_size}, the model has {max(sizes)} "
+                f"embeddings: describe your tokenizer, policy.attach(..., input=InputSpec(data_type='text', "
+                f"layout=(L,), pad_id=..., mask_id=..., unk_id=..., special_ids=(...), "
+                f"vocabulary_size={max(sizes)}))"
             )
 
     def open(self, batch: Batch, spec: InputSpec) -> tuple[Tensor, BatchInfo]:

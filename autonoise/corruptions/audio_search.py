@@ -24,7 +24,8 @@ def white_noise(rows: Floats, amount: float, rng: np.random.Generator, reference
 
 
 @_search(
-    family=Family.INDEPENDENT, severities=(40, 35, 30, 25, 20), mildest=55, harshest=-15, unit="dB SNR",
+    family=Family.LOW_FREQUENCY, severities=(40, 35, 30, 25, 20), mildest=55, harshest=-15, unit="dB SNR",
+    near=(Family.INDEPENDENT,),
 )
 def pink_noise(rows: Floats, amount: float, rng: np.random.Generator, reference: Reference) -> Floats:
     """Add noise with a power spectrum of 1/f at this signal-to-noise ratio over the active part."""

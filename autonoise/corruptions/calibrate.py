@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +22,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Calibration:
-    """The five amounts, the retention measured at each, and the grid they were read from.
+    """The five amounts, the retention measured at each, and all that was measured, from mild to harsh.
 
     ``note`` says when targets are out of reach ("weak: ...") or below the mildest amount ("harsh: ...").
     """
@@ -36,36 +36,46 @@ class Calibration:
 
 def calibrate(
     corruption: Corruption, accuracy: Callable[[Rows], float], rows: Rows, *, clean: float, chance: float,
-    rng_seed: int, reference: Reference, targets: Sequence[float] = TARGETS, grid: int = 9,
+    rng_seed: int, reference: Reference, targets: Sequence[float] = TARGETS, grid: int = 9, rounds: int = 2,
 ) -> Calibration:
     """Amounts at which the baseline keeps the target shares of its accuracy.
 
     retention(a) = (accuracy(corrupted rows) - chance) / (clean - chance), measured on a grid from the
     mildest to the harshest amount, made monotone by isotonic regression and inverted by straight lines.
-    Where even the harshest amount does not reach a target, amounts are spread evenly from the last one
-    reached to the harshest. StudyError unless chance < clean, targets fall and the grid has 2 amounts.
+    Each round measures the amounts found and adds them to the grid. Where even the harshest amount does
+    not reach a target, amounts are spread evenly from the last one reached to the harshest. StudyError
+    unless chance < clean, targets fall and there are 2 amounts in the grid and 1 round at least.
     """
     if not chance < clean:
         raise StudyError(
             f"corruptions cannot be calibrated: the baseline's accuracy {clean:.3f} must be above chance "
             f"{chance:.3f}: train it longer or check the labels"
         )
-    if grid < 2 or any(not 0 < t < 1 for t in targets) or list(targets) != sorted(set(targets), reverse=True):
-        raise StudyError(f"grid >= 2 and 1 > targets > 0, falling, must hold, but got {grid}, {tuple(targets)}")
+    falling = all(0 < t < 1 for t in targets) and list(targets) == sorted(set(targets), reverse=True)
+    if grid < 2 or rounds < 1 or not falling:
+        raise StudyError(
+            "grid >= 2, rounds >= 1 and 1 > targets > 0, falling, must hold, "
+            f"but got (grid={grid}, rounds={rounds}, targets={tuple(targets)})"
+        )
 
     def retention(amount: float) -> float:
         # The same draws at every amount: the curve then varies with the amount only.
         noisy = corruption(rows, amount, rng=np.random.default_rng(rng_seed), reference=reference)
         return (accuracy(noisy) - chance) / (clean - chance)
 
-    position = np.linspace(0, 1, grid)
-    measured = np.array([retention(amount_at(corruption, u)) for u in position])
-    fitted = IsotonicRegression(increasing=False).fit_transform(position, measured)
-    places, note = _places(position, fitted, targets)
-    amounts = tuple(amount_at(corruption, u) for u in places)
+    curve = {float(u): retention(amount_at(corruption, u)) for u in np.linspace(0, 1, grid)}
+    for _ in range(rounds):
+        position = np.array(sorted(curve))
+        fitted = IsotonicRegression(increasing=False).fit_transform(position, [curve[u] for u in position])
+        places, note = _places(position, fitted, targets)
+        curve.update({float(u): retention(amount_at(corruption, u)) for u in places if u not in curve})
+
+    def amounts(positions: Iterable[float]) -> tuple[float, ...]:
+        return tuple(amount_at(corruption, u) for u in positions)
+
+    along = sorted(curve)
     return Calibration(
-        amounts, tuple(retention(a) for a in amounts), tuple(amount_at(corruption, u) for u in position),
-        tuple(float(m) for m in measured), note,
+        amounts(places), tuple(curve[float(u)] for u in places), amounts(along), tuple(curve[u] for u in along), note
     )
 
 

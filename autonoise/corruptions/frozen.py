@@ -72,7 +72,7 @@ def fix(
     """Freeze a corruption at ``amounts`` (its starting severities unless given)."""
     chosen = tuple(float(a) for a in (corruption.severities if amounts is None else amounts))
     if len(chosen) != len(SEVERITIES):
-        raise StudyError(f"{corruption.name}: five amounts are needed, one per severity, but got {len(chosen)}")
+        raise StudyError(f"{corruption.name} needs five amounts, one per severity, but got {len(chosen)}")
     return FrozenCorruption(
         corruption.name, corruption.data_type, corruption.group, corruption.family, chosen,
         tuple(seed_of(study_seed, corruption.name, severity) for severity in SEVERITIES),

@@ -30,9 +30,9 @@ def check_rows(data_type: DataType, rows: Rows, where: str) -> None:
         if not isinstance(rows, np.ndarray) or rows.ndim != ndim or rows.dtype != dtype:
             got = f"{rows.dtype} {rows.shape}" if isinstance(rows, np.ndarray) else type(rows).__name__
             raise DataError(f"{where}: {data_type} rows must be a {dtype} array {shape}, but got {got}")
-        if data_type is DataType.IMAGE and rows.shape[3] not in (1, 3):
+        if data_type == DataType.IMAGE and rows.shape[3] not in (1, 3):
             raise DataError(f"{where}: image rows must have 1 or 3 channels, but got {rows.shape[3]}")
-    elif data_type is DataType.TEXT:
+    elif data_type == DataType.TEXT:
         if not isinstance(rows, list) or not all(isinstance(text, str) for text in rows):
             raise DataError(f"{where}: text rows must be a list of strings, but got {type(rows).__name__}")
     elif not hasattr(rows, "columns"):

@@ -30,7 +30,8 @@ _SITES = 8
 
 @_held_out(
     family=Family.UNIT_ERROR, severities=(0.005, 0.01, 0.02, 0.04, 0.07), mildest=0.001, harshest=0.7,
-    unit="fraction of numeric cells", reference="Schelter et al. 2021, JENGA", available=has_numeric,
+    unit="fraction of numeric cells", reference="Schelter et al. 2021, JENGA", near=(Family.GAIN,),
+    available=has_numeric,
 )
 def unit_error(
     rows: pd.DataFrame, amount: float, rng: np.random.Generator, reference: Reference
@@ -63,7 +64,7 @@ def outliers(
 
 
 @_held_out(
-    family=Family.UNIT_ERROR, severities=(0.1, 0.2, 0.4, 0.6, 0.9), mildest=0.02, harshest=1.0,
+    family=Family.UNIT_ERROR, severities=(0.1, 0.2, 0.4, 0.6, 0.9), mildest=0.005, harshest=1.0,
     unit="fraction of rows", near=(Family.VALUE_SWAP,), available=has_two_numeric,
 )
 def column_swap(
@@ -117,7 +118,7 @@ def covariate_shift(
 
 
 @_held_out(
-    family=Family.OCCLUSION, severities=(0.05, 0.1, 0.2, 0.35, 0.5), mildest=0.01, harshest=0.95,
+    family=Family.OCCLUSION, severities=(0.05, 0.1, 0.2, 0.35, 0.5), mildest=0.003, harshest=0.95,
     unit="fraction of categorical cells", near=(Family.CATEGORY,), available=has_categorical,
 )
 def unknown_category(

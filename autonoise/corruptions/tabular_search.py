@@ -41,7 +41,7 @@ def jitter(rows: pd.DataFrame, amount: float, rng: np.random.Generator, referenc
 
 
 @_search(
-    family=Family.MISSINGNESS, severities=(0.05, 0.1, 0.2, 0.35, 0.5), mildest=0.01, harshest=0.95,
+    family=Family.MISSINGNESS, severities=(0.05, 0.1, 0.2, 0.35, 0.5), mildest=0.003, harshest=0.95,
     unit="fraction of cells", reference="Rubin 1976",
 )
 def missing_at_random(
@@ -53,7 +53,7 @@ def missing_at_random(
 
 
 @_search(
-    family=Family.VALUE_SWAP, severities=(0.05, 0.1, 0.2, 0.35, 0.5), mildest=0.01, harshest=0.95,
+    family=Family.VALUE_SWAP, severities=(0.05, 0.1, 0.2, 0.35, 0.5), mildest=0.003, harshest=0.95,
     unit="fraction of cells", reference="Bahri et al. 2022, SCARF",
 )
 def cell_swap(
@@ -69,7 +69,7 @@ def cell_swap(
 
 
 @_search(
-    family=Family.QUANTISATION, severities=(10, 6, 4, 3, 2), mildest=40, harshest=1,
+    family=Family.QUANTISATION, severities=(10, 6, 4, 3, 2), mildest=100, harshest=1,
     unit="bins", available=has_numeric,
 )
 def quantile_bins(
@@ -80,15 +80,17 @@ def quantile_bins(
 
     def change(column: pd.Series, train: pd.Series) -> pd.Series:
         known, values = floats(train), floats(column)
-        known = known[~np.isnan(known)]
+        known = np.sort(known[~np.isnan(known)])
         if len(known) == 0:
             return column.copy()
         out = values.copy()
         for count in np.unique(bins):
-            edges = np.quantile(known, np.arange(1, count) / count)
-            medians = np.quantile(known, (np.arange(count) + 0.5) / count)
-            rows_of = bins == count
-            out[rows_of] = medians[np.searchsorted(edges, values[rows_of], side="right")]
+            # A value that fills several quantiles (the zeros of a sparse column) is one bin, and stays as it is.
+            edges = np.unique(np.quantile(known, np.arange(1, count) / count))
+            inside = np.split(known, np.searchsorted(known, edges, side="right"))
+            medians = np.array([np.median(part) if len(part) else known[-1] for part in inside])
+            drawn = bins == count
+            out[drawn] = medians[np.searchsorted(edges, values[drawn], side="left")]
         return put(column, ~np.isnan(values), out)
 
     return edit(rows, reference, numeric_columns(rows), change)

@@ -45,11 +45,11 @@ def gap(rows: Floats, amount: float, rng: np.random.Generator, reference: Refere
 )
 def downsample(rows: Floats, amount: float, rng: np.random.Generator, reference: Reference) -> Floats:
     """Keep evenly spaced points and draw straight lines between them."""
-    out = rows.copy()
-    for row, length in zip(out, true_lengths(rows), strict=True):
+    out, lengths = rows.copy(), true_lengths(rows)
+    for row, length, kept in zip(out, lengths, stochastic_round(amount * lengths, rng), strict=True):
         if length < 2:
             continue
-        points = np.linspace(0, length - 1, max(2, round(amount * length)))
+        points = np.linspace(0, length - 1, max(2, int(kept)))
         steps = np.arange(length)
         for channel in row:
             values = _bridged(channel[:length])

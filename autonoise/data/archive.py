@@ -23,9 +23,7 @@ def read(path: Path, request: Request, max_bytes: int) -> Raw:
         return tables.read(path, request, max_bytes)
     request.refuse(str(path), "target", "clean_target", "group")
     if request.data_type not in (None, DataType.TIMESERIES):
-        raise DataError(
-            f"{path}: the file holds time series, not {request.data_type} data: leave data_type out"
-        )
+        raise DataError(f"{path}: the file holds time series, not {request.data_type} data: leave data_type out")
     parse = _parse_ts if path.suffix.lower() == ".ts" else _parse_tsv
     files = _files(path)
     check_size(sum(file.stat().st_size for file, _ in files), max_bytes, path)
@@ -39,9 +37,7 @@ def read(path: Path, request: Request, max_bytes: int) -> Raw:
         split += [part] * len(rows)
     channels = {len(row) for row in series}
     if len(channels) > 1:
-        raise DataError(
-            f"{path}: ragged rows: some with {min(channels)} and some with {max(channels)} channels"
-        )
+        raise DataError(f"{path}: ragged rows: some with {min(channels)} and some with {max(channels)} channels")
     x = np.full(
         (len(series), max(channels, default=0), max((len(v) for row in series for v in row), default=0)),
         np.nan,
@@ -86,9 +82,7 @@ def _parse_ts(path: Path) -> tuple[list[list[Array]], list[str]]:
             rows.append([_numbers(c.split(","), path, number) for c in channels])
             labels.append(label.strip())
         else:
-            raise DataError(
-                f"{path}: line {number} comes before @data: this is not a .ts file of the UCR/UEA archive"
-            )
+            raise DataError(f"{path}: line {number} comes before @data: this is not a .ts file of the UCR/UEA archive")
     return rows, labels
 
 
@@ -98,9 +92,7 @@ def _check_header(key: str, value: str, path: Path) -> None:
             f"{path}: series with time stamps are not supported: resample them evenly and store values only"
         )
     if key == "targetlabel" and value.startswith("true"):
-        raise DataError(
-            f"{path}: the target is continuous, and regression is not supported: bin it into classes first"
-        )
+        raise DataError(f"{path}: the target is continuous, and regression is not supported: bin it into classes first")
     if key == "classlabel" and value.startswith("false"):
         raise DataError(f"{path}: the file has no class labels: give one that has")
 

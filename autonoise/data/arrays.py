@@ -35,9 +35,7 @@ def read(path: Path, request: Request, max_bytes: int) -> Raw:
         held = [(part, [n for n in names if arrays.has(f"x_{n}")]) for part, names in _PARTS]
         parts = [(part, names[0]) for part, names in held if names] or [("train", "")]
         if parts[0][0] != "train" or not (parts[0][1] or arrays.has("x")):
-            raise DataError(
-                f"{where}: needs arrays X_train and y_train, or X and y (found: {arrays.listing})"
-            )
+            raise DataError(f"{where}: needs arrays X_train and y_train, or X and y (found: {arrays.listing})")
         return _assemble(arrays, parts, request, where)
 
 
@@ -71,9 +69,7 @@ class _Arrays:
 def _assemble(arrays: _Arrays, parts: list[tuple[str, str]], request: Request, where: str) -> Raw:
     xs = [arrays.get(f"x_{suffix}" if suffix else "x") for _, suffix in parts]
     if len({(v.shape[1:], v.dtype.kind in "US") for v in xs}) > 1:
-        raise DataError(
-            f"{where}: parts of different shapes ({', '.join(str(v.shape) for v in xs)}): make rows equal"
-        )
+        raise DataError(f"{where}: parts of different shapes ({', '.join(str(v.shape) for v in xs)}): make rows equal")
     labels = _per_row(arrays, parts, xs, request.target or "y", where, required=True)
     if labels is None:
         raise DataError(
@@ -140,8 +136,7 @@ def _per_row(
             return None
         if values.shape[:1] != x.shape[:1]:
             raise DataError(
-                f"{where}: {len(x)} {part} rows, but {candidates[0]} has shape {values.shape}: one value per "
-                "row"
+                f"{where}: {len(x)} {part} rows, but {candidates[0]} has shape {values.shape}: one value per row"
             )
         found.append(values)
     return np.concatenate(found)
@@ -168,6 +163,4 @@ def infer(x: Array, has_rate: bool, where: str) -> DataType:
         if x.ndim == 2:
             audio = x.dtype == np.int16 or (has_rate and x.dtype.kind == "f")
             return DataType.AUDIO if audio else DataType.TABULAR
-    raise DataError(
-        f"{where}: X of shape {x.shape} and type {x.dtype} fits no data type: see the documented shapes"
-    )
+    raise DataError(f"{where}: X of shape {x.shape} and type {x.dtype} fits no data type: see the documented shapes")

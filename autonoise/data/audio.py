@@ -36,15 +36,12 @@ def from_array(array: Array, *, lengths: Array | None, where: str) -> Array:
         x /= 32768.0
     peak = float(np.nanmax(np.abs(x), initial=0.0))
     if peak > 1.5:
-        raise DataError(
-            f"{where}: audio must lie in -1..1, but reaches {peak:g}: divide it by its full scale"
-        )
+        raise DataError(f"{where}: audio must lie in -1..1, but reaches {peak:g}: divide it by its full scale")
     x = pad_beyond(np.clip(x, -1.0, 1.0), lengths, where)
     inside = np.isnan(x) & (np.arange(x.shape[1]) < row_lengths(x)[:, None])
     if inside.any():
         raise DataError(
-            f"{where}: missing sample inside clip {int(inside.any(axis=1).argmax())}: NaN may only follow "
-            "the end"
+            f"{where}: missing sample inside clip {int(inside.any(axis=1).argmax())}: NaN may only follow the end"
         )
     return x
 
@@ -65,9 +62,7 @@ def read_files(files: Sequence[Path], where: str) -> tuple[Array, int]:
         try:
             wave, rate = soundfile.read(str(file), dtype="float32", always_2d=True)
         except (soundfile.SoundFileError, OSError, ValueError, TypeError) as e:
-            raise DataError(
-                f"{file}: unreadable sound file ({str(e).splitlines()[0]}): remove or replace it"
-            ) from e
+            raise DataError(f"{file}: unreadable sound file ({str(e).splitlines()[0]}): remove or replace it") from e
         if not len(wave):
             raise DataError(f"{file}: a sound file without samples: remove it")
         clips.append((wave.mean(axis=1), int(rate)))

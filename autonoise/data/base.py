@@ -54,9 +54,7 @@ class Dataset:
             ("clean_y", self.clean_y),
         ):
             if values is not None and values.shape != (n,):
-                raise DataError(
-                    f"{self.name}: {what} has shape {values.shape} for {n} rows: give one value per row"
-                )
+                raise DataError(f"{self.name}: {what} has shape {values.shape} for {n} rows: give one value per row")
 
     def __len__(self) -> int:
         return count(self.x)
@@ -101,9 +99,7 @@ class Request:
         """Raise DataError if one of the named wishes was made of a source that cannot grant it."""
         for name in names:
             if getattr(self, name) is not None:
-                raise DataError(
-                    f"{where}: this source has no columns, so {name} cannot be chosen: leave it out"
-                )
+                raise DataError(f"{where}: this source has no columns, so {name} cannot be chosen: leave it out")
 
 
 @dataclass
@@ -136,6 +132,8 @@ def take(rows: Rows, index: Array) -> Rows:
 
 def row_lengths(x: Array) -> Array:
     """Steps (N,) before the trailing NaN of each row of (N, T) or (N, C, T)."""
+    if not x.size:
+        return np.zeros(len(x), dtype=np.int64)
     seen = ~np.isnan(x)
     if seen.ndim == 3:
         seen = np.any(seen, axis=1)
@@ -147,20 +145,14 @@ def pad_beyond(x: Array, lengths: Array | None, where: str) -> Array:
     """Set what lies beyond each row's length to NaN (in place) and refuse rows without any value."""
     if lengths is not None:
         if lengths.shape != (len(x),) or lengths.dtype.kind not in "iu":
-            raise DataError(
-                f"{where}: lengths must be one whole number per row ({len(x)}), but got {lengths.shape}"
-            )
+            raise DataError(f"{where}: lengths must be one whole number per row ({len(x)}), but got {lengths.shape}")
         if len(x) and not (lengths.min() >= 1 and lengths.max() <= x.shape[-1]):
-            raise DataError(
-                f"{where}: lengths must lie in 1..{x.shape[-1]}, but got {lengths.min()}..{lengths.max()}"
-            )
+            raise DataError(f"{where}: lengths must lie in 1..{x.shape[-1]}, but got {lengths.min()}..{lengths.max()}")
         beyond = np.arange(x.shape[-1]) >= lengths[:, None]
         x[beyond if x.ndim == 2 else np.broadcast_to(beyond[:, None], x.shape)] = np.nan
     empty = np.flatnonzero(row_lengths(x) == 0)
     if len(empty):
-        raise DataError(
-            f"{where}: row {empty[0]} holds no value at all: remove such rows ({len(empty)} of them)"
-        )
+        raise DataError(f"{where}: row {empty[0]} holds no value at all: remove such rows ({len(empty)} of them)")
     return x
 
 
@@ -184,8 +176,6 @@ def _hash_rows(h: Any, rows: Rows) -> None:
 
 def _bytes(values: Array) -> bytes:
     if values.dtype.kind in "OUST":
-        return "\x1f".join("\x00" if pd.isna(v) else str(v) for v in values).encode(
-            "utf-8", "surrogatepass"
-        )
+        return "\x1f".join("\x00" if pd.isna(v) else str(v) for v in values).encode("utf-8", "surrogatepass")
     head = f"{values.shape}{values.dtype.kind}{values.dtype.itemsize}".encode()
     return head + np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<")).tobytes()

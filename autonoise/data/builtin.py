@@ -170,7 +170,5 @@ def read_builtin(name: str, request: Request) -> Raw:
     request.refuse(name, "target", "clean_target", "group")
     raw = _SETS[name]()
     if request.data_type not in (None, raw.data_type):
-        raise DataError(
-            f"{name}: this set is {raw.data_type} data, not {request.data_type}: leave data_type out"
-        )
+        raise DataError(f"{name}: this set is {raw.data_type} data, not {request.data_type}: leave data_type out")
     return raw

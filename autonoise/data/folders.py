@@ -19,9 +19,7 @@ def read(root: Path, request: Request, max_bytes: int) -> Raw:
     """Read all pictures, or all clips, below ``root``; the folder that holds a file names its class."""
     request.refuse(str(root), "target", "clean_target", "group")
     if request.data_type is not None and request.data_type not in _HOLDERS:
-        raise DataError(
-            f"{root}: a folder holds pictures or clips, not {request.data_type} data: give a file"
-        )
+        raise DataError(f"{root}: a folder holds pictures or clips, not {request.data_type} data: give a file")
     found = list(_walk(root))
     kinds = [k for k in _HOLDERS if request.data_type in (None, k)]
     held = {k: [f for f in found if f[0].suffix.lower() in module_of(k).SUFFIXES] for k in kinds}
@@ -30,9 +28,7 @@ def read(root: Path, request: Request, max_bytes: int) -> Raw:
         raise DataError(f"{root}: holds both pictures and clips: say which with data_type")
     if not present:
         known = " ".join(sorted(s for k in kinds for s in module_of(k).SUFFIXES))
-        raise DataError(
-            f"{root}: no class folders with files to read: put {known} files into one folder per class"
-        )
+        raise DataError(f"{root}: no class folders with files to read: put {known} files into one folder per class")
     data_type, files = present[0], held[present[0]]
     check_size(sum(f.stat().st_size for f, _, _ in files), max_bytes, root)
     x, rate = module_of(data_type).read_files([f for f, _, _ in files], str(root))

@@ -41,15 +41,11 @@ def looks_like(array: Array) -> bool:
 def from_array(array: Array, *, lengths: Array | None, where: str) -> Array:
     """uint8 (N, H, W, C) from (N, H, W), (N, H, W, C) or (N, C, H, W) in 0..255 or 0..1, or DataError."""
     if lengths is not None:
-        raise DataError(
-            f"{where}: pictures have no lengths: remove the length array or choose another data type"
-        )
+        raise DataError(f"{where}: pictures have no lengths: remove the length array or choose another data type")
     if array.ndim == 3:
         array = array[..., None]
     if array.ndim != 4 or array.dtype.kind not in "iuf":
-        raise DataError(
-            f"{where}: pictures must be numbers of shape (n, h, w) or (n, h, w, c), but got {array.shape}"
-        )
+        raise DataError(f"{where}: pictures must be numbers of shape (n, h, w) or (n, h, w, c), but got {array.shape}")
     if array.shape[3] not in (1, 3) and array.shape[1] in (1, 3):
         array = array.transpose(0, 2, 3, 1)
     _, height, width, channels = array.shape
@@ -64,9 +60,7 @@ def from_array(array: Array, *, lengths: Array | None, where: str) -> Array:
     refuse_infinite(array, where)
     low, high = array.min(), array.max()
     if not (low >= 0 and high <= 255):
-        raise DataError(
-            f"{where}: pixels must lie in 0..1 or 0..255, but got {low:g}..{high:g}: store them unscaled"
-        )
+        raise DataError(f"{where}: pixels must lie in 0..1 or 0..255, but got {low:g}..{high:g}: store them unscaled")
     return np.round(array * (255 if high <= 1 and array.dtype.kind == "f" else 1)).astype(np.uint8)
 
 
@@ -88,9 +82,7 @@ def read_files(files: Sequence[Path], where: str) -> tuple[Array, int | None]:
                     picture = picture.convert("I").point(lambda v: v * (1 / 257))
                 grey = picture.mode in ("1", "L", "LA", "I")
                 pictures.append(picture.convert("L" if grey else "RGB"))
-                pictures[-1].thumbnail(
-                    (MAX_SIDE, MAX_SIDE)
-                )  # never hold a folder of photographs at full size
+                pictures[-1].thumbnail((MAX_SIDE, MAX_SIDE))  # never hold a folder of photographs at full size
         except (
             OSError,
             ValueError,
@@ -98,9 +90,7 @@ def read_files(files: Sequence[Path], where: str) -> tuple[Array, int | None]:
             Image.DecompressionBombError,
             Image.DecompressionBombWarning,
         ) as e:
-            raise DataError(
-                f"{file}: unreadable picture ({str(e).splitlines()[0]}): remove or replace it"
-            ) from e
+            raise DataError(f"{file}: unreadable picture ({str(e).splitlines()[0]}): remove or replace it") from e
     (width, height), same = Counter(p.size for p in pictures).most_common(1)[0]
     shrink = min(1.0, FOLDER_SIDE / max(width, height))
     size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
@@ -109,9 +99,7 @@ def read_files(files: Sequence[Path], where: str) -> tuple[Array, int | None]:
     mode = "L" if all(p.mode == "L" for p in pictures) else "RGB"
     x = np.stack(
         [
-            np.asarray(
-                p.convert(mode).resize(size, Image.Resampling.BILINEAR) if p.size != size else p.convert(mode)
-            )
+            np.asarray(p.convert(mode).resize(size, Image.Resampling.BILINEAR) if p.size != size else p.convert(mode))
             for p in pictures
         ]
     )
@@ -136,9 +124,7 @@ def prepare(dataset: Dataset, train: Array) -> ImagePreparation:
     """Measure mean and standard deviation of each channel over the training pixels, in units of 0..1."""
     x = np.asarray(take(dataset.x, train))
     # from 256 counts a channel: exact, and without a float copy of the whole set
-    shares = (
-        np.stack([np.bincount(x[..., c].ravel(), minlength=256) for c in range(x.shape[3])]) / x[..., 0].size
-    )
+    shares = np.stack([np.bincount(x[..., c].ravel(), minlength=256) for c in range(x.shape[3])]) / x[..., 0].size
     level = np.arange(256) / 255
     mean = shares @ level
     std = np.sqrt((shares * (level - mean[:, None]) ** 2).sum(axis=1))

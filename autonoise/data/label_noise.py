@@ -29,9 +29,7 @@ def corrupt_labels(
     if (rate is None) == (matrix is None):
         raise DataError("label noise: give either a rate or a transition matrix")
     if classes < 2 or y.dtype.kind not in "iu" or (len(y) and not (y.min() >= 0 and y.max() < classes)):
-        raise DataError(
-            f"label noise: labels must be whole numbers in 0..{classes - 1}, of at least two classes"
-        )
+        raise DataError(f"label noise: labels must be whole numbers in 0..{classes - 1}, of at least two classes")
     noisy = y.astype(np.int64)
     if rate is not None:
         if not 0 <= rate <= 1:
@@ -50,9 +48,7 @@ def check_matrix(matrix: Array, classes: int, where: str) -> Array:
     """The matrix as float64 with rows that sum to 1 exactly, or DataError."""
     m = np.asarray(matrix, dtype=np.float64)
     if m.shape != (classes, classes):
-        raise DataError(
-            f"{where}: the transition matrix must be {classes} x {classes}, but got shape {m.shape}"
-        )
+        raise DataError(f"{where}: the transition matrix must be {classes} x {classes}, but got shape {m.shape}")
     if not np.isfinite(m).all() or (m < 0).any():
         raise DataError(
             f"{where}: the transition matrix must hold probabilities, but an entry is negative or not finite"
@@ -60,9 +56,7 @@ def check_matrix(matrix: Array, classes: int, where: str) -> Array:
     sums = m.sum(axis=1)
     off = np.abs(sums - 1) > 1e-4
     if off.any():
-        raise DataError(
-            f"{where}: each row must sum to 1, but row {int(off.argmax())} sums to {sums[off.argmax()]:g}"
-        )
+        raise DataError(f"{where}: each row must sum to 1, but row {int(off.argmax())} sums to {sums[off.argmax()]:g}")
     scaled: Array = m / sums[:, None]
     return scaled
 
@@ -71,9 +65,7 @@ def read_matrix(path: str | Path, classes: int) -> Array:
     """A (classes, classes) transition matrix from .csv (no header), .npy or .json (rows), or DataError."""
     path = Path(path)
     if not path.is_file():
-        raise DataError(
-            f"{path}: no such file: give a .csv, .npy or .json with a {classes} x {classes} matrix"
-        )
+        raise DataError(f"{path}: no such file: give a .csv, .npy or .json with a {classes} x {classes} matrix")
     try:
         if path.suffix == ".csv":
             found: Array = np.loadtxt(path, delimiter=",", ndmin=2, dtype=np.float64)

@@ -32,9 +32,7 @@ def finish(raw: Raw, *, name: str, where: str, merge_rare: int = 0) -> Dataset:
     both = raw.labels if raw.clean is None else np.concatenate([raw.labels, raw.clean])
     codes, names = encode(both, raw.class_names, where)
     if 2 * max(len(names), len(raw.class_names or ())) > n:
-        raise DataError(
-            f"{where}: {n} rows for {len(names)} classes: check that the label column is the right one"
-        )
+        raise DataError(f"{where}: {n} rows for {len(names)} classes: check that the label column is the right one")
     y, clean = codes[:n], codes[n:] if raw.clean is not None else None
 
     keep = np.ones(n, dtype=bool)
@@ -47,8 +45,7 @@ def finish(raw: Raw, *, name: str, where: str, merge_rare: int = 0) -> Dataset:
         keep = ~(rare[y] | (rare[clean] if clean is not None else False))
         gone = ", ".join(names[c] for c in np.flatnonzero(rare))
         _log.warning(
-            "%s: dropped %d rows of classes with fewer than %d training rows (%s): give more rows or "
-            "merge_rare",
+            "%s: dropped %d rows of classes with fewer than %d training rows (%s): give more rows or merge_rare",
             where,
             int((~keep).sum()),
             MIN_ROWS,
@@ -58,9 +55,7 @@ def finish(raw: Raw, *, name: str, where: str, merge_rare: int = 0) -> Dataset:
         y, names = renumber[y], tuple(v for c, v in enumerate(names) if not rare[c])
         clean = None if clean is None else renumber[clean]
     if len(names) < 2:
-        raise DataError(
-            f"{where}: only {len(names)} class with {MIN_ROWS} rows or more: two are needed to classify"
-        )
+        raise DataError(f"{where}: only {len(names)} class with {MIN_ROWS} rows or more: two are needed to classify")
     index = np.flatnonzero(keep)
     return Dataset(
         name=name,
@@ -89,13 +84,11 @@ def encode(values: Array, class_names: Sequence[str] | None, where: str) -> tupl
     if plain.dtype.kind == "f":
         if not np.isfinite(plain).all():
             raise DataError(
-                f"{where}: missing or infinite label in row {int(np.argmin(np.isfinite(plain)))}: remove "
-                "such rows"
+                f"{where}: missing or infinite label in row {int(np.argmin(np.isfinite(plain)))}: remove such rows"
             )
         if (plain != np.round(plain)).any():
             raise DataError(
-                f"{where}: the target is continuous, and regression is not supported: bin it into classes "
-                "first"
+                f"{where}: the target is continuous, and regression is not supported: bin it into classes first"
             )
     found, codes = np.unique(plain, return_inverse=True)
     few = {"f": 20, "i": 5, "u": 5}.get(plain.dtype.kind, 0)
@@ -109,8 +102,7 @@ def encode(values: Array, class_names: Sequence[str] | None, where: str) -> tupl
         numbers = [int(v) for v in found]
         if class_names and (min(numbers) < 0 or max(numbers) >= len(class_names)):
             raise DataError(
-                f"{where}: label {max(numbers)} has no name among {len(class_names)} class_names: give them "
-                "all"
+                f"{where}: label {max(numbers)} has no name among {len(class_names)} class_names: give them all"
             )
         names = tuple(class_names[v] if class_names else str(v) for v in numbers)
     else:
@@ -141,9 +133,7 @@ def _numbers_or_strings(values: Array, where: str) -> Array:
     if len(np.unique(numbers)) < len(np.unique(strings)):
         return strings
     # whole numbers written as such are not suspect of being a measured quantity
-    return (
-        numbers.astype(np.int64) if all(v.lstrip("-").isdigit() and len(v) < 16 for v in strings) else numbers
-    )
+    return numbers.astype(np.int64) if all(v.lstrip("-").isdigit() and len(v) < 16 for v in strings) else numbers
 
 
 def _train_counts(y: Array, split: Array | None, classes: int) -> Array:

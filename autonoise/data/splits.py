@@ -14,7 +14,7 @@ from autonoise.errors import DataError
 KFOLD_BELOW = 2000
 MIN_VALID = 200
 TEST_SHARE, SEARCH_SHARE = 0.2, 0.15
-_FOLDS, _FOLD_PARTS, _ATTEMPTS = 3, 10, 20
+_FOLDS, _FOLD_PARTS, _ATTEMPTS, _BUNDLES = 3, 10, 20, 500
 _log = logging.getLogger(__name__)
 
 
@@ -80,12 +80,12 @@ def split(
                 )
                 for f in folds
             ]
+            unseen = np.setdiff1d(np.arange(dataset.classes), dataset.y[test])
+            if len(unseen):
+                names = ", ".join(dataset.class_names[c] for c in unseen)
+                _log.warning("%s: no test row of class %s: its accuracy will not be measured", dataset.name, names)
             return Splits(tuple(folds), cut.sample(test, test_rows))
-        missing = (
-            f"class {dataset.class_names[gaps[0]]!r} is not in every train part"
-            if gaps
-            else "a part is empty"
-        )
+        missing = f"class {dataset.class_names[gaps[0]]!r} is not in every train part" if gaps else "a part is empty"
     raise DataError(
         f"{dataset.name}: {len(dataset)} rows cannot be split in four, {missing}: give more rows"
         + (", or finer groups" if dataset.group is not None else "")
@@ -120,17 +120,15 @@ class _Cutter:
             return np.array_split(self.order(rows), n)
         from sklearn.model_selection import StratifiedGroupKFold
 
-        y, group = self.y[rows], self.group[rows]
+        y, group = self.y[rows], np.unique(self.group[rows], return_inverse=True)[1]
+        if group.max(initial=0) >= _BUNDLES:  # the folder's time grows with the groups: bundle them at random
+            group = self._rng.permutation(group.max() + 1)[group] % _BUNDLES
         n = min(n, len(np.unique(group)), int(np.bincount(y).max(initial=0)))
         if n < 2:
-            raise DataError(
-                f"{len(np.unique(group))} group(s) cannot be divided: four parts need at least 4 groups"
-            )
+            raise DataError(f"{len(np.unique(group))} group(s) cannot be divided: four parts need at least 4 groups")
         folder = StratifiedGroupKFold(n_splits=n, shuffle=True, random_state=int(self._rng.integers(2**31)))
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", UserWarning
-            )  # a class with fewer rows than parts is checked for in split()
+            warnings.simplefilter("ignore", UserWarning)  # a class with fewer rows than parts is checked for in split()
             cut = [rows[held] for _, held in folder.split(np.zeros(len(rows)), y, group)]
         cut = sorted((p for p in cut if len(p)), key=len)
         return [*(cut[i] for i in self._rng.permutation(len(cut) - 1)), cut[-1]]  # a huge group: train's
@@ -149,9 +147,7 @@ class _Cutter:
 def _assign(dataset: Dataset, cut: _Cutter) -> tuple[Array, list[Fold]]:
     official = dataset.split
     if official is not None and _straddle(dataset.group, official == "test"):
-        _log.warning(
-            "%s: groups are in several parts of the official split: split anew by group", dataset.name
-        )
+        _log.warning("%s: groups are in several parts of the official split: split anew by group", dataset.name)
         official = None
     every = np.arange(len(dataset))
     if official is None:
@@ -178,9 +174,7 @@ def _small_folds(parts: list[Array]) -> list[Fold]:
         searched = {(i * width + j) % half for j in range(width)}
         confirmed = {half + s for s in searched}
         rest = [p for k, p in enumerate(parts) if k not in searched | confirmed]
-        folds.append(
-            Fold(_join(rest), _join([parts[k] for k in searched]), _join([parts[k] for k in confirmed]))
-        )
+        folds.append(Fold(_join(rest), _join([parts[k] for k in searched]), _join([parts[k] for k in confirmed])))
     return folds
 
 

@@ -26,7 +26,7 @@ def read(path: Path, request: Request, max_bytes: int) -> Raw:
     if suffix in (".csv", ".tsv"):
         header, separator = _header(path)
         label = _label(header, request, where)
-        frame = _read_csv(path, separator, label)
+        frame = _read_csv(path, separator, header, (label, request.clean_target))
     else:
         frame = (
             pd.read_parquet(path)
@@ -48,9 +48,9 @@ def read(path: Path, request: Request, max_bytes: int) -> Raw:
         data_type = DataType.TEXT if text.looks_like(x) else DataType.TABULAR
     if data_type is DataType.TEXT and suffix in (".csv", ".tsv"):
         # "NA" and "null" are words of a text
-        x = pd.read_csv(
-            path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig", usecols=features
-        )[features]
+        x = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig", usecols=features)[
+            features
+        ]
     return Raw(
         data_type,
         _rows(x, data_type, where),
@@ -90,9 +90,7 @@ def _header(path: Path) -> tuple[list[str], str]:
 def _label(columns: Sequence[str], request: Request, where: str) -> str:
     if request.target is not None:
         return request.target
-    named = [
-        c for c in columns if c.lower() in LABEL_NAMES and c not in (request.clean_target, request.group)
-    ]
+    named = [c for c in columns if c.lower() in LABEL_NAMES and c not in (request.clean_target, request.group)]
     if len(named) != 1:
         found = "several of" if named else "none of"
         raise DataError(
@@ -103,9 +101,9 @@ def _label(columns: Sequence[str], request: Request, where: str) -> str:
     return named[0]
 
 
-def _read_csv(path: Path, separator: str, label: str) -> pd.DataFrame:
-    class_of_missing = {label: [""]}  # "NA" may be the name of a class
-    columns, _ = _header(path)
+def _read_csv(path: Path, separator: str, columns: Sequence[str], labels: Sequence[str | None]) -> pd.DataFrame:
+    # "NA" may be the name of a class
+    missing = {c: [""] if c in labels else _MISSING for c in columns}
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)
         try:
@@ -116,7 +114,7 @@ def _read_csv(path: Path, separator: str, label: str) -> pd.DataFrame:
                 index_col=False,
                 low_memory=False,
                 keep_default_na=False,
-                na_values=dict.fromkeys(columns, _MISSING) | class_of_missing,
+                na_values=missing,
             )
         except pd.errors.ParserWarning as e:
             raise DataError(

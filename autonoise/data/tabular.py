@@ -23,9 +23,7 @@ CLIP = 10.0
 def from_array(array: Array, *, lengths: Array | None, where: str) -> pd.DataFrame:
     """A frame with columns x0, x1 ... from numbers (N, D), or DataError."""
     if lengths is not None or array.ndim != 2 or array.dtype.kind not in "iufb":
-        raise DataError(
-            f"{where}: a table must be numbers of shape (n, columns), but got {array.dtype} {array.shape}"
-        )
+        raise DataError(f"{where}: a table must be numbers of shape (n, columns), but got {array.dtype} {array.shape}")
     return from_frame(pd.DataFrame(array, columns=[f"x{i}" for i in range(array.shape[1])]), where)
 
 
@@ -35,9 +33,7 @@ def from_frame(frame: pd.DataFrame, where: str) -> pd.DataFrame:
         raise DataError(f"{where}: no feature column: give at least one beside the label")
     frame = frame.set_axis([str(c) for c in frame.columns], axis=1)
     if not frame.columns.is_unique:
-        raise DataError(
-            f"{where}: two columns are named {frame.columns[frame.columns.duplicated()][0]!r}: rename one"
-        )
+        raise DataError(f"{where}: two columns are named {frame.columns[frame.columns.duplicated()][0]!r}: rename one")
     columns = {c: _column(frame[c], f"{where}: column {c!r}") for c in frame.columns}
     # dtype said, not inferred: pandas 3 would make str columns of objects, pandas 2 would not
     return pd.DataFrame({c: pd.Series(v, dtype=v.dtype) for c, v in columns.items()})
@@ -91,9 +87,7 @@ class TablePreparation:
         assert isinstance(rows, pd.DataFrame)
         absent = [c for c in (*self.numeric, *(k.name for k in self.categories)) if c not in rows.columns]
         if absent:
-            raise DataError(
-                f"the table has no column {absent[0]!r}, which training rows had: give all columns"
-            )
+            raise DataError(f"the table has no column {absent[0]!r}, which training rows had: give all columns")
         numbers = _numbers(rows, self.numeric)
         z = (numbers - np.array(self.spec.mean)) / np.array(self.spec.std)
         parts = [np.nan_to_num(np.clip(z, -CLIP, CLIP), nan=0.0)]
@@ -106,9 +100,7 @@ class TablePreparation:
             "numeric": list(self.numeric),
             "mean": list(self.spec.mean),
             "std": list(self.spec.std),
-            "categorical": {
-                k.name: {"values": list(k.values), "missing": k.missing} for k in self.categories
-            },
+            "categorical": {k.name: {"values": list(k.values), "missing": k.missing} for k in self.categories},
             "missing_flags": list(self.flagged),
         }
 
@@ -151,9 +143,7 @@ def _numbers(frame: pd.DataFrame, columns: Sequence[str]) -> Array:
 def _category(values: pd.Series[Any]) -> Category:
     present = values.dropna().astype(str)
     counts = sorted(present.value_counts().items(), key=lambda item: (-item[1], str(item[0])))
-    return Category(
-        str(values.name), tuple(str(v) for v, _ in counts[:MAX_CATEGORIES]), bool(values.isna().any())
-    )
+    return Category(str(values.name), tuple(str(v) for v, _ in counts[:MAX_CATEGORIES]), bool(values.isna().any()))
 
 
 def _one_hot(values: pd.Series[Any], category: Category) -> Array:

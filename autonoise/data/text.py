@@ -47,9 +47,7 @@ def from_frame(frame: pd.DataFrame, where: str) -> list[str]:
             f"{where}: which column holds the text? Name it text, or keep one beside the label "
             f"(columns: {', '.join(map(str, frame.columns))})"
         )
-    return [
-        "" if gone else str(v) for v, gone in zip(frame[columns[0]], frame[columns[0]].isna(), strict=True)
-    ]
+    return ["" if gone else str(v) for v, gone in zip(frame[columns[0]], frame[columns[0]].isna(), strict=True)]
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,7 @@ def from_array(array: Array, *, lengths: Array | None, where: str) -> Array:
     if array.ndim == 2:
         array = array[:, None]
     if array.ndim != 3 or array.dtype.kind not in "iuf":
-        raise DataError(
-            f"{where}: series must be numbers of shape (n, channels, length), but got {array.shape}"
-        )
+        raise DataError(f"{where}: series must be numbers of shape (n, channels, length), but got {array.shape}")
     x = array.astype(np.float32)
     refuse_infinite(x, where)
     return pad_beyond(x, lengths, where)
@@ -31,9 +29,7 @@ def from_frame(frame: pd.DataFrame, where: str) -> Array:
     """One univariate series per row of a table of numbers, its columns in the order of time."""
     bad = [str(c) for c in frame.columns if not pd.api.types.is_numeric_dtype(frame[c])]
     if bad:
-        raise DataError(
-            f"{where}: a table of series must hold numbers only, but column {bad[0]!r} does not: remove it"
-        )
+        raise DataError(f"{where}: a table of series must hold numbers only, but column {bad[0]!r} does not: remove it")
     return from_array(frame.to_numpy(dtype=np.float64, na_value=np.nan), lengths=None, where=where)
 
 
@@ -69,9 +65,7 @@ class SeriesPreparation:
 def prepare(dataset: Dataset, train: Array) -> SeriesPreparation:
     """Measure mean and standard deviation of each channel over the training values that are not missing."""
     x = np.asarray(dataset.x)
-    mean, std = column_statistics(
-        np.asarray(take(dataset.x, train)).transpose(0, 2, 1).reshape(-1, x.shape[1])
-    )
+    mean, std = column_statistics(np.asarray(take(dataset.x, train)).transpose(0, 2, 1).reshape(-1, x.shape[1]))
     spec = InputSpec(
         data_type=DataType.TIMESERIES,
         layout=(x.shape[1], x.shape[2]),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from autonoise.types import BatchInfo
 
 
 def inside_box(x: Tensor, delta: Tensor, radius: Tensor, mask: Tensor | None, info: BatchInfo) -> Tensor:
-    """X + delta with |delta| <= radius everywhere, unmoved where ``mask`` is False, within ``info.bounds``."""
+    """Add delta to x, |delta| <= radius everywhere, 0 where ``mask`` is False, within ``info.bounds``."""
     return _moved(x, delta.clamp(-radius, radius), mask, info)
 
 
@@ -20,7 +21,7 @@ def inside_ball(x: Tensor, delta: Tensor, radius: Tensor, mask: Tensor | None, i
 
 def length(delta: Tensor) -> Tensor:
     """Euclidean norm of each sample, (B, 1, ...), at least 1e-7 (so that it can be divided by)."""
-    norm = delta.flatten(1).float().norm(dim=1).to(delta.dtype)
+    norm: Tensor = torch.linalg.vector_norm(delta.flatten(1).float(), dim=1).to(delta.dtype)
     return norm.clamp(min=1e-7).reshape(-1, *[1] * (delta.ndim - 1))
 
 

@@ -1,4 +1,4 @@
-"""Waveforms (B, T): power of the active part, mixing at an SNR, coloured and environment-like noise, filters."""
+"""Waveforms (B, T): power of the active part, mixing at an SNR, coloured noise, filters, resampling."""
 
 from __future__ import annotations
 
@@ -7,16 +7,12 @@ import torch.nn.functional as F
 from scipy.fft import next_fast_len
 from torch import Generator, Tensor
 
+from autonoise.ops.precision import widen
 from autonoise.ops.random import rand
 from autonoise.types import BatchInfo
 
 ACTIVE_DB = -40.0
 """Frames this far below the loudest frame of a clip count as silence."""
-
-
-def working(x: Tensor) -> Tensor:
-    """float16 and bfloat16 as float32: neither FFT nor decibels survive eight bits of mantissa."""
-    return x if x.dtype in (torch.float32, torch.float64) else x.float()
 
 
 def within(x: Tensor, lengths: Tensor | None) -> Tensor | None:
@@ -44,11 +40,12 @@ def active_power(x: Tensor, lengths: Tensor | None = None, sample_rate: int | No
     inside = within(x, lengths)
     samples = torch.ones_like(x) if inside is None else inside.to(x.dtype)
     padding = (0, -size % frame)
-    energy = F.pad(x.square() * samples, padding).unflatten(1, (-1, frame)).sum(2)
-    count = F.pad(samples, padding).unflatten(1, (-1, frame)).sum(2)
+    energy = F.pad(x.square() * samples, padding).reshape(len(x), -1, frame).sum(2)
+    count = F.pad(samples, padding).reshape(len(x), -1, frame).sum(2)
     # energies of whole frames are compared: a last frame of three samples must not be the loudest of the clip
     active = energy > energy.amax(1, keepdim=True) * 10 ** (ACTIVE_DB / 10)
-    return (energy * active).sum(1, keepdim=True) / (count * active).sum(1, keepdim=True).clamp(min=1)
+    power: Tensor = (energy * active).sum(1, keepdim=True) / (count * active).sum(1, keepdim=True).clamp(min=1)
+    return power
 
 
 def mix_at_snr(
@@ -56,10 +53,10 @@ def mix_at_snr(
 ) -> Tensor:
     """X + strength * g * noise, with g so that active power of x / power of g * noise is ``snr_db``.
 
-    x, noise: (B, T); strength: (B, 1). A strength s gives an SNR of snr_db - 20 log10 s. ``floor`` is the least
-    power that noise is taken to have, so that a nearly silent stretch of it is not blown up.
+    x, noise: (B, T); strength: (B, 1). A strength s gives an SNR of snr_db - 20 log10 s. ``floor`` is the
+    least power that noise is taken to have, so that a nearly silent stretch of it is not blown up.
     """
-    clean = working(x)
+    clean = widen(x)
     wanted = active_power(clean, info.lengths, info.spec.sample_rate) * 10 ** (-snr_db / 10)
     gain = (wanted / mean_power(noise, info.lengths).clamp(min=floor)).sqrt()
     return (clean + strength.to(clean.dtype) * gain * noise).to(x.dtype)
@@ -70,17 +67,22 @@ def shaped_noise(spectrum: Tensor, shape: tuple[int, ...], rng: Generator, like:
     bins = spectrum.shape[-1]
     draws = torch.randn((*shape[:-1], bins, 2), generator=rng, device=like.device, dtype=spectrum.dtype)
     noise = torch.fft.irfft(torch.view_as_complex(draws) * spectrum, n=2 * (bins - 1))[..., : shape[-1]]
-    return noise / noise.square().mean(-1, keepdim=True).clamp(min=1e-20).sqrt()
+    return _unit(noise)
 
 
 def frequencies(size: int, like: Tensor) -> Tensor:
     """Centres of the bins of a real FFT of at least ``size`` samples, in fractions of Nyquist: 0 .. 1."""
     n = 2 * next_fast_len((size + 1) // 2, real=True)
-    return torch.linspace(0, 1, n // 2 + 1, device=like.device, dtype=working(like).dtype)
+    return torch.linspace(0, 1, n // 2 + 1, device=like.device, dtype=widen(like).dtype)
+
+
+def _unit(noise: Tensor) -> Tensor:
+    """Scaled to RMS 1 along time."""
+    return noise / noise.square().mean(-1, keepdim=True).clamp(min=1e-20).sqrt()
 
 
 def coloured_noise(shape: tuple[int, ...], exponent: float, rng: Generator, like: Tensor) -> Tensor:
-    """Noise (B, T) of unit RMS with power spectrum 1 / f^exponent (Timmer & Koenig 1995); 0 white, 1 pink, 2 brown."""
+    """Noise (B, T) of unit RMS with power spectrum 1 / f^exponent: 0 is white, 1 pink, 2 brown."""
     f = frequencies(shape[-1], like)
     amplitude = f.clamp(min=f[1].item()).pow(-exponent / 2)
     amplitude[0] = 0
@@ -90,9 +92,9 @@ def coloured_noise(shape: tuple[int, ...], exponent: float, rng: Generator, like
 def environment_noise(
     shape: tuple[int, int], rng: Generator, like: Tensor, sample_rate: int | None = None, bands: int = 2
 ) -> Tensor:
-    """A stand-in for recordings (B, T): a few noise bands of random centre and width, each swelling at about 3 Hz.
+    """A stand-in for recordings (B, T), unit RMS: noise bands of random centre and width that swell at about 3 Hz.
 
-    Unit RMS. Bands are Gaussian bumps over log-frequency, centres from 2 to 80 % of Nyquist.
+    Bands are Gaussian bumps over log-frequency, centres from 2 to 80 % of Nyquist.
     """
     batch, size = shape
     f = frequencies(size, like)
@@ -104,13 +106,14 @@ def environment_noise(
     knots = max(3, round(3 * size / sample_rate) if sample_rate else 4)
     swell = F.interpolate(rand((batch, bands, knots), rng, f), size=size, mode="linear", align_corners=True)
     mixed = (noise * (0.1 + swell) * (0.3 + draws[2])).sum(1)
-    return mixed / mixed.square().mean(1, keepdim=True).clamp(min=1e-20).sqrt()
+    return _unit(mixed)
 
 
 def filtered(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """Keep low..high (B, 1), in fractions of Nyquist, of x (B, T); edges fall as a cosine over a tenth of an octave.
+    """Keep low..high (B, 1), in fractions of Nyquist, of x (B, T).
 
-    A low edge of 0 and a high edge of 1 keep everything; the phase is unchanged.
+    Edges fall as a cosine over a tenth of an octave. A low edge of 0 and a high edge of 1 keep everything; the
+    phase is unchanged.
     """
     size = x.shape[1]
     f = frequencies(size + min(size, 512), x)  # room for the ringing, which would else come in at the other end
@@ -119,7 +122,8 @@ def filtered(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
     pass_high = torch.where(high >= 1, torch.ones_like(high), _rise((high.log2() - octaves) * 10))
     keep = torch.where(low <= 0, torch.ones_like(low), pass_low) * pass_high
     n = 2 * (f.shape[0] - 1)
-    return torch.fft.irfft(torch.fft.rfft(x, n=n) * keep, n=n)[:, :size]
+    out: Tensor = torch.fft.irfft(torch.fft.rfft(x, n=n) * keep, n=n)[:, :size]
+    return out
 
 
 def _rise(u: Tensor) -> Tensor:
@@ -128,9 +132,10 @@ def _rise(u: Tensor) -> Tensor:
 
 
 def convolved(x: Tensor, response: Tensor) -> Tensor:
-    """X (B, T) convolved with an impulse response (B, R), cut to T samples."""
+    """Convolution of x (B, T) with an impulse response (B, R), cut to T samples."""
     n = 2 * next_fast_len((x.shape[1] + response.shape[1]) // 2, real=True)
-    return torch.fft.irfft(torch.fft.rfft(x, n=n) * torch.fft.rfft(response, n=n), n=n)[:, : x.shape[1]]
+    out: Tensor = torch.fft.irfft(torch.fft.rfft(x, n=n) * torch.fft.rfft(response, n=n), n=n)[:, : x.shape[1]]
+    return out
 
 
 def resampled_at(x: Tensor, factor: Tensor) -> Tensor:
@@ -141,9 +146,10 @@ def resampled_at(x: Tensor, factor: Tensor) -> Tensor:
     size = x.shape[1]
     f = frequencies(size + 64, x)
     n = 2 * (f.shape[0] - 1)
-    spectrum = torch.fft.rfft(x, n=n) * ((f < 1) & (f * factor <= 1))
-    fine = 4 * torch.fft.irfft(spectrum, n=4 * n)
-    place = 4 * factor.double() * torch.arange(size, device=x.device)  # float32 would lose the fraction after minutes
+    keep = 4 * ((f < 1) & (f * factor <= 1)).to(x.dtype)
+    fine = torch.fft.irfft(torch.fft.rfft(x, n=n) * keep, n=4 * n)
+    # float32 would lose the fraction after a minute
+    place = 4 * factor.double() * torch.arange(size, device=x.device)
     index = place.long().clamp(max=4 * n - 2)
     y = torch.lerp(fine.gather(1, index), fine.gather(1, index + 1), (place - index).clamp(0, 1).to(x.dtype))
     return y * (place <= 4 * (size - 1))

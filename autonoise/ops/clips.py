@@ -47,30 +47,40 @@ def load_clips(path: str, group: str, sample_rate: int | None, device: str) -> C
     """
     source = Path(path)
     if not source.exists():
-        raise PolicyError(f"background clips {path!r} do not exist: correct the path, or leave it empty for synthetic noise")
+        raise PolicyError(
+            f"background clips {path!r} do not exist: correct the path, or leave it empty for synthetic noise"
+        )
     found = _from_folder(source, group) if source.is_dir() else _from_npz(source, group)
     clips = [_unit(_resampled(wave, rate, sample_rate)) for wave, rate in found]
     clips = [c for c in clips if len(c) and bool(c.any())]
     if not clips:
         of_group = f" of group {group!r}" if group else ""
-        raise PolicyError(f"no background clips{of_group} in {path!r}: it must hold at least one that is not silent")
+        raise PolicyError(
+            f"no background clips{of_group} in {path!r}: it must hold at least one that is not silent"
+        )
     lengths = torch.tensor([len(c) for c in clips])
     return Clips(torch.cat(clips).to(device), (lengths.cumsum(0) - lengths).to(device), lengths.to(device))
 
 
 def _from_npz(path: Path, group: str) -> Iterator[tuple[Tensor, int | None]]:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # numpy leaves a file open that it opened itself and could not read
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             clips = np.asarray(file["X"])
             rate = int(file["sample_rate"]) if "sample_rate" in file else None
             groups = np.asarray(file["group"]) if "group" in file else None
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as e:
-        raise PolicyError(f"background clips {str(path)!r} cannot be read as .npz with an array X: {e}") from None
+        raise PolicyError(
+            f"background clips {str(path)!r} cannot be read as .npz with an array X: {_one_line(e)}"
+        ) from None
     if clips.ndim != 2 or clips.dtype.kind not in "if":
-        raise PolicyError(f"background clips {str(path)!r}: X must be (clips, samples) of int16 or float, not {clips.dtype} {clips.shape}")
+        raise PolicyError(
+            f"background clips {str(path)!r}: X must be (clips, samples) of int16 or float, "
+            f"but is {clips.shape} of {clips.dtype}"
+        )
     if group:
         if groups is None:
-            raise PolicyError(f"background clips {str(path)!r} have no array 'group', so group {group!r} cannot be taken")
+            raise PolicyError(f"background clips {str(path)!r} have no array 'group': leave group empty")
         clips = clips[groups == group]
     full = float(np.iinfo(clips.dtype).max) + 1 if clips.dtype.kind == "i" else 1.0
     for clip in clips:
@@ -86,17 +96,21 @@ def _from_folder(path: Path, group: str) -> Iterator[tuple[Tensor, int | None]]:
         try:
             wave, rate = soundfile.read(file, dtype="float32", always_2d=True)
         except soundfile.SoundFileError as e:
-            raise PolicyError(f"background clip {str(file)!r} cannot be read: {e}") from None
+            raise PolicyError(f"background clip {str(file)!r} cannot be read: {_one_line(e)}") from None
         yield torch.from_numpy(wave.mean(1)), int(rate)
 
 
 def _resampled(wave: Tensor, rate: int | None, wanted: int | None) -> Tensor:
     if rate is None or wanted is None or rate == wanted or not len(wave):
         return wave
-    import julius
+    from julius.resample import resample_frac
 
-    resampled: Tensor = julius.resample_frac(wave, rate, wanted)
+    resampled: Tensor = resample_frac(wave, rate, wanted)
     return resampled
+
+
+def _one_line(e: BaseException) -> str:
+    return " ".join(str(e).split()) or type(e).__name__
 
 
 def _unit(wave: Tensor) -> Tensor:

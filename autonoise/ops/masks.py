@@ -23,14 +23,14 @@ def chance(rate: Tensor, shape: torch.Size | tuple[int, ...], rng: Generator) ->
 
 
 def dropped(h: Tensor, rate: Tensor, shape: torch.Size | tuple[int, ...], rng: Generator) -> Tensor:
-    """H with units of ``shape`` (broadcastable to h) set to 0 at ``rate``, the others scaled by 1 / (1 - rate)."""
+    """Set units of ``shape`` (broadcastable to h) to 0 at ``rate``, the others to h / (1 - rate)."""
     rate = rate.float().clamp(0, 0.95)
     keep = ~chance(rate, shape, rng)
     return h * (keep.to(h.dtype) * (1 / (1 - rate)).to(h.dtype))
 
 
 def numeric_columns(x: Tensor, info: BatchInfo) -> Tensor | None:
-    """(D,) bool: the columns of a table that hold numbers and not codes, one-hots or flags; None off tables."""
+    """(D,) bool: the columns of a table that hold numbers, not codes, one-hots or flags; None off tables."""
     if info.spec.data_type is not DataType.TABULAR:
         return None
     if info.spec.numeric:
@@ -46,7 +46,7 @@ def numeric_columns(x: Tensor, info: BatchInfo) -> Tensor | None:
 
 
 def movable(x: Tensor, info: BatchInfo) -> Tensor | None:
-    """Bool, broadcastable to x: valid positions of numeric columns inside each row's length; None: everything.
+    """Bool, broadcastable to x: valid positions of numeric columns within each row's length; None: all.
 
     x: as at the input, or an embedding (B, L, E).
     """
@@ -66,12 +66,12 @@ def movable(x: Tensor, info: BatchInfo) -> Tensor | None:
 
 
 def rms(h: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Root mean square of each sample, (B, 1, ...), without gradient; over True positions of ``mask`` if given."""
+    """Root mean square of each sample, (B, 1, ...), without gradient; where ``mask`` is True, if given."""
     h = h.detach()
     dims = tuple(range(1, h.ndim))
     exact = torch.float64 if h.dtype == torch.float64 else torch.float32
     if mask is None:
-        norm = torch.linalg.vector_norm(h, dim=dims, keepdim=True, dtype=exact)
+        norm: Tensor = torch.linalg.vector_norm(h, dim=dims, keepdim=True, dtype=exact)
         return (norm / math.sqrt(max(1, h[0].numel()))).to(h.dtype)
     norm = torch.linalg.vector_norm(h * mask, dim=dims, keepdim=True, dtype=exact)
     count = mask.expand_as(h).sum(dims, keepdim=True).clamp(min=1)

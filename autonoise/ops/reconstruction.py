@@ -18,15 +18,15 @@ LARGEST = 1024
 def target_of(x: Tensor, info: BatchInfo) -> Tensor:
     """The canonical input x (B, ...) as (B, D), D <= 1024 the same for every batch, without gradient.
 
-    Image: pooled, standardised per channel over the batch. Series: pooled over time. Table: its columns (codes
-    standardised over the batch). Audio: log envelope, standardised per clip. Text: share of each word among a
-    sample's tokens, ids hashed modulo D; rows sum to 1, or to 0 without valid tokens.
+    Image: pooled, standardised per channel over the batch. Series: pooled over time. Table: its columns
+    (codes standardised over the batch). Audio: log envelope, standardised per clip. Text: share of each word
+    among a sample's tokens, ids hashed modulo D; rows sum to 1, or to 0 without valid tokens.
     """
     layout, x = info.spec.layout, x.detach()
     kind = info.spec.data_type
     if kind is DataType.TEXT:
         return _bag_of_words(x, info)
-    x = x.float()
+    x = torch.nan_to_num(x.float())
     if kind is DataType.TABULAR:
         return _table(x, info)[:, :LARGEST]
     if kind is DataType.AUDIO:
@@ -34,7 +34,8 @@ def target_of(x: Tensor, info: BatchInfo) -> Tensor:
         envelope = (F.adaptive_avg_pool1d(x.square(), frames) + 1e-6).log()
         return _standardised(envelope, (1,))
     if kind is DataType.TIMESERIES:
-        return F.adaptive_avg_pool1d(x, min(layout[-1], max(1, LARGEST // x.shape[1]))).flatten(1)[:, :LARGEST]
+        steps = min(layout[-1], max(1, LARGEST // x.shape[1]))
+        return F.adaptive_avg_pool1d(x, steps).flatten(1)[:, :LARGEST]
     side = max(1, math.isqrt(LARGEST // x.shape[1]))
     pooled = F.adaptive_avg_pool2d(x, (min(layout[-2], side), min(layout[-1], side)))
     return _standardised(pooled, (0, 2, 3)).flatten(1)[:, :LARGEST]

@@ -32,20 +32,17 @@ def categorical_columns(x: Tensor, info: BatchInfo) -> Tensor:
     return out
 
 
-def numeric_columns(x: Tensor, info: BatchInfo) -> Tensor:
-    """(D,) bool, True for columns that hold a standardised quantity."""
-    return ~(categorical_columns(x, info) | flag_columns(x, info))
-
-
-def choose_features(x: Tensor, rate: Tensor, rng: Generator, info: BatchInfo, among: Tensor | None = None) -> Tensor:
-    """Bool (B, D): whole features, each row's each with probability ``rate`` (B, 1), its flag columns with it.
+def choose_features(
+    x: Tensor, rate: Tensor, rng: Generator, info: BatchInfo, among: Tensor | None = None
+) -> Tensor:
+    """Bool (B, D): whole features with their flag columns, each with probability ``rate`` (B, 1) in each row.
 
     ``among`` (D,) limits the choice to features that have such a column. A feature that is missing in a row
     stays as it is there.
     """
     of = features(x, info)
     owner = of.clamp(min=0)
-    chosen = rand(x.shape, rng, x)[:, owner] < rate
+    chosen = rand(x.shape, rng, rate.float())[:, owner] < rate.float()
     chosen &= of >= 0
     if among is not None:
         has = torch.zeros(x.shape[1], dtype=torch.bool, device=x.device)
@@ -53,13 +50,14 @@ def choose_features(x: Tensor, rate: Tensor, rng: Generator, info: BatchInfo, am
         chosen &= has[owner]
     if info.valid is not None:
         missing = (~info.valid & ~flag_columns(x, info)).to(torch.uint8).expand_as(x)
-        index = owner.expand_as(x)
-        chosen &= torch.zeros_like(missing).scatter_reduce(1, index, missing, "amax").gather(1, index) == 0
+        of_column = owner.expand_as(x)
+        lacking = torch.zeros_like(missing).scatter_reduce(1, of_column, missing, "amax")
+        chosen &= lacking.gather(1, of_column) == 0
     return chosen
 
 
 def exchange_features(x: Tensor, chosen: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
-    """Fill chosen features with those of other rows of the batch, a row drawn for each: the empirical marginals."""
+    """Fill chosen features with those of other rows of the batch, a row drawn for each: empirical marginals."""
     rows = x.shape[0]
     if rows < 2:
         return x

@@ -10,21 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from autonoise.errors import AttachError
-from autonoise.types import Batch
-
-
-def ids_of(batch: Batch) -> Tensor:
-    """The token ids (B, L) of a batch. Raises AttachError for a dict without ``input_ids``."""
-    if isinstance(batch, Tensor):
-        return batch
-    if "input_ids" not in batch:
-        raise AttachError(f"a text batch needs input_ids, but it has {', '.join(sorted(batch))}; rename the ids")
-    return batch["input_ids"]
-
-
-def with_ids(batch: Batch, ids: Tensor) -> Batch:
-    """The batch with other token ids."""
-    return ids if isinstance(batch, Tensor) else {**batch, "input_ids": ids}
 
 
 @contextmanager
@@ -47,15 +32,15 @@ def outputs_of(modules: Iterable[nn.Module]) -> Iterator[dict[nn.Module, Tensor]
 
 
 def find_token_states(
-    model: nn.Module, forward: Callable[[Batch], object], batch: Batch, *, position: int, other_id: int, classes: int
+    model: nn.Module, forward: Callable[[Tensor], object], ids: Tensor, *, position: int, other_id: int,
+    classes: int,
 ) -> tuple[nn.Module, bool]:
-    """(module, whether its output is (B, H, L) and not (B, L, H)): the last one whose states see their context.
+    """The last module with a contextual state per token, and whether it gives (B, H, L), not (B, L, H).
 
-    Found by trial: the token at ``position`` of row 0 becomes ``other_id``; in a contextual layer the states of
-    other tokens change too, which leaves out embeddings. H may not be ``classes`` (logits of each token).
-    Raises AttachError when no module qualifies.
+    forward: ids (B, L) → anything. Found by trial: the token at ``position`` of row 0 becomes ``other_id``;
+    in a contextual layer the states of other tokens change too, which leaves out embeddings. H may not be
+    ``classes`` (logits of each token). Raises AttachError when no module qualifies.
     """
-    ids = ids_of(batch)
     changed = ids.clone()
     changed[0, position] = other_id
     training = model.training
@@ -63,9 +48,9 @@ def find_token_states(
     try:
         # gradients stay on: without them nn.TransformerEncoder takes a fast path that skips the hooks
         with outputs_of(model.modules()) as before:
-            forward(batch)
+            forward(ids)
         with outputs_of(model.modules()) as after:
-            forward(with_ids(batch, changed))
+            forward(changed)
     finally:
         model.train(training)
     length = ids.shape[1]
@@ -80,13 +65,13 @@ def find_token_states(
             if difference.shape[1 - axis] != classes and _sees_context(difference.movedim(axis, 0), position):
                 return module, axis == 1
     raise AttachError(
-        "mlm_pretraining found no layer with a state for each token, (batch, length, width), that sees its context; "
+        "mlm_pretraining found no layer with a state (batch, length, width) for each token that sees its context; "
         "pad convolutions to keep the length, or drop the technique"
     )
 
 
 def _token_axes(difference: Tensor, length: int, position: int) -> list[int]:
-    """The axes that may be the tokens; where both are as long, the one whose change peaks at ``position`` first."""
+    """The axes that may be the tokens; if both are as long, first the one whose change peaks at ``position``."""
     axes = [axis for axis in (0, 1) if difference.shape[axis] == length]
     return sorted(axes, key=lambda axis: int(difference.sum(1 - axis).argmax()) != position)
 

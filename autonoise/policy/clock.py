@@ -37,9 +37,12 @@ class Clock:
     def epoch(self) -> int:
         return self.update // self.steps_per_epoch
 
-    def rng(self, index: int, purpose: int, extra: int = 0, device: torch.device | str = "cpu") -> Generator:
-        key = seed_from(self.seed, self.rank, self.update, self.micro, index, purpose, extra)
-        return generator(key, device)
+    def rng(
+        self, index: int, purpose: int, extra: int = 0, device: torch.device | str = "cpu", *, per_update: bool = False
+    ) -> Generator:
+        """``per_update``: the same on all ranks and micro-batches, for what replicas must decide or do alike."""
+        rank, micro = (0, 0) if per_update else (self.rank, self.micro)
+        return generator(seed_from(self.seed, rank, self.update, micro, index, purpose, extra), device)
 
     def multiplier(self, step: Step, knob: float) -> float:
         """Schedule times gate times the policy's global strength."""
@@ -48,7 +51,8 @@ class Clock:
         return knob * step.schedule(self.progress)
 
     def strengths(
-        self, step: Step, index: int, size: int, knob: float, device: torch.device, extra: int = 0
+        self, step: Step, index: int, size: int, knob: float, device: torch.device, extra: int = 0,
+        *, per_update: bool = False,
     ) -> Tensor | None:
         """(size,) float32 strengths of a step for this micro-batch, or None when it does nothing.
 
@@ -57,7 +61,7 @@ class Clock:
         m = self.multiplier(step, knob)
         if m <= 0 or step.probability <= 0:
             return None
-        draws = torch.rand(2, size, generator=self.rng(index, DRAW, extra))
+        draws = torch.rand(2, size, generator=self.rng(index, DRAW, extra, per_update=per_update))
         if step.technique.multiplier == "probability":
             keep = draws[0] < min(step.probability * m, 1.0)
             values = keep.float()
@@ -69,5 +73,5 @@ class Clock:
 
     def strength(self, step: Step, index: int, knob: float) -> float:
         """One strength for the whole update (weight, loss, gradient and step stages)."""
-        values = self.strengths(step, index, 1, knob, torch.device("cpu"))
+        values = self.strengths(step, index, 1, knob, torch.device("cpu"), per_update=True)
         return 0.0 if values is None else float(values[0])

@@ -9,22 +9,25 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from autonoise.errors import AutonoiseError, PolicyError
 from autonoise.files import dump_yaml, read_data, write_whole
 from autonoise.policy.policy import Policy, Step, digest
 from autonoise.schedule import Gate, Schedule, Shape
 from autonoise.technique import get_technique
-from autonoise.types import DataType, InputSpec
+from autonoise.types import DataType, InputSpec, Scale
 
 FORMAT = "autonoise-policy/1"
 
 
+_Column = Annotated[int, Field(ge=0, le=10_000_000)]
+
+
 class ScheduleModel(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
     shape: Shape = "constant"
     start: float | None = None
     end: float | None = None
@@ -32,7 +35,7 @@ class ScheduleModel(BaseModel):
 
 
 class GateModel(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
     every: int = Field(default=1, ge=1)
     unit: Literal["epoch", "update"] = "update"
 
@@ -40,8 +43,8 @@ class GateModel(BaseModel):
 class StepModel(BaseModel):
     """A step; further keys are the technique's own parameters."""
 
-    model_config = ConfigDict(extra="allow")
-    technique: str
+    model_config = ConfigDict(extra="allow", strict=True)
+    technique: str = Field(max_length=100)
     version: int = Field(1, ge=1)
     probability: float = Field(1.0, ge=0, le=1)
     schedule: ScheduleModel = ScheduleModel()
@@ -50,14 +53,42 @@ class StepModel(BaseModel):
     magnitude: Literal["fixed", "uniform"] = "fixed"
 
 
+class InputModel(BaseModel):
+    """The input description, :class:`autonoise.types.InputSpec`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    layout: list[Annotated[int, Field(ge=1, le=100_000_000)]] = Field(max_length=4)
+    classes: int = Field(0, ge=0, le=10_000_000)
+    scale: Scale = Field(Scale.UNIT, strict=False)
+    mean: list[Annotated[float, Field(allow_inf_nan=False)]] = []
+    std: list[Annotated[float, Field(gt=0, allow_inf_nan=False)]] = []
+    pad_id: int | None = None
+    mask_id: int | None = None
+    unk_id: int | None = None
+    special_ids: list[int] = []
+    vocabulary_size: int | None = Field(None, ge=1)
+    numeric: list[_Column] = []
+    onehot: list[list[_Column]] = []
+    codes: list[_Column] = []
+    flags: list[Annotated[list[_Column], Field(min_length=2, max_length=2)]] = []
+    sample_rate: int | None = Field(None, ge=1)
+
+    @model_validator(mode="after")
+    def _columns_exist(self) -> InputModel:
+        columns = [*self.numeric, *self.codes, *(c for group in (*self.onehot, *self.flags) for c in group)]
+        if columns and max(columns) >= self.layout[0]:
+            raise ValueError(f"column {max(columns)} does not exist in a layout of {self.layout[0]} columns")
+        return self
+
+
 class PolicyModel(BaseModel):
     """The envelope of a policy file."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
     format: str
-    name: str = "policy"
-    data_type: DataType
-    input: dict[str, Any] | None = None
+    name: str = Field("policy", max_length=200)
+    data_type: DataType = Field(strict=False)
+    input: InputModel | None = None
     steps: list[StepModel] = Field(default_factory=list, max_length=50)
     strength: float = Field(1.0, ge=0, le=100)
     scores: dict[str, Any] = Field(default_factory=dict)
@@ -86,18 +117,18 @@ def policy_from_dict(values: Mapping[str, Any], where: str) -> Policy:
     """Raises PolicyError with the place and the remedy; ``where`` names the source."""
     _check_format(values.get("format"), where)
     try:
-        model = PolicyModel.model_validate(dict(values))
-    except ValidationError as e:
-        first = e.errors()[0]
-        place = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in first["loc"]).lstrip(".")
-        given = first.get("input")
-        shown = f" (got {given!r})" if not isinstance(given, dict | list) else ""
-        raise PolicyError(f"{where}: {place}: {first['msg']}{shown}; correct this field") from None
-    _check_digest(model, values, where)
+        # dates and the like, which YAML makes of unquoted text, become text again
+        values = json.loads(json.dumps(dict(values), default=str))
+    except (TypeError, ValueError, RecursionError):
+        raise PolicyError(f"{where}: nested too deeply, or keyed by something that is no text; simplify it") from None
     try:
-        spec = None if model.input is None else InputSpec.from_dict(model.data_type, model.input)
-    except (TypeError, ValueError) as e:
-        raise PolicyError(f"{where}: input: {e}; correct this field") from None
+        model = PolicyModel.model_validate(values)
+    except ValidationError as e:
+        raise PolicyError(f"{where}: {_first_problem(e)}; correct this field") from None
+    _check_digest(model, values, where)
+    spec = None
+    if model.input is not None:
+        spec = InputSpec.from_dict(model.data_type, model.input.model_dump(exclude_unset=True))
     steps = tuple(_step(s, f"{where}: steps[{i}]") for i, s in enumerate(model.steps))
     try:
         return Policy(
@@ -105,6 +136,15 @@ def policy_from_dict(values: Mapping[str, Any], where: str) -> Policy:
         )
     except PolicyError as e:
         raise PolicyError(f"{where}: {e}") from None
+
+
+def _first_problem(e: ValidationError) -> str:
+    """Place, rule and value of the first problem, on one line of bounded length."""
+    first = e.errors()[0]
+    place = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in first["loc"]).lstrip(".")
+    given = first.get("input")
+    shown = "" if isinstance(given, dict | list) else f" (got {str(given)[:60]!r})"
+    return f"{place[:100]}: {first['msg']}{shown}"
 
 
 def _check_format(found: Any, where: str) -> None:
@@ -139,7 +179,8 @@ def _step(model: StepModel, where: str) -> Step:
         kind = get_technique(model.technique, f"at {where}")
         if model.version > kind.version:
             raise PolicyError(
-                f"{model.technique} version {model.version} is newer than this autonoise knows ({kind.version}); upgrade"
+                f"{model.technique} version {model.version} is newer than this autonoise knows "
+                f"({kind.version}); upgrade"
             )
         extra = dict(model.model_extra or {})
         unknown = set(extra) - set(kind.__dataclass_fields__)  # type: ignore[attr-defined]

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.utils.hooks import RemovableHandle
 
 from autonoise.batches import batch_adapter
 from autonoise.errors import AttachError
 from autonoise.policy import perturbing
-from autonoise.policy.clock import Clock
+from autonoise.policy.clock import LEAF, Clock
 from autonoise.policy.layers import LayerNoise, MicroBatch, check_fired
 from autonoise.policy.setup import check_attachable, input_spec, place_steps, rank_of
+from autonoise.policy.sites import Point
 from autonoise.policy.steps import Heads, StepRunner
+from autonoise.policy.weights import WeightSwap
 from autonoise.stages import GradientNoise, LossNoise
 from autonoise.types import Batch, BatchInfo, InputSpec, Stage
 
@@ -59,14 +62,15 @@ class NoiseInjector:
     def __init__(
         self, policy: Policy, model: nn.Module, *, epochs: int, steps_per_epoch: int,
         optimizer: Optimizer | None = None, input: InputSpec | None = None, num_classes: int | None = None,  # noqa: A002
-        forward: Callable[[nn.Module, Any], Tensor] | None = None, loss: Callable[[Tensor, Tensor], Tensor] | None = None,
+        forward: Callable[[nn.Module, Any], Tensor] | None = None,
+        loss: Callable[[Tensor, Tensor], Tensor] | None = None,
         sites: Mapping[str, str] | None = None, seed: int = 0, rank: int | None = None, allow_partial: bool = False,
     ) -> None:
         check_attachable(model, epochs, steps_per_epoch)
         self.policy, self.model = policy, model
         self.inner: nn.Module = getattr(model, "module", model) if _is_ddp(model) else model
         self.adapter = batch_adapter(policy.data_type)
-        self.spec, self._explicit = input_spec(policy, self.inner, input, num_classes)
+        self.spec, self._explicit = input_spec(policy, self.inner, input, num_classes, self.adapter)
         self.classes = self.spec.classes
         self.clock = Clock(seed, rank_of(rank), epochs, steps_per_epoch)
         self.knob = policy.strength
@@ -75,11 +79,13 @@ class NoiseInjector:
         self._forward, self._loss = forward, loss
         self._allow_partial, self._checked, self._verified = allow_partial, False, False
         self._gradient_done = False
-        self._raw_used = getattr(policy, "_raw_taken", False)
+        self._raw_used = False
         self._soft = any(s.stage in _SOFT_STAGES for s in policy.steps)
-        self.weights = place_steps(self, dict(sites or {}))
+        self.weights: dict[int, WeightSwap] = {}
+        self.embedding: Point | None = None
         self.steps_ran = False
-        self.optimizer_hook = None
+        self.optimizer_hook: RemovableHandle | None = None
+        place_steps(self, dict(sites or {}))
         if optimizer is not None and policy.at_stage(Stage.GRADIENT):
             self.optimizer_hook = optimizer.register_step_pre_hook(lambda *_: self.gradient())
 
@@ -149,16 +155,15 @@ class NoiseInjector:
 
     # -- parts that the stages share ---------------------------------------------------------------------------
 
-    def forward(self, x: Batch) -> Tensor:
+    def forward(self, x: Batch, *, synchronised: bool = False) -> Tensor:
         """Logits of the model: ``forward`` as given, else ``model(x)``, or ``model(**x)`` where that is how it is
-        called (Transformers).
+        called (Transformers). ``synchronised``: through DistributedDataParallel, whose own forward prepares the
+        averaging of gradients.
         """
+        model = self.model if synchronised else self.inner
         if self._forward is not None:
-            return self._forward(self.inner, x)
-        if isinstance(x, dict) and hasattr(self.inner, "config"):
-            out = self.inner(**x)
-        else:
-            out = self.inner(x)
+            return self._forward(model, x)
+        out = model(**x) if isinstance(x, dict) and hasattr(self.inner, "config") else model(x)
         found = getattr(out, "logits", out)
         logits: Tensor = found[0] if isinstance(found, tuple) else found
         return logits
@@ -191,7 +196,8 @@ class NoiseInjector:
                 continue
             for number, parameter in enumerate(self.inner.parameters()):
                 if parameter.grad is not None:
-                    rng = self.clock.rng(index, 1, number, parameter.device)
+                    # the same on all ranks: gradients are averaged already, and replicas must stay equal
+                    rng = self.clock.rng(index, LEAF, number, parameter.device, per_update=True)
                     parameter.grad = step.technique.perturb(
                         parameter.grad, strength=strength, rng=rng, update=self.clock.update
                     )
@@ -206,9 +212,9 @@ class NoiseInjector:
     # -- state and checks --------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """What resuming needs: progress, the strength knob, and auxiliary heads."""
-        return {"policy": self.policy.hash, "update": self.clock.update, "strength": self.knob,
-                "heads": self.heads.state_dict()}
+        """What resuming needs: progress, seed, the strength knob, the input as first met, and auxiliary heads."""
+        return {"policy": self.policy.hash, "update": self.clock.update, "seed": self.clock.seed, "strength": self.knob,
+                "input": self.spec.to_dict() if self._checked else None, "heads": self.heads.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Raises AttachError when the state is of another policy."""
@@ -218,6 +224,10 @@ class NoiseInjector:
                 f"policy file the run was started with"
             )
         self.clock.update, self.clock.micro = int(state["update"]), -1
+        self.clock.seed = int(state["seed"])
+        if state["input"] is not None:
+            # another first batch could look differently scaled
+            self.spec, self._checked = InputSpec.from_dict(self.policy.data_type, state["input"]), True
         self.set_strength(float(state["strength"]))
         self.heads.load_state_dict(state["heads"])
 
@@ -241,7 +251,8 @@ class NoiseInjector:
 
     def describe(self) -> str:
         """What acts where, one line per step."""
-        lines = [f"{self.policy.name}: {self.policy.data_type}, {len(self.policy.steps)} steps, input {self.spec.scale}"]
+        head = f"{self.policy.name}: {self.policy.data_type}, {len(self.policy.steps)} steps"
+        lines = [f"{head}, input {self.spec.scale}"]
         for index, step in enumerate(self.policy.steps):
             points = self.layers.points.get(index, [])
             where = ", ".join(f"{p.name}:{p.where}" for p in points[:6]) or str(step.site or step.stage)
@@ -251,7 +262,9 @@ class NoiseInjector:
 
     def _check_first(self, x: Batch, y: Tensor) -> None:
         if not self._checked:
-            self.spec = replace(self.adapter.check(x, self.spec, explicit=self._explicit), classes=self.classes)
+            spec = self.adapter.check(x, self.spec, explicit=self._explicit)
+            layout = spec.layout or tuple(self.adapter.main(x).shape[1:])
+            self.spec = replace(spec, classes=self.classes, layout=layout)
             self._checked = True
         perturbing.check_targets(y, self.adapter.size(x), self.classes)
 
@@ -266,12 +279,13 @@ class NoiseInjector:
                     f"{self.policy.steps[index].name}: none of the model's weights was used through a module it knows; "
                     f"choose modules by site, or attach with allow_partial=True"
                 )
-        if self.policy.at_stage(Stage.RAW) and not self._raw_used:
+        if self.policy.at_stage(Stage.RAW) and not (self._raw_used or getattr(self.policy, "_raw_taken", False)):
             raise AttachError(
                 "this policy perturbs raw strings: run injector.raw_transform() (or policy.raw_transform()) on them "
                 "before the tokenizer, or attach with allow_partial=True"
             )
-        if self.policy.at_stage(Stage.GRADIENT) and not self._gradient_done:
+        # a gradient scaler may skip the first steps, and the hook with them
+        if self.policy.at_stage(Stage.GRADIENT) and not self._gradient_done and self.optimizer_hook is None:
             raise AttachError("this policy has gradient noise: pass optimizer= to attach, or use training_step")
 
 

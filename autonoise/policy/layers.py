@@ -14,7 +14,7 @@ from torch.utils.hooks import RemovableHandle
 from autonoise.errors import AttachError
 from autonoise.policy.clock import LEAF, SITE, Clock
 from autonoise.policy.policy import Step
-from autonoise.policy.sites import Point
+from autonoise.policy.sites import Point, sequence_first
 from autonoise.stages import ActivationNoise, PairNoise, PairPlan
 from autonoise.types import BatchInfo, InputSpec, per_sample
 
@@ -39,17 +39,22 @@ class LayerNoise:
         self._model, self._clock, self._knob = model, clock, knob
         self._handles: list[RemovableHandle] = []
         self._quiet = False
+        self._sequence_first = sequence_first(model)
         self._adopted: list[tuple[int, Step, nn.Module, float]] = []
         self.points: dict[int, list[Point]] = {}
         self.fired: set[int] = set()
+        self.mixing: dict[int, set[int]] = {}
+        self._refusal = ""
         self.batch = MicroBatch(0, BatchInfo(spec=spec))
         self.capture: dict[str, Tensor] = {}
 
     def add(self, index: int, step: Step, points: list[Point]) -> None:
         """Let a step act at points; the order of calls is the order at a shared point."""
         self.points[index] = points
+        if isinstance(step.technique, PairNoise):
+            self.mixing[index] = set(range(len(points)))
         for number, point in enumerate(points):
-            self._hook(point, lambda h, i=index, s=step, n=number: self._act(h, i, s, n))  # type: ignore[misc]
+            self._hook(point, lambda h, i=index, s=step, n=number: self._act(h, i, s, n))
 
     def adopt(self, index: int, step: Step, modules: list[tuple[str, nn.Module]]) -> None:
         """Let a step set the modules' own rate instead of acting by hooks."""
@@ -68,7 +73,7 @@ class LayerNoise:
             self.capture[name] = h
             return h
 
-        self._hook(point, keep, always=True)
+        self._hook(point, keep, always=True, changes=False)
 
     def begin(self, batch: MicroBatch) -> None:
         """A new micro-batch: forget the last one's draws, set the adopted rates."""
@@ -89,8 +94,23 @@ class LayerNoise:
         finally:
             self._quiet, self.batch.delta = before, kept
 
+    @contextmanager
+    def no_recompute(self, names: list[str]) -> Iterator[None]:
+        """Refuse forward passes meanwhile: a recomputed quiet pass could not be told from a noisy one."""
+        if names:
+            self._refusal = (
+                f"activation checkpointing and inner noise do not go together with {', '.join(names)}, which needs "
+                f"passes with and without noise: switch checkpointing off, or remove one of the steps"
+            )
+        try:
+            yield
+        finally:
+            self._refusal = ""
+
     @property
     def active(self) -> bool:
+        if self._refusal:
+            raise AttachError(self._refusal)
         return self._model.training and not self._quiet
 
     def remove(self) -> None:
@@ -99,19 +119,22 @@ class LayerNoise:
         for _, _, module, original in self._adopted:
             setattr(module, RATE, original)
 
-    def _hook(self, point: Point, change: Any, *, always: bool = False) -> None:
-        def allowed() -> bool:
-            return self._model.training and (always or not self._quiet)
+    def _hook(self, point: Point, change: Any, *, always: bool = False, changes: bool = True) -> None:
+        def allowed(called: nn.Module) -> bool:
+            if self._refusal and changes:
+                raise AttachError(self._refusal)
+            # ``called`` may be of a copy of the model (an average of weights) that is being evaluated
+            return self._model.training and called.training and (always or not self._quiet)
 
-        def output(_: nn.Module, __: Any, out: Any) -> Any:
-            if not allowed():
+        def output(called: nn.Module, _: Any, out: Any) -> Any:
+            if not allowed(called):
                 return None
             if isinstance(out, tuple) and out and isinstance(out[0], Tensor):
                 return (change(out[0]), *out[1:])
             return change(out) if isinstance(out, Tensor) else None
 
-        def before(_: nn.Module, args: tuple[Any, ...]) -> Any:
-            if not allowed() or not args or not isinstance(args[0], Tensor):
+        def before(called: nn.Module, args: tuple[Any, ...]) -> Any:
+            if not allowed(called) or not args or not isinstance(args[0], Tensor):
                 return None
             return (change(args[0]), *args[1:])
 
@@ -124,7 +147,8 @@ class LayerNoise:
         self.fired.add(index)
         if not h.is_floating_point():
             return h
-        dim, repeat = batch_dimension(h, self.batch.size)
+        point = self.points[index][number]
+        dim, repeat = batch_dimension(h, self.batch.size, prefer=int(point.module in self._sequence_first))
         technique = step.technique
         if isinstance(technique, PairNoise):
             return self._mix(h, index, technique, number, dim, repeat)
@@ -155,17 +179,20 @@ class LayerNoise:
         return strength.repeat_interleave(repeat) if repeat > 1 else strength
 
     def _mix(self, h: Tensor, index: int, technique: PairNoise, number: int, dim: int, repeat: int) -> Tensor:
+        self.mixing[index].discard(number)
         plan = self.batch.plans.get(index)
-        if plan is None or repeat > 1 or plan.weight.shape[0] != h.shape[dim]:
+        if plan is None or plan.weight.shape[0] * repeat != h.shape[dim]:
             return h
         points = len(self.points[index])
         chosen = int(torch.randint(points, (1,), generator=self._clock.rng(index, SITE)))
         if chosen != number:
             return h
         moved = h.transpose(0, dim) if dim else h
+        moved = moved.reshape(-1, repeat, *moved.shape[1:]) if repeat > 1 else moved
         rng = self._clock.rng(index, LEAF, number, h.device)
         mixed = technique.mix(moved, plan, rng=rng, info=self._info_for(moved))
         out = torch.where(per_sample(plan.weight, moved) < 1, mixed, moved).to(h.dtype)
+        out = out.flatten(0, 1) if repeat > 1 else out
         return out.transpose(0, dim) if dim else out
 
     def _info_for(self, h: Tensor) -> BatchInfo:
@@ -177,8 +204,13 @@ class LayerNoise:
         return replace(info, valid=shaped, bounds=None, feature_of=None, categorical=None)
 
 
-def batch_dimension(h: Tensor, size: int) -> tuple[int, int]:
-    """(dimension that holds the batch, rows per sample): (L, B, E) of recurrent nets and (B * L, E) are known."""
+def batch_dimension(h: Tensor, size: int, *, prefer: int = 0) -> tuple[int, int]:
+    """(dimension that holds the batch, rows per sample): (L, B, E) of recurrent nets and (B * L, E) are known.
+
+    ``prefer`` decides between dimensions 0 and 1 where both are as long as the batch.
+    """
+    if prefer and h.ndim >= 3 and h.shape[1] == size:
+        return 1, 1
     if size == 0 or h.shape[0] == size:
         return 0, 1
     if h.ndim >= 3 and h.shape[1] == size:
@@ -196,4 +228,11 @@ def check_fired(layers: LayerNoise, steps: Mapping[int, Step]) -> None:
             raise AttachError(
                 f"{steps[index].name}: its site ({names}) never ran in the forward pass; choose another by sites= "
                 f"or attach with allow_partial=True"
+            )
+    for index, missed in layers.mixing.items():
+        if missed:
+            name = layers.points[index][min(missed)].name
+            raise AttachError(
+                f"{steps[index].name}: it mixes targets, but one of its sites ({name}) never ran in the forward pass: "
+                f"name those that do by sites= or the step's site"
             )

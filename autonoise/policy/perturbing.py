@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from autonoise.errors import AttachError
 from autonoise.policy.clock import LEAF, PLAN
-from autonoise.policy.setup import embedding_point, pair_site
+from autonoise.policy.setup import pair_site
 from autonoise.stages import AdversarialNoise, InputNoise, PairNoise, TargetNoise
 from autonoise.types import Batch, BatchInfo, Stage, per_sample
 
@@ -26,6 +26,8 @@ def check_targets(y: Tensor, size: int, classes: int) -> None:
     if not isinstance(y, Tensor) or y.ndim not in (1, 2) or y.shape[0] != size:
         shape = tuple(y.shape) if isinstance(y, Tensor) else type(y).__name__
         raise AttachError(f"targets must be ({size},) class indices or ({size}, {classes}), but got {shape}")
+    if y.ndim == 2 and y.shape[1] != classes:
+        raise AttachError(f"targets have {y.shape[1]} classes, but the model has {classes}: pass num_classes=")
     if y.ndim == 1 and y.is_floating_point():
         raise AttachError(f"targets of shape (B,) must be integer class indices, but are {y.dtype}: use y.long()")
     if y.ndim == 1 and y.device.type == "cpu" and y.numel() and not 0 <= int(y.min()) <= int(y.max()) < classes:
@@ -39,11 +41,10 @@ def perturb(injector: NoiseInjector, x: Batch, y: Tensor) -> tuple[Batch, Tensor
     size = injector.adapter.size(x)
     main, info = injector.open(x)
     batch = injector.begin(size, info)
-    touched = torch.zeros(size, dtype=torch.bool, device=main.device)
     start = main
-    main, touched = input_stage(injector, main, info, touched)
+    main = input_stage(injector, main, info)
     if policy.at_stage(Stage.ADVERSARIAL):
-        main, touched = _adversarial_stage(injector, x, y, main, info, touched)
+        main = _adversarial_stage(injector, x, y, main, info)
     if injector.wants_soft:
         y = _target_stage(injector, injector.soft(y))
     for index, step in policy.at_stage(Stage.PAIR):
@@ -56,24 +57,27 @@ def perturb(injector: NoiseInjector, x: Batch, y: Tensor) -> tuple[Batch, Tensor
         if pair_site(injector, step) == "input":
             mixed = technique.mix(main, plan, rng=injector.clock.rng(index, LEAF, 0, main.device), info=info)
             mixed = _whole_values(injector, main, mixed, plan.weight, plan.permutation)
-            main = torch.where(per_sample(plan.weight, main) < 1, mixed, main)
-            touched = touched | (plan.weight < 1)
+            # a missing value stays missing, and makes nobody else's value missing
+            main = torch.where((per_sample(plan.weight, main) < 1) & ~torch.isnan(mixed), mixed, main)
         else:
             batch.plans[index] = plan
         x = injector.adapter.join(x, plan.permutation, plan.weight)
         weight = plan.weight.to(y)[:, None]
         y = weight * y + (1 - weight) * y[plan.permutation]
-    if main is start:
-        return x, y
-    original = injector.adapter.main(x)
-    closed = injector.adapter.main(injector.adapter.close(x, main, injector.spec))
-    kept = torch.where(touched.reshape(-1, *[1] * (closed.ndim - 1)), closed, original)
-    return injector.adapter.replace(x, kept.detach()), y
+    return (x if main is start else closed(injector, x, start, main)), y
+
+
+def closed(injector: NoiseInjector, x: Batch, start: Tensor, main: Tensor) -> Batch:
+    """The batch x, opened as ``start``, with the values that differ in ``main``; the others keep every bit."""
+    adapter = injector.adapter
+    original = adapter.main(x)
+    changed = adapter.main(adapter.close(x, main, injector.spec))
+    return adapter.replace(x, torch.where((main != start).reshape(original.shape), changed, original).detach())
 
 
 def input_stage(
-    injector: NoiseInjector, main: Tensor, info: BatchInfo, touched: Tensor, *, knob: float | None = None, view: int = 0
-) -> tuple[Tensor, Tensor]:
+    injector: NoiseInjector, main: Tensor, info: BatchInfo, *, knob: float | None = None, view: int = 0
+) -> Tensor:
     """All input techniques in turn. ``view`` numbers further independent draws of the same micro-batch."""
     knob = injector.knob if knob is None else knob
     for index, step in injector.policy.at_stage(Stage.INPUT):
@@ -82,8 +86,7 @@ def input_stage(
             continue
         rng = injector.clock.rng(index, LEAF, view, main.device)
         main = apply_input(step, main, strength, rng, info)
-        touched = touched | (strength > 0)
-    return main, touched
+    return main
 
 
 def apply_input(step: Step, x: Tensor, strength: Tensor, rng: torch.Generator, info: BatchInfo) -> Tensor:
@@ -127,16 +130,16 @@ def _target_stage(injector: NoiseInjector, y: Tensor) -> Tensor:
 
 
 def _adversarial_stage(
-    injector: NoiseInjector, x: Batch, y: Tensor, main: Tensor, info: BatchInfo, touched: Tensor
-) -> tuple[Tensor, Tensor]:
-    inside = not injector.adapter.continuous
+    injector: NoiseInjector, x: Batch, y: Tensor, main: Tensor, info: BatchInfo
+) -> Tensor:
+    inside = injector.embedding is not None
     noised = injector.adapter.close(x, main, injector.spec)
-    if inside:
-        table = embedding_point(injector, {}).module
+    if injector.embedding is not None:
         with torch.no_grad(), injector.layers.quiet():
-            embedded = table(injector.adapter.main(noised))
+            embedded = injector.embedding.module(injector.adapter.main(noised))
         valid = None if info.valid is None else info.valid[..., None]
-        unit = float(embedded.float().pow(2).mean().sqrt())
+        real = embedded if info.valid is None or not bool(info.valid.any()) else embedded[info.valid]
+        unit = float(real.float().pow(2).mean().sqrt())
         start, about = torch.zeros_like(embedded), replace(info, valid=valid, unit=unit, bounds=None)
     else:
         start, about = main, info
@@ -148,7 +151,13 @@ def _adversarial_stage(
         with torch.enable_grad(), injector.layers.quiet(delta), frozen_statistics(injector.inner):
             loss = injector.loss(injector.forward(batch), y)
             # the loss is a mean: times the batch size, a row's gradient does not depend on its neighbours' number
-            (g,) = torch.autograd.grad(loss * point.shape[0], leaf)
+            (g,) = torch.autograd.grad(loss * point.shape[0], leaf, allow_unused=True)
+        if g is None:
+            raise AttachError(
+                "adversarial noise needs the loss's gradient, but the model's loss does not depend on its input"
+                + (f" through {injector.embedding.name}: name its embedding by sites={{'embedding': 'module'}}"
+                   if injector.embedding is not None else ": check forward= and loss=")
+            )
         return g.detach()
 
     for index, step in injector.policy.at_stage(Stage.ADVERSARIAL):
@@ -166,24 +175,25 @@ def _adversarial_stage(
         if about.categorical is not None:
             keep = keep & ~about.categorical
         start = torch.where(keep, out.to(start.dtype), start).detach()
-        touched = touched | (strength > 0)
     if inside:
-        injector.layers.batch.delta = start if bool(touched.any()) else None
-        return main, touched
-    return start, touched
+        injector.layers.batch.delta = start if bool(start.any()) else None
+        return main
+    return start
 
 
 @contextmanager
 def frozen_statistics(model: nn.Module) -> Iterator[None]:
     """Batch norm goes on using the batch's statistics but does not learn from it."""
     norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._NormBase) and m.track_running_stats]
+    momenta = [norm.momentum for norm in norms]
     for norm in norms:
-        norm.track_running_stats = False
+        # instance norm moves its running statistics whatever the flag says, unless its momentum is 0
+        norm.track_running_stats, norm.momentum = False, 0.0
     try:
         yield
     finally:
-        for norm in norms:
-            norm.track_running_stats = True
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.track_running_stats, norm.momentum = True, momentum
 
 
 def _whole_values(injector: NoiseInjector, x: Tensor, mixed: Tensor, weight: Tensor, partner: Tensor) -> Tensor:
@@ -194,5 +204,3 @@ def _whole_values(injector: NoiseInjector, x: Tensor, mixed: Tensor, weight: Ten
     own = per_sample(weight, x) >= 0.5
     return torch.where(codes, torch.where(own, x, x[partner]), mixed)
 
-
-Gradient = Callable[[Tensor], Tensor]

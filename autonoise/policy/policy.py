@@ -39,8 +39,8 @@ class Step:
 
     technique: Technique
     probability: float = 1.0
-    schedule: Schedule = Schedule()
-    gate: Gate = Gate()
+    schedule: Schedule = Schedule()  # noqa: RUF009 - frozen
+    gate: Gate = Gate()  # noqa: RUF009 - frozen
     site: str = ""
     magnitude: Literal["fixed", "uniform"] = "fixed"
 
@@ -141,9 +141,8 @@ class Policy:
                     raise PolicyError(f"{a.name} stands twice in the policy; merge the two steps or remove one")
                 clash = (a.technique.tags & b.technique.conflicts) | (b.technique.tags & a.technique.conflicts)
                 if clash:
-                    raise PolicyError(
-                        f"{a.name} and {b.name} contradict each other ({sorted(clash)[0].replace('_', ' ')}); remove one"
-                    )
+                    about = sorted(clash)[0].replace("_", " ")
+                    raise PolicyError(f"{a.name} and {b.name} contradict each other ({about}); remove one")
         if self.passes > COST_LIMIT:
             raise PolicyError(
                 f"the policy costs {self.passes:.1f} passes a step, more than {COST_LIMIT:.0f}: use fewer attack "

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from autonoise.batches import BatchAdapter
 from autonoise.errors import AttachError
 from autonoise.policy.clock import LEAF
 from autonoise.policy.sites import WEIGHTED, Point, classifier, resolve
@@ -24,8 +25,10 @@ def check_attachable(model: object, epochs: int, steps_per_epoch: int) -> None:
     """Raise AttachError for what is no model, compiled models and impossible lengths."""
     if not isinstance(model, nn.Module):
         raise AttachError(f"attach needs a torch.nn.Module, but got {type(model).__name__}")
-    if hasattr(model, "_orig_mod"):
+    if any(hasattr(m, "_orig_mod") or getattr(m, "_compiled_call_impl", None) is not None for m in model.modules()):
         raise AttachError("attach the policy before torch.compile: hooks added to a compiled model are ignored")
+    if isinstance(model, torch.jit.ScriptModule):
+        raise AttachError("a torch.jit module takes no hooks: attach the policy to the model it was made from")
     for name, value in (("epochs", epochs), ("steps_per_epoch", steps_per_epoch)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise AttachError(f"{name} must be a whole number >= 1, but got {value!r}")
@@ -39,7 +42,7 @@ def rank_of(rank: int | None) -> int:
 
 
 def input_spec(
-    policy: Policy, model: nn.Module, given: InputSpec | None, num_classes: int | None
+    policy: Policy, model: nn.Module, given: InputSpec | None, num_classes: int | None, adapter: BatchAdapter
 ) -> tuple[InputSpec, bool]:
     """(the description to start from, whether the user gave it) with the number of classes filled in."""
     if given is not None and given.data_type != policy.data_type:
@@ -49,7 +52,7 @@ def input_spec(
         )
     spec = given or policy.input or InputSpec(data_type=policy.data_type, layout=())
     if given is None and policy.at_stage(Stage.INPUT):
-        _check_vocabulary(model, spec)
+        adapter.check_model(model, spec)
     classes = num_classes or 0
     if not classes:
         found = classifier(model, spec.classes)
@@ -57,27 +60,22 @@ def input_spec(
     return replace(spec, classes=classes), given is not None
 
 
-def _check_vocabulary(model: nn.Module, spec: InputSpec) -> None:
-    """Token ids of another tokenizer mean something else: refuse to guess."""
-    if spec.vocabulary_size is None:
-        return
-    sizes = [m.num_embeddings for m in model.modules() if isinstance(m, nn.Embedding)]
-    if sizes and spec.vocabulary_size not in sizes:
-        raise AttachError(
-            f"the policy was searched with a vocabulary of {spec.vocabulary_size}, the model has {max(sizes)} "
-            f"embeddings: describe your tokenizer, policy.attach(..., input=InputSpec(data_type='text', layout=(L,), "
-            f"pad_id=..., mask_id=..., unk_id=..., special_ids=(...), vocabulary_size={max(sizes)}))"
-        )
+def place_steps(injector: NoiseInjector, sites: dict[str, str]) -> None:
+    """Register the hooks of all steps, the weight swaps in ``injector.weights``; none stays behind on an error."""
+    try:
+        _place_steps(injector, sites)
+    except BaseException:
+        injector.detach()
+        raise
 
 
-def place_steps(injector: NoiseInjector, sites: dict[str, str]) -> dict[int, WeightSwap]:
-    """Register the hooks of all steps; returns the weight swaps by step index."""
-    swaps: dict[int, WeightSwap] = {}
+def _place_steps(injector: NoiseInjector, sites: dict[str, str]) -> None:
     if injector.policy.at_stage(Stage.ADVERSARIAL) and not injector.adapter.continuous:
-        injector.layers.add_delta(embedding_point(injector, sites))
+        injector.embedding = resolve(injector.inner, "embedding", injector.classes, sites, default=True)[0]
+        injector.layers.add_delta(injector.embedding)
     for index, step in enumerate(injector.policy.steps):
         if step.stage is Stage.WEIGHT:
-            swaps[index] = _place_weights(injector, index, step, sites)
+            injector.weights[index] = _place_weights(injector, index, step, sites)
         elif step.stage is Stage.PAIR:
             site = pair_site(injector, step)
             if site != "input":
@@ -90,21 +88,16 @@ def place_steps(injector: NoiseInjector, sites: dict[str, str]) -> dict[int, Wei
             else:
                 site = step.site or step.technique.default_site
                 injector.layers.add(index, step, _points(injector, step, site, sites))
-    if injector.policy.at_stage(Stage.STEP):
-        found = classifier(injector.inner, injector.classes)
-        if found is not None:
-            injector.layers.watch("penultimate", Point(found[0], found[1], "input"))
-    return swaps
+    known = "penultimate" in sites or classifier(injector.inner, injector.classes) is not None
+    if known and injector.policy.at_stage(Stage.STEP):
+        points = resolve(injector.inner, "penultimate", injector.classes, sites, default=True)
+        injector.layers.watch("penultimate", points[-1])
 
 
 def pair_site(injector: NoiseInjector, step: Step) -> str:
     """Where pairs are mixed: inputs that cannot be mixed (token ids) are mixed at the embedding."""
     site = step.site or step.technique.default_site
     return "embedding" if site == "input" and not injector.adapter.continuous else site
-
-
-def embedding_point(injector: NoiseInjector, sites: dict[str, str]) -> Point:
-    return resolve(injector.inner, "embedding", injector.classes, sites, default=True)[0]
 
 
 def _points(injector: NoiseInjector, step: Step, site: str, sites: dict[str, str]) -> list[Point]:

@@ -30,7 +30,8 @@ def resolve(model: nn.Module, site: str, classes: int, overrides: Mapping[str, s
     ``default``: the site is the technique's own default, so that a word that finds nothing may fall back.
     """
     if site in overrides:
-        return _glob(model, overrides[site], f"sites[{site!r}] = ")
+        points = _glob(model, overrides[site], f"sites[{site!r}] = ")
+        return [_before_classifier(p, classes) for p in points] if site == "penultimate" else points
     if site == "embedding":
         return _embedding(model)
     if site == "penultimate":
@@ -74,7 +75,7 @@ def _embedding(model: nn.Module) -> list[Point]:
         except NotImplementedError:
             wanted = None
         if isinstance(wanted, nn.Module):
-            return [p for p in _of(model, lambda m: m is wanted)] or [Point("embedding", wanted)]
+            return _of(model, lambda m: m is wanted) or [Point("embedding", wanted)]
     tables = [(n, m) for n, m in model.named_modules() if isinstance(m, nn.Embedding | nn.EmbeddingBag)]
     if not tables:
         return _none("embedding", "the model has no nn.Embedding")
@@ -82,9 +83,30 @@ def _embedding(model: nn.Module) -> list[Point]:
     return [Point(name, module)]
 
 
+def _before_classifier(point: Point, classes: int) -> Point:
+    """Whoever names the classifier as ``penultimate`` means what goes into it, not the logits."""
+    is_classifier = isinstance(point.module, nn.Linear) and point.module.out_features == classes
+    return Point(point.name, point.module, "input") if is_classifier else point
+
+
+def sequence_first(model: nn.Module) -> set[nn.Module]:
+    """Modules of torch's own layers that were built with ``batch_first=False``: they see (L, B, E)."""
+    found: set[nn.Module] = set()
+    for module in model.modules():
+        if isinstance(module, nn.TransformerEncoderLayer | nn.TransformerDecoderLayer):
+            found |= set() if module.self_attn.batch_first else set(module.modules())
+        elif isinstance(module, nn.TransformerEncoder | nn.TransformerDecoder):
+            first = getattr(getattr(module.layers[0], "self_attn", None), "batch_first", True)
+            found |= set() if first else {module, *(m for m in [module.norm] if m is not None)}
+        elif isinstance(module, nn.RNNBase | nn.MultiheadAttention) and not module.batch_first:
+            found.add(module)
+    return found
+
+
 def classifier(model: nn.Module, classes: int) -> tuple[str, nn.Linear] | None:
     """The last linear layer with as many outputs as classes, else the last linear layer."""
-    linears = [(n, m) for n, m in model.named_modules() if isinstance(m, nn.Linear) and "out_proj" not in n]
+    inside = {id(m.out_proj) for m in model.modules() if isinstance(m, nn.MultiheadAttention)}
+    linears = [(n, m) for n, m in model.named_modules() if isinstance(m, nn.Linear) and id(m) not in inside]
     fitting = [item for item in linears if item[1].out_features == classes]
     chosen = fitting or linears
     return chosen[-1] if chosen else None

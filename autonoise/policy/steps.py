@@ -24,7 +24,7 @@ HEAD_LEARNING_RATE = 1e-3
 
 
 class Heads:
-    """Auxiliary heads by step index, with an optimiser of their own; the user's model and optimiser stay as they are."""
+    """Auxiliary heads by step index, with their own optimiser; the user's model and optimiser stay as they are."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -96,14 +96,13 @@ class RunningStep:
         knob = injector.knob * multiplier
 
         def draw(main: Tensor, info: BatchInfo) -> Tensor:
-            none = torch.zeros(main.shape[0], dtype=torch.bool, device=main.device)
-            return perturbing.input_stage(injector, main, info, none, knob=knob, view=view)[0]
+            return perturbing.input_stage(injector, main, info, knob=knob, view=view)
 
         return self.map_input(draw)
 
     def map_input(self, function: Callable[[Tensor, BatchInfo], Tensor]) -> Batch:
         main, info = self._injector.open(self.clean)
-        return self._injector.adapter.close(self.clean, function(main, info), self._injector.spec)
+        return perturbing.closed(self._injector, self.clean, main, function(main, info))
 
     def canonical(self, x: Batch) -> tuple[Tensor, BatchInfo]:
         return self._injector.open(x)
@@ -116,7 +115,8 @@ class RunningStep:
                 "an auxiliary loss needs the features before the classifier, but the model has no nn.Linear at its "
                 "end: name it by sites={'penultimate': 'module'}"
             )
-        return found.flatten(1), logits
+        # heads are float32 whatever the model is
+        return found.flatten(1).float(), logits
 
     def head(self, make: Callable[[], nn.Module]) -> nn.Module:
         return self._injector.heads.get(self._index, make, self.logits.device)
@@ -125,7 +125,8 @@ class RunningStep:
         for parameter in self.model.parameters():
             parameter.grad = None
         with perturbing.frozen_statistics(self.model):
-            self._injector.loss(self._injector.forward(self.noisy), self.targets).backward()  # type: ignore[no-untyped-call]
+            logits = self._injector.forward(self.noisy, synchronised=True)
+            self._injector.loss(logits, self.targets).backward()  # type: ignore[no-untyped-call]
 
     def parameters(self) -> Iterable[nn.Parameter]:
         return [p for p in self.model.parameters() if p.grad is not None]
@@ -140,17 +141,24 @@ class StepRunner:
     def run(self, x: Batch, y: Tensor, optimizer: Optimizer, max_norm: float | None) -> Tensor:
         injector = self._injector
         injector.steps_ran = True
-        noisy, targets = injector.perturb(x, y)
+        try:
+            noisy, targets = injector.perturb(x, y)
+        finally:
+            injector.steps_ran = False
         optimizer.zero_grad(set_to_none=True)
         injector.heads.zero_grad()
-        logits = injector.forward(noisy)
+        logits = injector.forward(noisy, synchronised=True)
         loss = injector.loss(logits, targets)
         running = self._running(x, y, noisy, targets, logits)
+        with_views = []
         for step, view in running:
             assert isinstance(step.technique, StepTechnique)
             extra = step.technique.extra_loss(view)
-            loss = loss if extra is None else loss + extra
-        loss.backward()  # type: ignore[no-untyped-call]
+            if extra is not None:
+                loss = loss + extra
+                with_views.append(step.name)
+        with injector.layers.no_recompute(with_views):
+            loss.backward()  # type: ignore[no-untyped-call]
         for step, view in running:
             assert isinstance(step.technique, StepTechnique)
             step.technique.after_backward(view)
@@ -161,6 +169,7 @@ class StepRunner:
         optimizer.step()
         injector.heads.step()
         injector.step()
+        injector.layers.capture.clear()
         return loss.detach()
 
     def _running(
@@ -181,6 +190,8 @@ class StepRunner:
     def pretrain(self, batches: Callable[[], Iterable[Batch]]) -> float:
         injector = self._injector
         cost = 0.0
+        if injector.pretrains and injector.model is not injector.inner:
+            raise AttachError("pre-training is not averaged over processes: pre-train before the model is wrapped")
         for index, step in injector.policy.at_stage(Stage.STEP):
             technique = step.technique
             assert isinstance(technique, StepTechnique)

@@ -12,6 +12,8 @@ from autonoise.policy.sites import Point
 
 Noise = Callable[[Tensor, int], Tensor]
 """(clean weight, number of the weight) → noisy weight."""
+_FLAT = ("_flat_weights", "_flat_weight_refs")
+_KEPT = "_autonoise_flat"
 
 
 class WeightSwap:
@@ -39,8 +41,9 @@ class WeightSwap:
     def _hooks(
         self, module: nn.Module, slots: list[tuple[nn.Module, str]], first: int
     ) -> tuple[Callable[[nn.Module, Any], None], Callable[[nn.Module, Any, Any], None]]:
-        def before(_: nn.Module, __: Any) -> None:
-            if not (module.training and self._active()):
+        def before(called: nn.Module, _: Any) -> None:
+            # a copy of the model (an average of weights) carries these hooks too
+            if called is not module or not (module.training and self._active()):
                 return
             self.fired = True
             noisy = {}
@@ -51,14 +54,15 @@ class WeightSwap:
             if isinstance(module, nn.RNNBase):
                 # recurrent modules run on this list, not on their attributes
                 clean: list[Any] = module._flat_weights
-                module.__dict__["_autonoise_flat"] = clean
+                module.__dict__[_KEPT] = {k: module.__dict__[k] for k in _FLAT if k in module.__dict__}
                 module._flat_weights = [noisy.get(n, w) for n, w in zip(module._flat_weights_names, clean)]
 
-        def after(_: nn.Module, __: Any, ___: Any) -> None:
+        def after(called: nn.Module, _: Any, __: Any) -> None:
+            if called is not module:
+                return
             for owner, name in slots:
                 owner.__dict__.pop(name, None)
-            if "_autonoise_flat" in module.__dict__:
-                module._flat_weights = module.__dict__.pop("_autonoise_flat")
+            module.__dict__.update(module.__dict__.pop(_KEPT, {}))
 
         return before, after
 

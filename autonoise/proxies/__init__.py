@@ -28,21 +28,21 @@ def build_proxy(
 ) -> nn.Module:
     """Build a proxy for this input: a module that maps a canonical batch to logits (B, classes).
 
-    Every proxy ends in an ``nn.Linear`` named ``classifier``, holds its norms as modules and has no dropout of its
-    own. ``size`` multiplies the width. The weights depend on ``rng`` (default: seed 0) and on nothing else.
+    Every proxy ends in an ``nn.Linear`` named ``classifier``, holds its norms as modules and has no dropout.
+    ``size`` multiplies the width. The weights depend on ``rng`` (default: seed 0) and on nothing else.
     Raises UnknownNameError for a name, StudyError for a size, DataError for an input that no proxy can take.
     """
     builders = _builders(spec.data_type)
     if name is not None and name not in builders:
         raise UnknownNameError.of("proxy", name, builders, f"for {spec.data_type} data")
     if not (math.isfinite(size) and size > 0):
-        raise StudyError(f"size > 0 must hold for a proxy, but got {size!r}: 1 is the usual width, 2 twice as wide")
+        raise StudyError(f"size > 0 must hold for a proxy, but got {size!r}: 1 is the usual width")
     if spec.classes < 2:
-        raise DataError(f"a proxy needs at least 2 classes, but the input description has {spec.classes}: set classes")
+        raise DataError(f"a proxy needs at least 2 classes, but got {spec.classes}: set classes in the spec")
     rng = rng if rng is not None else torch.Generator().manual_seed(0)
     seed = int(torch.randint(2**62, (), generator=rng, device=rng.device))
-    # torch layers draw their first weights from the global CPU generator only. The fork gives it back as it was; and
-    # default_generator is seeded, not torch.manual_seed, because that one would reseed the accelerators as well.
+    # torch layers draw their first weights from the global CPU generator only; the fork gives it back as it was.
+    # Not torch.manual_seed: it would reseed the accelerators too, which this fork does not give back.
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         return builders[name or next(iter(builders))](spec, size)

@@ -1,22 +1,24 @@
-"""Audio proxies on waveforms (B, T) or {"waveform", "lengths"}: log-mel frames, then a small CNN or a DS-CNN."""
+"""Audio proxies on (B, T) or {"waveform", "lengths"}: log-mel frames, then a small CNN or a DS-CNN."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autonoise.proxies.front_end import LogMel
-from autonoise.proxies.layers import apply_mask, halved, masked_mean, scaled, unpack, valid_steps
+from autonoise.proxies.layers import apply_mask, channels_last, halved, masked_mean, scaled, unpack, valid_steps
 from autonoise.types import Batch, InputSpec
 
 
 class AudioProxy(nn.Module):
     """``front_end`` (log-mel), convolutional layers, the mean over the true frames, a linear ``classifier``.
 
-    Input: samples in -1..1, (B, T), or a dict with ``waveform`` and ``lengths`` (B,); logits (B, classes). Each of
-    ``layers`` is a module with the stride along time that it applies; padding does not change the logits.
+    Input: samples in -1..1, (B, T), or a dict with ``waveform`` and ``lengths`` (B,); logits (B, classes).
+    ``layers`` pairs each module with its stride along time. Padding does not change the logits.
+    Raises DataError without a sample rate.
     """
 
     def __init__(self, spec: InputSpec, layers: Sequence[tuple[nn.Module, int]], width: int) -> None:
@@ -25,6 +27,7 @@ class AudioProxy(nn.Module):
         self.layers = nn.ModuleList(layer for layer, _ in layers)
         self.strides = tuple(stride for _, stride in layers)
         self.classifier = nn.Linear(width, spec.classes)
+        self.layers.apply(channels_last)
 
     def forward(self, batch: Batch) -> Tensor:
         waveform, lengths = unpack(batch, "waveform")
@@ -32,6 +35,7 @@ class AudioProxy(nn.Module):
         frames = None if lengths is None else self.front_end.frames(lengths)
         mask = valid_steps(frames, x)
         x = apply_mask(x, None if mask is None else mask[:, None])
+        x = x.contiguous(memory_format=torch.channels_last)
         for layer, stride in zip(self.layers, self.strides, strict=True):
             x = F.relu(layer(x))
             frames = halved(frames, stride)
@@ -46,11 +50,11 @@ def _layer(inputs: int, outputs: int, stride: int) -> tuple[nn.Module, int]:
     return nn.Sequential(conv, nn.BatchNorm2d(outputs)), stride
 
 
-def _separable(width: int) -> tuple[nn.Module, int]:
-    depthwise = nn.Conv2d(width, width, 3, 1, 1, groups=width, bias=False)
+def _separable(width: int, stride: int) -> tuple[nn.Module, int]:
+    depthwise = nn.Conv2d(width, width, 3, stride, 1, groups=width, bias=False)
     pointwise = nn.Conv2d(width, width, 1, bias=False)
     norms = nn.BatchNorm2d(width), nn.BatchNorm2d(width)
-    return nn.Sequential(depthwise, norms[0], nn.ReLU(), pointwise, norms[1]), 1
+    return nn.Sequential(depthwise, norms[0], nn.ReLU(), pointwise, norms[1]), stride
 
 
 def log_mel_cnn(spec: InputSpec, size: float) -> nn.Module:
@@ -63,7 +67,7 @@ def log_mel_cnn(spec: InputSpec, size: float) -> nn.Module:
 def ds_cnn(spec: InputSpec, size: float) -> nn.Module:
     """A strided convolution and four depthwise separable ones (Zhang 2017, "Hello Edge")."""
     width = scaled(64, size)
-    return AudioProxy(spec, [_layer(1, width, 2), *(_separable(width) for _ in range(4))], width)
+    return AudioProxy(spec, [_layer(1, width, 2), *(_separable(width, stride) for stride in (2, 1, 1, 1))], width)
 
 
 PROXIES: dict[str, Callable[[InputSpec, float], nn.Module]] = {"log_mel_cnn": log_mel_cnn, "ds_cnn": ds_cnn}

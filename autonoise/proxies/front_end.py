@@ -32,11 +32,12 @@ def mel_filters(sample_rate: int, n_fft: int, mels: int) -> NDArray[np.float32]:
 
 
 class LogMel(nn.Module):
-    """Waveform (B, T) to log-mel frames (B, 1, mels, ceil(T / hop)), mean 0 and std 1 over each clip's true frames.
+    """Waveform (B, T) to log-mel frames (B, 1, mels, ceil(T / hop)), standardised over each clip's true frames.
 
-    log(power + 1e-4 * the clip's largest power): with an absolute floor, faint noise turns the silence after a short
-    clip into loud features (0.37 instead of 0.81 accuracy at 30 dB). Windows of 32 ms (256 samples at 8 kHz), half
-    overlapping. ``lengths`` (B,) are true samples; frames behind them are 0. Raises DataError for rates below 1 kHz.
+    log(power + 1e-4 * the clip's largest power): with an absolute floor, faint noise turns the silence after a
+    short clip into loud features (0.37 instead of 0.81 accuracy at 30 dB). Windows of 256 samples at 8 kHz (32 ms),
+    half overlapping. ``lengths`` (B,) are true samples; frames behind them are 0.
+    Raises DataError for a rate below 1 kHz.
     """
 
     def __init__(self, sample_rate: int | None) -> None:
@@ -48,7 +49,7 @@ class LogMel(nn.Module):
             )
         self.n_fft: int = 2 ** round(math.log2(256 * sample_rate / 8000))
         self.hop = self.n_fft // 2
-        self.mels = min(MELS, self.n_fft // 6)  # fewer at low rates, where narrow filters would fall between two bins
+        self.mels = min(MELS, self.n_fft // 6)  # at low rates narrow filters would fall between two bins
         filters = torch.from_numpy(mel_filters(sample_rate, self.n_fft, self.mels))
         self.register_buffer("filters", filters, persistent=False)
         self.register_buffer("window", torch.hann_window(self.n_fft), persistent=False)
@@ -66,8 +67,13 @@ class LogMel(nn.Module):
         assert samples is not None
         # Zeros, not reflection, beyond the ends: a clip then reads the same whether it is padded or not.
         spectrum = torch.stft(
-            waveform * samples[:, 0], self.n_fft, self.hop, window=self.window,
-            center=True, pad_mode="constant", return_complex=True,
+            waveform * samples[:, 0],
+            self.n_fft,
+            self.hop,
+            window=self.window,
+            center=True,
+            pad_mode="constant",
+            return_complex=True,
         )
         power = self.filters @ torch.view_as_real(spectrum).square().sum(-1)
         power = power[..., : -(-waveform.shape[-1] // self.hop)]
@@ -79,4 +85,5 @@ class LogMel(nn.Module):
         mean = log.sum((1, 2), keepdim=True) / cells
         centred = (log - mean) * mask
         std = (centred.square().sum((1, 2), keepdim=True) / cells + 1e-5).sqrt()
-        return (centred / std)[:, None]
+        standardised: Tensor = centred / std
+        return standardised[:, None]

@@ -15,6 +15,12 @@ def scaled(width: int, size: float) -> int:
     return max(4, round(width * size / 4) * 4)
 
 
+def channels_last(module: nn.Module) -> None:
+    """For ``Module.apply``: lay 2-d kernels out as the CPU convolutions are fast with (a third less time)."""
+    if isinstance(module, nn.Conv2d):
+        module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
+
+
 def unpack(batch: Batch, key: str) -> tuple[Tensor, Tensor | None]:
     """Split a batch into its values and the true lengths (B,), or None where all rows are full.
 
@@ -28,7 +34,7 @@ def unpack(batch: Batch, key: str) -> tuple[Tensor, Tensor | None]:
 
 
 def valid_steps(lengths: Tensor | None, x: Tensor) -> Tensor | None:
-    """Mask (B, 1, L), 1 where the last dimension of ``x`` (B, ..., L) holds data; at least one step is valid."""
+    """Mask (B, 1, L): 1 where the last dimension of ``x`` (B, ..., L) holds data, at least at the first step."""
     if lengths is None:
         return None
     steps = torch.arange(x.shape[-1], device=x.device)
@@ -53,8 +59,8 @@ def masked_mean(x: Tensor, mask: Tensor | None) -> Tensor:
 class EncoderBlock(nn.Module):
     """Pre-norm transformer block on (B, L, D): x + attention(norm(x)), then x + mlp(norm(x)) (Vaswani 2017).
 
-    Written with plain ``nn.Linear`` layers because ``nn.MultiheadAttention`` reads its projection weights without
-    calling a module, so weight and activation noise could not enter there. ``mask`` is (B, L), True where valid.
+    ``mask`` is (B, L), True where valid. Written with plain ``nn.Linear`` layers because ``nn.MultiheadAttention``
+    reads its projection weights without calling a module, so that noise could not enter there.
     """
 
     def __init__(self, width: int, heads: int, expansion: int = 2) -> None:

@@ -19,13 +19,16 @@ def _columns(spec: InputSpec) -> int:
 
 
 class MLP(nn.Module):
-    """Hidden layers relu(norm(linear(x))) and a linear ``classifier``: (B, D) to logits (B, classes)."""
+    """Hidden layers relu(norm(linear(x))) and a linear ``classifier``: (B, D) to logits (B, classes).
+
+    Layer norm was as good as batch norm or better on two tables, and couples no rows.
+    """
 
     def __init__(self, spec: InputSpec, *, width: int, layers: int = 2) -> None:
         super().__init__()
         inputs, hidden = _columns(spec), []
         for _ in range(layers):
-            hidden += [nn.Linear(inputs, width), nn.BatchNorm1d(width), nn.ReLU()]
+            hidden += [nn.Linear(inputs, width), nn.LayerNorm(width), nn.ReLU()]
             inputs = width
         self.hidden = nn.Sequential(*hidden)
         self.classifier = nn.Linear(inputs, spec.classes)
@@ -38,8 +41,8 @@ class MLP(nn.Module):
 class FTTransformer(nn.Module):
     """One token per feature, a class token, pre-norm encoder blocks (Gorishniy 2021): (B, D) to (B, classes).
 
-    Token of feature f: bias_f + sum of x_c * weight_c over its columns c: one column for a number, the one-hot
-    columns of a category.
+    Token of feature f: bias_f + sum over its columns c of x_c * weight_c. A number has one column, a category its
+    one-hot columns. Raises DataError if ``spec.onehot`` names a column outside the layout.
     """
 
     def __init__(self, spec: InputSpec, *, width: int, heads: int = 4, blocks: int = 2) -> None:

@@ -1,4 +1,4 @@
-"""Text proxies on {"input_ids", "attention_mask"} of shape (B, L): TextCNN, and a two-layer transformer to check."""
+"""Text proxies on {"input_ids", "attention_mask"}, each (B, L): TextCNN, and a transformer to check with."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from autonoise.proxies.layers import EncoderBlock, scaled
 from autonoise.types import Batch, InputSpec
 
 KERNELS = (3, 4, 5)
+EMBEDDING_STD = 0.02
 
 
 class TextProxy(nn.Module):
     """Embedding, padding mask, and the linear ``classifier`` that the text proxies share.
 
-    Input: a dict of token ids and attention mask (1 = token), both (B, L), or the ids alone. Logits (B, classes).
+    Input: a dict of token ids and attention mask (1 = token), both (B, L), or the ids alone; logits (B, classes).
+    Raises DataError without a vocabulary size.
     """
 
     def __init__(self, spec: InputSpec, embedding_width: int, feature_width: int) -> None:
@@ -30,6 +32,8 @@ class TextProxy(nn.Module):
         if not 0 <= self.pad_id < spec.vocabulary_size:
             raise DataError(f"0 <= pad_id < {spec.vocabulary_size} (vocabulary_size) must hold, but got {self.pad_id}")
         self.embedding = nn.Embedding(spec.vocabulary_size, embedding_width, padding_idx=self.pad_id)
+        with torch.no_grad():  # at torch's N(0, 1) a short training cannot move the vectors far enough to matter
+            self.embedding.weight.mul_(EMBEDDING_STD)
         self.feature_norm = nn.LayerNorm(feature_width)
         self.classifier = nn.Linear(feature_width, spec.classes)
 
@@ -41,9 +45,11 @@ class TextProxy(nn.Module):
             mask = batch["attention_mask"].bool() if "attention_mask" in batch else ids != self.pad_id
         else:
             raise DataError(f"a dict batch of text needs 'input_ids', but has {sorted(batch)}: rename the entry")
-        # An empty text keeps its first position, so that pooling and attention always have something to look at.
+        # An empty text keeps its first position: pooling and attention need something to look at.
         mask = mask | (torch.arange(mask.shape[1], device=mask.device) == 0)
-        features = self.features(self.embedding(ids) * mask[..., None], mask)
+        embedded = self.embedding(ids) * mask[..., None]
+        longest = int(mask.any(0).nonzero().max()) + 1  # after the embedding, whose hooks see the whole batch
+        features = self.features(embedded[:, :longest], mask[:, :longest])
         logits: Tensor = self.classifier(self.feature_norm(features))
         return logits
 
@@ -99,5 +105,6 @@ def text_transformer(spec: InputSpec, size: float) -> nn.Module:
 
 
 PROXIES: dict[str, Callable[[InputSpec, float], nn.Module]] = {
-    "text_cnn": text_cnn, "text_transformer": text_transformer,
+    "text_cnn": text_cnn,
+    "text_transformer": text_transformer,
 }

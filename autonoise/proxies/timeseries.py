@@ -1,4 +1,4 @@
-"""Time-series proxies on (B, C, L) or {"series", "lengths"}: FCN to search with, a small InceptionTime to check."""
+"""Time-series proxies on (B, C, L) or {"series", "lengths"}: FCN, and a small InceptionTime to check with."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def _channels(spec: InputSpec) -> int:
 class FCN(nn.Module):
     """Three layers relu(norm(conv(x))), the mean over the true steps, a linear ``classifier`` (Wang 2017).
 
-    Input (B, C, L), standardised, or a dict with ``series`` and ``lengths`` (B,); logits (B, classes). Series longer
-    than 512 steps are read with stride 2 in the first two layers. Padding does not change the logits.
+    Input (B, C, L), standardised, or a dict with ``series`` and ``lengths`` (B,); logits (B, classes). Series of
+    more than 512 steps are read with stride 2 in the first two layers. Padding does not change the logits.
     """
 
     def __init__(self, spec: InputSpec, *, widths: tuple[int, ...], kernels: tuple[int, ...] = (7, 5, 3)) -> None:
@@ -55,7 +55,7 @@ class FCN(nn.Module):
 
 
 class InceptionModule(nn.Module):
-    """A bottleneck, convolutions of three lengths and a max-pooled branch, side by side (Ismail Fawaz 2020)."""
+    """A bottleneck, then convolutions of three lengths beside a max-pooled branch (Ismail Fawaz 2020)."""
 
     def __init__(self, inputs: int, filters: int, kernels: tuple[int, ...]) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class InceptionModule(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         narrow = self.bottleneck(x)
-        # Padding must lose every maximum, yet not reach the convolution: 0 * -inf in its gradient is not a number.
+        # Padding must lose every maximum, yet not reach the convolution, where it would overflow.
         highest = x if mask is None else x.masked_fill(mask == 0, torch.finfo(x.dtype).min)
         highest = apply_mask(F.max_pool1d(highest, 3, 1, 1), mask)
         out = torch.cat([*(conv(narrow) for conv in self.convs), self.pooled(highest)], 1)
@@ -74,7 +74,7 @@ class InceptionModule(nn.Module):
 
 
 class InceptionTime(nn.Module):
-    """Three Inception modules with a shortcut around them, masked mean, ``classifier`` (Ismail Fawaz 2020)."""
+    """Three Inception modules inside a shortcut, masked mean, ``classifier`` (Ismail Fawaz 2020)."""
 
     def __init__(self, spec: InputSpec, *, filters: int, kernels: tuple[int, ...] = (9, 19, 39)) -> None:
         super().__init__()

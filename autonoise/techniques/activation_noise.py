@@ -18,9 +18,10 @@ from autonoise.types import BatchInfo, DataType, Family
     reference="Poole, Sohl-Dickstein & Ganguli 2014, Analyzing noise in autoencoders and deep networks",
 )
 class ActivationNoise(stages.ActivationNoise):
-    """Add h + strength * sigma * RMS(h) * n, n ~ N(0, 1), with the RMS of each sample (no gradient through it).
+    """Add h + strength * sigma * RMS(h) * n, n ~ N(0, 1), the RMS that of each sample.
 
-    h: (B, ...). Enters after normalisation, since a batch norm that follows would scale it away again.
+    h: (B, ...); no gradient through the RMS. Enters after normalisation, since a batch norm that follows
+    would scale it away again.
     """
 
     sigma: float = ranged(0.01, 0.5, default=0.1, log=True, unit="RMS of the activation", maximum=10.0)

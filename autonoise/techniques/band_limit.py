@@ -4,7 +4,8 @@ import torch
 from torch import Generator, Tensor
 
 from autonoise.errors import PolicyError
-from autonoise.ops.audio import filtered, working
+from autonoise.ops.audio import filtered
+from autonoise.ops.precision import widen
 from autonoise.ops.random import rand
 from autonoise.ranges import choice, ranged
 from autonoise.stages import InputNoise
@@ -20,7 +21,7 @@ class BandLimit(InputNoise):
     """Cut off high or low frequencies or both: x + s * (filtered x - x), s = min(1, strength).
 
     x: (B, T). For each row the upper edge is log-uniform on [high, 1], the lower one on [low / 8, low], in
-    fractions of Nyquist; a strength below 1 leaves the cut part attenuated. ``any`` draws one of the three kinds.
+    fractions of Nyquist; a strength below 1 leaves the cut part attenuated. ``any`` draws one of the kinds.
     """
 
     kind: str = choice("any", "low_pass", "high_pass", "band_pass")
@@ -32,11 +33,11 @@ class BandLimit(InputNoise):
             raise PolicyError(f"{self.name}: low < high must hold, but got (low={self.low:g}, high={self.high:g})")
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
-        clean = working(x)
+        clean = widen(x)
         u = rand((3, x.shape[0], 1), rng, clean)
-        third = torch.tensor({"any": 0.0, "low_pass": -1.0, "high_pass": 1.0, "band_pass": 2.0}[self.kind])
-        which = (3 * u[2]).floor() if self.kind == "any" else torch.full_like(u[2], float(third))
-        high = torch.where(which == 1, torch.ones_like(which), self.high ** u[0])
-        low = torch.where(which <= 0, torch.zeros_like(which), self.low * 8 ** (-u[1]))
+        kinds = ("low_pass", "high_pass", "band_pass")
+        which = (3 * u[2]).long() if self.kind == "any" else torch.full_like(u[2], kinds.index(self.kind))
+        high = torch.where(which == 1, 1.0, self.high ** u[0])
+        low = torch.where(which == 0, 0.0, self.low * 8 ** -u[1])
         change = filtered(clean, low, high) - clean
         return (clean + strength.to(clean.dtype).clamp(max=1) * change).to(x.dtype)

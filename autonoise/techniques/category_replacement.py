@@ -14,7 +14,7 @@ from autonoise.types import BatchInfo, Family
     reference="Yoon et al. 2020, VIME: Extending the Success of Self- and Semi-supervised Learning to Tabular Domain",
 )
 class CategoryReplacement(InputNoise):
-    """Replace each categorical feature, with probability ``strength * fraction``, by a draw from its marginal.
+    """Replace each categorical feature, with probability ``strength * fraction``, by a draw of its marginal.
 
     x: (B, D), one-hot groups or codes; the draw is the value of another row of the batch, so the new category
     may be the old one. Numeric columns stay.

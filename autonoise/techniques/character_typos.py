@@ -16,8 +16,8 @@ from autonoise.types import Family
 class CharacterTypos(RawNoise):
     """Mistype: each letter or digit is, with probability ``strength * fraction``, edited in one of four ways.
 
-    A neighbouring key instead of it, a neighbouring key after it, nothing, or it and the next one swapped. White
-    space and punctuation stay. A character that the keyboard layout lacks is doubled instead.
+    A neighbouring key instead of it, a neighbouring key after it, nothing, or it and the next one swapped.
+    White space and punctuation stay. A character that the keyboard layout lacks is doubled instead.
     """
 
     fraction: float = ranged(0.005, 0.1, default=0.03, log=True, unit="characters", maximum=1.0)

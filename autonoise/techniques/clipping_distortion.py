@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from torch import Generator, Tensor
 
-from autonoise.ops.audio import level_exceeded, working
+from autonoise.ops.audio import level_exceeded
+from autonoise.ops.precision import widen
 from autonoise.ranges import ranged
 from autonoise.stages import InputNoise
 from autonoise.technique import technique
@@ -11,7 +12,7 @@ from autonoise.types import BatchInfo, Family
 
 @technique(
     data_types={"audio"}, family=Family.SATURATION,
-    reference="Mauch & Ewert 2013, The Audio Degradation Toolbox and its Application to Robustness Evaluation",
+    reference="Mauch & Ewert 2013, The Audio Degradation Toolbox and Its Application to Robustness Evaluation",
 )
 class ClippingDistortion(InputNoise):
     """Clip the loudest ``strength * fraction`` of the samples: x limited to +-c, P(|x| > c) = that fraction.
@@ -22,7 +23,7 @@ class ClippingDistortion(InputNoise):
     fraction: float = ranged(0.01, 0.3, default=0.1, log=True, unit="samples", maximum=0.9)
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
-        clean = working(x)
+        clean = widen(x)
         rate = (self.fraction * strength.to(clean.dtype)).clamp(max=0.95)
         level = level_exceeded(clean, rate, info.lengths)
         return clean.clamp(-level, level).to(x.dtype)

@@ -26,10 +26,10 @@ from autonoise.types import BatchInfo, DataType, Family
 class DenoisingAutoencoder(StepTechnique):
     """Add strength * weight * |head(features(masked x)) - x|^2, a share p of x masked; the head is linear.
 
-    Numbers are masked by their mean (images) or 0, whole features of tables at once (with their missing flag),
-    tokens by the mask id. x is reconstructed standardised and pooled to at most 1024 values, audio as its
-    envelope; of a text the words it holds (cross entropy over hashed ids). Raises AttachError for a text without
-    a mask or unknown id.
+    Numbers are masked by their mean (images) or 0, whole features of tables at once (with their missing
+    flag), tokens by the mask id. x is reconstructed standardised and pooled to at most 1024 values, audio as
+    its envelope; of a text the words it holds (cross entropy over hashed ids). Raises AttachError for a text
+    without a mask or unknown id.
     """
 
     p: float = ranged(0.1, 0.6, default=0.3, unit="share of the input", maximum=0.95)
@@ -44,7 +44,7 @@ class DenoisingAutoencoder(StepTechnique):
         target = target_of(clean, info)
         features, _ = step.features(step.map_input(functools.partial(self.masked, rng=step.rng)))
         head = step.head(lambda: nn.Linear(features.shape[1], target.shape[1]).to(features.device))
-        guess = head(features)
+        guess: Tensor = head(features)
         if info.spec.data_type is DataType.TEXT:
             error = -(target * guess.log_softmax(1)).sum(1).mean()
         else:
@@ -67,7 +67,7 @@ class DenoisingAutoencoder(StepTechnique):
         if spec.data_type is DataType.TEXT:
             token = spec.mask_id if spec.mask_id is not None else spec.unk_id
             if token is None:
-                raise AttachError("denoising_autoencoder needs mask_id or unk_id in the input description of a text")
+                raise AttachError("denoising_autoencoder needs mask_id or unk_id in the input description")
             return x.masked_fill(hit, token)
         if spec.data_type is DataType.IMAGE:
             return torch.where(hit, x.mean((0, 2, 3), keepdim=True), x)

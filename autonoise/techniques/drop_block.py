@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from autonoise.errors import AttachError
 from autonoise.ops.masks import chance
 from autonoise.ranges import ranged, whole
 from autonoise.stages import ActivationNoise
@@ -20,26 +18,36 @@ from autonoise.types import BatchInfo, Family
     reference="Ghiasi, Lin & Le 2018, DropBlock: a regularization method for convolutional networks",
 )
 class DropBlock(ActivationNoise):
-    """Set blocks of ``block`` positions a side to 0 so that a share r = strength * p is gone; rescale the rest.
+    """Set blocks of ``block`` positions a side to 0, a share r = strength * p in all; rescale the rest.
 
-    h: (B, C, L), (B, C, H, W), or a vector (B, C) whose blocks are single units. Block centres fall with
+    h: (B, C, ...), channels second; of a vector (B, C) blocks are single units. Block centres fall with
     probability 1 - (1 - r)^(1 / block^n), also outside the border, which makes r exact at every position (the
-    paper's formula neglects overlaps). What is left is divided by its realised share, per sample, as in the paper.
+    paper's formula neglects overlaps). What is left is divided by its realised share, per sample, as in the
+    paper.
     """
 
     p: float = ranged(0.0, 0.3, default=0.1, unit="share of positions", maximum=0.95)
     block: int = whole(3, 7, default=5, unit="positions", maximum=1024)
 
     def perturb(self, h: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
-        places = h.ndim - 2
-        if places > 2:
-            raise AttachError(f"drop_block works on maps of 1 or 2 dimensions, but got {tuple(h.shape)}; give it a site")
+        places = range(2, h.ndim)
         side = min(self.block, *h.shape[2:]) if places else 1
         rate = (strength.float() * self.p).clamp(0, 0.95)
-        centre = 1 - (1 - rate) ** (1 / side**places)
-        mask = chance(centre, (*h.shape[:2], *(n + side - 1 for n in h.shape[2:])), rng).to(h.dtype)
-        if side > 1:
-            mask = (F.max_pool1d if places == 1 else F.max_pool2d)(mask, side, stride=1)
-        keep = 1 - mask
+        centre = 1 - (1 - rate) ** (1 / side ** len(places))
+        gone = chance(centre, (*h.shape[:2], *(n + side - 1 for n in h.shape[2:])), rng)
+        for dim in places:
+            gone = _widened(gone, dim, side)
+        keep = (~gone).to(h.dtype)
         share = keep.float().mean(tuple(range(1, h.ndim)), keepdim=True).clamp(min=0.05)
         return h * keep / share.to(h.dtype)
+
+
+def _widened(mask: Tensor, dim: int, side: int) -> Tensor:
+    """True where any of ``side`` neighbours along ``dim`` is, by doubling (max pooling takes ten times as long)."""
+    width = 1
+    while width < side:
+        step = min(width, side - width)
+        rest = mask.shape[dim] - step
+        mask = mask.narrow(dim, 0, rest) | mask.narrow(dim, step, rest)
+        width += step
+    return mask

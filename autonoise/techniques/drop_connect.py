@@ -20,8 +20,8 @@ from autonoise.types import DataType, Family
 class DropConnect(WeightNoise):
     """Set weights to 0 with probability r = min(strength * p, 0.95), the others to w / (1 - r).
 
-    w: any shape. One mask serves the whole batch (the paper draws one for each sample); not to be confused with
-    DropPath, which is stochastic_depth.
+    w: any shape. One mask serves the whole batch (the paper draws one for each sample); not to be confused
+    with DropPath, which is stochastic_depth.
     """
 
     p: float = ranged(0.0, 0.5, default=0.2, unit="share of weights", maximum=0.95)

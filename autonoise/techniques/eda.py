@@ -11,10 +11,11 @@ from autonoise.types import Family
 
 @technique(
     data_types={"text"}, family=Family.TOKEN_EDIT, also={Family.TOKEN_ORDER},
-    reference="Wei & Zou 2019, EDA: Easy Data Augmentation Techniques for Boosting Performance on Text Classification",
+    reference="Wei & Zou 2019, EDA: Easy Data Augmentation Techniques for Boosting Performance"
+    " on Text Classification",
 )
 class EDA(RawNoise):
-    """Easy data augmentation without synonyms: one of three operations per text, on a share a = strength * alpha.
+    """Easy data augmentation without synonyms: one of three operations, on a share a = ``strength * alpha``.
 
     Of n words: swap a n random pairs; delete each with probability a (one stays); insert a n copies of own
     words at random places. Needs no thesaurus: the paper's synonym operations are left out.

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from torch import Generator, Tensor
 
+from autonoise.ops.masks import numeric_columns
 from autonoise.ops.random import randn_like
-from autonoise.ops.tables import numeric_columns
 from autonoise.ranges import ranged
 from autonoise.stages import InputNoise
 from autonoise.technique import technique
@@ -23,5 +23,8 @@ class FeatureScaling(InputNoise):
     sigma: float = ranged(0.02, 0.5, default=0.1, log=True, unit="relative", maximum=5.0)
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
-        noise = randn_like(x, rng) * numeric_columns(x, info)
+        noise = randn_like(x, rng)
+        columns = numeric_columns(x, info)
+        if columns is not None:
+            noise = noise * columns
         return x * (1 + strength.to(x.dtype) * self.sigma * noise)

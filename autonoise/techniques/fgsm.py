@@ -40,7 +40,8 @@ class FGSM(AdversarialNoise):
         return 2.0
 
     def perturb(
-        self, x: Tensor, *, gradient: Callable[[Tensor], Tensor], strength: Tensor, rng: Generator, info: BatchInfo
+        self, x: Tensor, *, gradient: Callable[[Tensor], Tensor], strength: Tensor, rng: Generator,
+        info: BatchInfo,
     ) -> Tensor:
         radius, mask = self.eps * info.unit * strength, movable(x, info)
         first = radius * (2 * rand_like(x, rng) - 1) if self.start == "random" else torch.zeros_like(x)

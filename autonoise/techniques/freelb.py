@@ -25,13 +25,15 @@ from autonoise.types import BatchInfo, DataType, Family
 class Freelb(AdversarialNoise):
     """Train on the K points x + d_0 ... d_(K-1) of an ascent d ← project(d + step * r * g / |g|) in |d| <= r.
 
-    Norms are Euclidean over a sample, r = strength * eps * sqrt(n) with n its movable values, so that eps is the
-    RMS of the change: relative to the embedding's (text), else in fractions of the full range or standard
-    deviations; d_0 ~ U(-r, r) / sqrt(n). The paper averages the loss over the K points; here each sample draws
-    one of them, which is the same in expectation, with K - 1 extra gradients.
+    Norms are Euclidean over a sample, r = strength * eps * sqrt(n) with n its movable values, so that eps is
+    the RMS of the change: relative to the embedding's (text), else in fractions of the full range or standard
+    deviations; d_0 ~ U(-r, r) / sqrt(n). The paper averages the loss over the K points; here each sample
+    draws one of them, which is the same in expectation, with K - 1 extra gradients.
     """
 
-    eps: float = ranged(0.01, 0.3, default=0.05, log=True, unit="full range, std or embedding RMS", maximum=5.0)
+    eps: float = ranged(
+        0.01, 0.3, default=0.05, log=True, unit="full range, std or embedding RMS", maximum=5.0
+    )
     steps: int = whole(2, 5, default=3, unit="points", minimum=2, maximum=50)
     step: float = ranged(0.3, 1.5, default=1.0, unit="radius", maximum=10.0)
 
@@ -40,7 +42,8 @@ class Freelb(AdversarialNoise):
         return float(self.steps)
 
     def perturb(
-        self, x: Tensor, *, gradient: Callable[[Tensor], Tensor], strength: Tensor, rng: Generator, info: BatchInfo
+        self, x: Tensor, *, gradient: Callable[[Tensor], Tensor], strength: Tensor, rng: Generator,
+        info: BatchInfo,
     ) -> Tensor:
         mask = movable(x, info)
         rows = (-1, *[1] * (x.ndim - 1))
@@ -56,6 +59,7 @@ class Freelb(AdversarialNoise):
         for k in range(1, self.steps):
             ascent = gradient(moved)
             ascent = ascent if mask is None else ascent * mask
-            moved = inside_ball(x, moved - x + self.step * radius * ascent / length(ascent), radius, mask, info)
+            shift = moved - x + self.step * radius * ascent / length(ascent)
+            moved = inside_ball(x, shift, radius, mask, info)
             result = torch.where(chosen == k, moved, result)
         return result

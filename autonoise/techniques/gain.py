@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from torch import Generator, Tensor
 
-from autonoise.ops.random import rand
+from autonoise.ops.precision import signed
 from autonoise.ranges import ranged
 from autonoise.stages import InputNoise
 from autonoise.technique import technique
@@ -22,5 +22,5 @@ class Gain(InputNoise):
     gain_db: float = ranged(1.0, 20.0, default=6.0, unit="dB", maximum=60.0)
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
-        u = 2 * rand((x.shape[0], 1), rng, strength) - 1
-        return x * (10 ** (strength * self.gain_db * u / 20)).to(x.dtype)
+        decibels = strength.float() * self.gain_db * signed((x.shape[0], 1), rng, x)
+        return x * (10 ** (decibels / 20)).to(x.dtype)

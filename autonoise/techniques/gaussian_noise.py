@@ -21,8 +21,9 @@ from autonoise.types import BatchInfo, Family
 class GaussianNoise(InputNoise):
     """Add white noise: x + strength * std * n, n ~ N(0, 1).
 
-    x: (B, ...) in canonical units: std is a fraction of the full range (image, audio) or of the training standard
-    deviation (table, series). In tables only numeric columns move, never codes, one-hots or missing flags.
+    x: (B, ...) in canonical units: std is a fraction of the full range (image, audio) or of the training
+    standard deviation (table, series). In tables only numeric columns move, never codes, one-hots or missing
+    flags.
     """
 
     std: float = ranged(0.01, 0.5, default=0.1, log=True, unit="input scale", maximum=10.0)

@@ -13,7 +13,7 @@ from autonoise.types import DataType, Family
 @technique(
     data_types=set(DataType),
     family=Family.OBJECTIVE,
-    reference="Zhang & Sabuncu 2018, Generalized cross entropy loss for training deep neural networks with noisy labels",
+    reference="Zhang & Sabuncu 2018, Generalized cross entropy loss for training deep neural networks",
 )
 class GCE(LossNoise):
     """Use sum_c y_c (1 - p_c^q) / q, p = softmax(logits): cross entropy as q → 0, half of the MAE at q = 1.

@@ -17,7 +17,7 @@ from autonoise.types import DataType, Family
     reference="Neelakantan et al. 2015, Adding gradient noise improves learning for very deep networks",
 )
 class GradientNoise(stages.GradientNoise):
-    """Add g + strength * sigma_t * n, n ~ N(0, 1), with sigma_t^2 = eta / (1 + t)^gamma at update t = 0, 1, ...
+    """Add g + strength * sigma_t * n, n ~ N(0, 1), sigma_t^2 = eta / (1 + t)^gamma at update t.
 
     g: any shape. The noise is absolute, as in the paper: beside small gradients it is large.
     """
@@ -26,5 +26,5 @@ class GradientNoise(stages.GradientNoise):
     gamma: float = ranged(0.3, 1.0, default=0.55, maximum=10.0)
 
     def perturb(self, g: Tensor, *, strength: float, rng: Generator, update: int) -> Tensor:
-        sigma = (self.eta / (1 + update) ** self.gamma) ** 0.5
-        return g + strength * sigma * randn_like(g, rng)
+        sigma: float = (self.eta / (1 + update) ** self.gamma) ** 0.5
+        return g + randn_like(g, rng) * (strength * sigma)

@@ -46,7 +46,7 @@ class Jpeg(InputNoise):
         height, width = x.shape[-2:]
         colour = torch.tensor(_TO_YCC, dtype=wide.dtype, device=x.device)
         if x.shape[1] == 3:
-            wide = torch.einsum("ij,bjhw->bihw", colour, wide)
+            wide = torch.einsum("ij,bjhw->bihw", colour, wide).round()  # encoders hold it in bytes
         wide = F.pad(wide, (0, -width % 8, 0, -height % 8), mode="replicate")
         blocks = _blocks(wide)
         transform = torch.kron(dct_matrix(8, wide), dct_matrix(8, wide))

@@ -18,13 +18,13 @@ from autonoise.types import DataType, Family
     reference="Zhang et al. 2018, mixup: Beyond empirical risk minimization",
 )
 class Mixup(PairNoise):
-    """Mix x' = w x + (1 - w) x[perm], the same for y, with w = 1 - strength * (1 - max(l, 1 - l)), l ~ Beta(alpha, alpha).
+    """Mix x' = w x + (1 - w) x[perm], the same for y; w = 1 - strength * min(l, 1 - l), l ~ Beta(alpha, alpha).
 
     x: (B, ...). A weight for each sample; taking the larger share only renames the two of a pair, and makes a
     small strength a small change. Texts are mixed at their embedding, one-hot columns as numbers.
     """
 
-    alpha: float = ranged(0.05, 1.0, default=0.3, log=True, unit="Beta(alpha, alpha)", minimum=0.001, maximum=100.0)
+    alpha: float = ranged(0.05, 1.0, default=0.3, log=True, minimum=0.001, maximum=100.0)
 
     def plan(self, x: Tensor, *, strength: Tensor, rng: Generator) -> PairPlan:
         size = x.shape[0]

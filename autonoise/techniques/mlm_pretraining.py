@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from autonoise.errors import AttachError
-from autonoise.ops.masks import chance
+from autonoise.ops.masks import chance, movable
 from autonoise.ops.random import randint
-from autonoise.ops.token_states import find_token_states, ids_of, outputs_of, with_ids
+from autonoise.ops.token_states import find_token_states, outputs_of
 from autonoise.ranges import ranged, whole
 from autonoise.stages import StepTechnique
 from autonoise.technique import technique
@@ -26,12 +26,13 @@ from autonoise.types import Batch, Family, InputSpec
     reference="Devlin et al. 2019, BERT: Pre-training of deep bidirectional transformers",
 )
 class MLMPretraining(StepTechnique):
-    """Before training, predict a share ``mask`` of the tokens from the others for ``epochs`` passes over the data.
+    """Before training, predict a share ``mask`` of the tokens from the others, ``epochs`` times over the data.
 
-    Of the chosen tokens 80 % become the mask id, 10 % a random word, 10 % stay; the loss is the cross entropy of
-    a linear head on the last per-token hidden states at those positions, with its own AdamW for model and head.
-    ``tools``: ``rng`` (Generator), ``spec`` (InputSpec), ``forward`` (batch → logits).
-    Raises AttachError without mask_id or unk_id, or for a model without per-token states.
+    Of the chosen tokens 80 % become the mask id, 10 % a random word, 10 % stay; the loss is the cross entropy
+    of a linear head on the last per-token hidden states at those positions, with its own AdamW for model and
+    head. ``tools``: ``rng`` (Generator), ``spec`` (InputSpec), ``forward`` (batch → logits), ``open`` (batch
+    → ids, info), ``close`` (batch, ids, spec → batch). Raises AttachError without mask_id or unk_id, or for a
+    model without per-token states.
     """
 
     pretrains: ClassVar[bool] = True
@@ -40,36 +41,25 @@ class MLMPretraining(StepTechnique):
     epochs: int = whole(1, 5, default=2, unit="passes over the data", maximum=1000)
     learning_rate: float = ranged(1e-4, 3e-3, default=1e-3, log=True, minimum=1e-7, maximum=1.0)
 
-    def pretrain(self, model: nn.Module, batches: Callable[[], Iterable[Batch]], tools: Mapping[str, Any]) -> float:
-        spec, rng, forward = tools["spec"], tools["rng"], tools["forward"]
-        mask_id = spec.mask_id if spec.mask_id is not None else spec.unk_id
-        if mask_id is None:
-            raise AttachError("mlm_pretraining needs mask_id or unk_id in the input description")
-        words = spec.vocabulary_size or max(m.num_embeddings for m in model.modules() if isinstance(m, nn.Embedding))
-        training, head, optimizer = model.training, None, None
+    def pretrain(
+        self, model: nn.Module, batches: Callable[[], Iterable[Batch]], tools: Mapping[str, Any]
+    ) -> float:
+        spec, mask_id = tools["spec"], _mask_id(tools["spec"])
+        training = model.training
+        run: _Run | None = None
         model.train()
         for _ in range(self.epochs):
             for batch in batches():
-                ids = ids_of(batch)
-                real = _real(ids, spec)
-                if head is None or optimizer is None:
-                    position = int(real[0].float().cumsum(0).sub(real[0].sum() / 2).abs().argmin())
-                    states, across = find_token_states(
-                        model, forward, batch, position=position, other_id=mask_id, classes=spec.classes
-                    )
-                with outputs_of([states]) as seen:
-                    corrupted, chosen = self.corrupted(ids, real, mask_id, words, spec, rng)
-                    forward(with_ids(batch, corrupted))
-                hidden = seen[states].transpose(1, 2) if across else seen[states]
-                if head is None or optimizer is None:
-                    head = _head(hidden.shape[2], words, rng).to(hidden.device)
-                    optimizer = torch.optim.AdamW([*model.parameters(), *head.parameters()], lr=self.learning_rate)
-                if bool(chosen.any()):
-                    optimizer.zero_grad(set_to_none=True)
-                    F.cross_entropy(head(hidden[chosen]), ids[chosen]).backward()
-                    optimizer.step()
-        if optimizer is not None:
-            optimizer.zero_grad(set_to_none=True)
+                ids, info = tools["open"](batch)
+
+                def forward(changed: Tensor, batch: Batch = batch) -> object:
+                    return tools["forward"](tools["close"](batch, changed, spec))
+
+                real = movable(ids, info)
+                real = _words(ids, spec) & (True if real is None else real)
+                run = run or _Run(self, model, forward, ids, real, mask_id, tools)
+                run.update(forward, ids, real)
+        model.zero_grad(set_to_none=True)
         model.train(training)
         return float(self.epochs)
 
@@ -80,17 +70,59 @@ class MLMPretraining(StepTechnique):
         chosen = chance(torch.full((), self.mask, device=ids.device), ids.shape, rng) & real
         fate = randint(10, ids.shape, rng, ids)
         drawn = randint(words, ids.shape, rng, ids)
-        drawn = torch.where(_real(drawn, spec), drawn, mask_id).to(ids.dtype)
+        drawn = torch.where(_words(drawn, spec), drawn, mask_id).to(ids.dtype)
         out = torch.where(chosen & (fate < 8), mask_id, ids)
         return torch.where(chosen & (fate == 8), drawn, out), chosen
 
 
-def _real(ids: Tensor, spec: InputSpec) -> Tensor:
+class _Run:
+    """The head, its optimiser, and where the hidden states come from."""
+
+    def __init__(
+        self, technique: MLMPretraining, model: nn.Module, forward: Callable[[Tensor], object], ids: Tensor,
+        real: Tensor, mask_id: int, tools: Mapping[str, Any],
+    ) -> None:
+        self.technique, self.model, self.mask_id = technique, model, mask_id
+        self.spec, self.rng = tools["spec"], tools["rng"]
+        tables = [m.num_embeddings for m in model.modules() if isinstance(m, nn.Embedding)]
+        self.words = self.spec.vocabulary_size or max([*tables, int(ids.max()) + 1])
+        places = torch.nonzero(real[0])[:, 0]
+        position = int(places[len(places) // 2]) if len(places) else 0
+        self.states, self.across = find_token_states(
+            model, forward, ids, position=position, other_id=mask_id, classes=self.spec.classes
+        )
+        self.head: nn.Linear | None = None
+
+    def update(self, forward: Callable[[Tensor], object], ids: Tensor, real: Tensor) -> None:
+        corrupted, chosen = self.technique.corrupted(ids, real, self.mask_id, self.words, self.spec, self.rng)
+        if not bool(chosen.any()):
+            return
+        with outputs_of([self.states]) as seen:
+            forward(corrupted)
+        hidden = seen[self.states].transpose(1, 2) if self.across else seen[self.states]
+        if self.head is None:
+            self.head = _head(hidden.shape[2], self.words, self.rng)
+            parameters = [*self.model.parameters(), *self.head.parameters()]
+            self.optimizer = torch.optim.AdamW(parameters, lr=self.technique.learning_rate)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss: Any = F.cross_entropy(self.head(hidden[chosen].to(self.head.weight.dtype)), ids[chosen].long())
+        loss.backward()
+        self.optimizer.step()
+
+
+def _mask_id(spec: InputSpec) -> int:
+    found = spec.mask_id if spec.mask_id is not None else spec.unk_id
+    if found is None:
+        raise AttachError("mlm_pretraining needs mask_id or unk_id in the input description")
+    return found
+
+
+def _words(ids: Tensor, spec: InputSpec) -> Tensor:
     """True where ids are words: no padding, no special token."""
-    real = torch.ones_like(ids, dtype=torch.bool)
+    words = torch.ones_like(ids, dtype=torch.bool)
     for special in {spec.pad_id, spec.mask_id, *spec.special_ids} - {None}:
-        real &= ids != special
-    return real
+        words &= ids != special
+    return words
 
 
 def _head(width: int, words: int, rng: Generator) -> nn.Linear:

@@ -31,6 +31,7 @@ class Neftune(EmbeddingNoise):
             tokens = info.lengths.to(h.device).float()
         else:
             real = movable(h, info)
-            tokens = (torch.ones_like(h[:, :, 0]) if real is None else real[..., 0].expand(h.shape[:2])).float().sum(1)
+            real = torch.ones_like(h[:, :, :1]) if real is None else real.expand(*h.shape[:2], -1)
+            tokens = real[..., 0].float().sum(1)
         size = (tokens.clamp(min=1) * h.shape[2]).rsqrt().to(h.dtype).reshape(-1, 1, 1)
         return h + strength * self.alpha * size * (2 * rand_like(h, rng) - 1)

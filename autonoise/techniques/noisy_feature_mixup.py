@@ -30,7 +30,7 @@ class NoisyFeatureMixup(PairNoise):
 
     default_site: ClassVar[str] = "after_norm"
 
-    alpha: float = ranged(0.05, 1.0, default=1.0, log=True, unit="Beta(alpha, alpha)", minimum=0.001, maximum=100.0)
+    alpha: float = ranged(0.05, 1.0, default=1.0, log=True, minimum=0.001, maximum=100.0)
     additive: float = ranged(0.02, 0.5, default=0.4, log=True, unit="RMS of the activation", maximum=10.0)
     multiplicative: float = ranged(0.02, 0.3, default=0.2, log=True, unit="fraction", maximum=10.0)
 
@@ -43,5 +43,6 @@ class NoisyFeatureMixup(PairNoise):
     def mix(self, x: Tensor, plan: PairPlan, *, rng: Generator, info: BatchInfo) -> Tensor:
         mixed = super().mix(x, plan, rng=rng, info=info)
         strength = plan.extra["strength"].to(x.dtype).reshape(-1, *[1] * (x.ndim - 1))
-        factor = 1 + strength * self.multiplicative * randn_like(x, rng)
-        return factor * mixed + strength * self.additive * rms(x) * randn_like(x, rng)
+        factor: Tensor = 1 + strength * self.multiplicative * randn_like(x, rng)
+        added: Tensor = strength * self.additive * rms(x) * randn_like(x, rng)
+        return factor * mixed + added

@@ -21,10 +21,11 @@ from autonoise.types import BatchInfo, DataType, Family
     reference="Madry et al. 2018, Towards deep learning models resistant to adversarial attacks",
 )
 class PGD(AdversarialNoise):
-    """Repeat d ← clip(d + (2.5 r / K) sign(grad at x + d), -r, r) K times from d ~ U(-r, r), r = strength * eps.
+    """Repeat d ← clip(d + (2.5 r / K) sign(grad at x + d), -r, r) K times from d ~ U(-r, r).
 
-    x: (B, ...) input, or embedding of a text; eps in fractions of the full range (image, audio), training
-    standard deviations (table, series) or RMS of the embedding; K = steps, at K + 1 passes a training step.
+    r = strength * eps. x: (B, ...) input, or embedding of a text; eps in fractions of the full range (image,
+    audio), training standard deviations (table, series) or RMS of the embedding; K = steps, at K + 1 passes a
+    training step.
     """
 
     eps: float = ranged(
@@ -37,7 +38,8 @@ class PGD(AdversarialNoise):
         return self.steps + 1.0
 
     def perturb(
-        self, x: Tensor, *, gradient: Callable[[Tensor], Tensor], strength: Tensor, rng: Generator, info: BatchInfo
+        self, x: Tensor, *, gradient: Callable[[Tensor], Tensor], strength: Tensor, rng: Generator,
+        info: BatchInfo,
     ) -> Tensor:
         radius, mask = self.eps * info.unit * strength, movable(x, info)
         moved = inside_box(x, radius * (2 * rand_like(x, rng) - 1), radius, mask, info)

@@ -31,5 +31,6 @@ class RandomCasing(RawNoise):
         words, gaps = split_words(text)
         hit = rng.random(len(words)) < rate
         kinds = rng.integers(3, size=len(words))
-        cased = [(w.upper, w.lower, w.capitalize)[k]() if h else w for w, h, k in zip(words, hit, kinds, strict=True)]
-        return join_words(cased, gaps)
+        for i in np.flatnonzero(hit):
+            words[i] = (words[i].upper, words[i].lower, words[i].capitalize)[kinds[i]]()
+        return join_words(words, gaps)

@@ -6,7 +6,8 @@ import torch
 from torch import Generator, Tensor
 
 from autonoise.errors import AttachError
-from autonoise.ops.audio import convolved, working
+from autonoise.ops.audio import convolved
+from autonoise.ops.precision import widen
 from autonoise.ranges import ranged
 from autonoise.stages import InputNoise
 from autonoise.technique import technique
@@ -18,10 +19,10 @@ from autonoise.types import BatchInfo, Family
     reference="Ko et al. 2017, A study on data augmentation of reverberant speech for robust speech recognition",
 )
 class Reverberation(InputNoise):
-    """Add a room: (x + strength * h * x) / sqrt(1 + strength^2 E), h(t) = g n(t) 10^(-3 t / rt60), n ~ N(0, 1).
+    """Add a room: (x + s h * x) / sqrt(1 + s^2 E), h(t) = g n(t) 10^(-3 t / rt60), n ~ N(0, 1), s the strength.
 
-    x: (B, T). The tail h of energy E = 10^(-direct_db / 10) falls by 60 dB in ``rt60`` seconds; the division
-    keeps the expected power. Raises AttachError where the input description has no sample rate.
+    x: (B, T). The tail h of energy E = 10^(-direct_db / 10) falls by 60 dB in ``rt60`` seconds; the
+    division keeps the expected power. Raises AttachError where the input description has no sample rate.
     """
 
     rt60: float = ranged(0.1, 1.0, default=0.3, log=True, unit="s", minimum=0.005, maximum=10.0)
@@ -31,7 +32,7 @@ class Reverberation(InputNoise):
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
         if info.spec.sample_rate is None:
             raise AttachError(f"{self.name} needs sample_rate in the input description: give it")
-        clean = working(x)
+        clean = widen(x)
         rows, size = clean.shape
         length = min(size, max(1, round(self.rt60 * info.spec.sample_rate)))
         time = torch.arange(1, length + 1, device=x.device, dtype=clean.dtype) / info.spec.sample_rate

@@ -20,8 +20,9 @@ from autonoise.types import DataType, Family
 class SAM(StepTechnique):
     """Take the gradient at w + e instead of at w: e = strength * rho * g / |g| over all weights together.
 
-    Adaptive: e = strength * rho * w^2 g / ||w| g|, which does not depend on the scale of the weights (its rho is
-    ten or more times larger). The weights come back exactly. A gate "every 10th update" makes it nearly free.
+    Adaptive: e = strength * rho * w^2 g / ||w| g|, which does not depend on the scale of the weights (its rho
+    is ten or more times larger). The weights come back exactly. A gate "every 10th update" makes it nearly
+    free.
     """
 
     tags: ClassVar[frozenset[str]] = frozenset({"second_gradient"})

@@ -5,8 +5,8 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor
 
-from autonoise.ops.audio import resampled_at, working
-from autonoise.ops.random import rand
+from autonoise.ops.audio import resampled_at
+from autonoise.ops.precision import signed, widen
 from autonoise.ranges import ranged
 from autonoise.stages import InputNoise
 from autonoise.technique import technique
@@ -28,7 +28,7 @@ class SpeedPerturbation(InputNoise):
     subset: ClassVar[bool] = True
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
-        clean = working(x)
-        u = 2 * rand((x.shape[0], 1), rng, clean) - 1
-        factor = (1 + strength.to(clean.dtype) * self.change * u).clamp(0.5, 2.0)
+        clean = widen(x)
+        u = signed((x.shape[0], 1), rng, x)
+        factor = (1 + strength.float() * self.change * u).clamp(0.5, 2.0)
         return torch.where(factor == 1, clean, resampled_at(clean, factor)).to(x.dtype)

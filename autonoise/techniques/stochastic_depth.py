@@ -19,7 +19,7 @@ from autonoise.types import BatchInfo, DataType, Family
     reference="Huang et al. 2016, Deep networks with stochastic depth",
 )
 class StochasticDepth(ActivationNoise):
-    """Set the output of a residual branch to 0 with probability r = min(strength * p, 0.95), else to h / (1 - r).
+    """Set a residual branch's output to 0 with probability r = min(strength * p, 0.95), else to h / (1 - r).
 
     h: (B, ...), drawn for each sample (also called DropPath); needs a model with residual branches.
     """

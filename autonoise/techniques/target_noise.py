@@ -21,8 +21,8 @@ from autonoise.types import DataType, Family
 class TargetNoise(stages.TargetNoise):
     """Replace a target, with probability min(strength * fraction, 1), by a class drawn uniformly from all C.
 
-    y: (B, C). The draw may hit the old class: a share fraction * (C - 1) / C of labels really changes. New draws
-    for every batch, so that no wrong label stays.
+    y: (B, C). The draw may hit the old class: a share fraction * (C - 1) / C of labels really changes. New
+    draws for every batch, so that no wrong label stays.
     """
 
     fraction: float = ranged(0.01, 0.2, default=0.05, log=True, unit="share of samples", maximum=1.0)

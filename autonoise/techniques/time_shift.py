@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
-from autonoise.ops.random import rand
+from autonoise.ops.precision import signed
 from autonoise.ranges import ranged
 from autonoise.stages import InputNoise
 from autonoise.technique import technique
@@ -24,10 +24,9 @@ class TimeShift(InputNoise):
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
         size = x.shape[-1]
-        full = strength.float()
-        u = 2 * rand(tuple(strength.shape), rng, full) - 1
-        length = full.new_tensor(size) if info.lengths is None else info.lengths.to(full).reshape(strength.shape)
-        shift = (full.clamp(max=1 / max(self.fraction, 1e-9)) * self.fraction * u * length).round().long()
+        share = (strength.float() * self.fraction).clamp(max=1) * signed(tuple(strength.shape), rng, x)
+        length = size if info.lengths is None else info.lengths.to(share).reshape(strength.shape)
+        shift = (share * length).round().long()
         source = torch.arange(size, device=x.device) - shift
         inside = (source >= 0) & (source < size)
         return x.gather(-1, source.clamp(0, size - 1).expand_as(x)) * inside.to(x.dtype)

@@ -15,7 +15,7 @@ from autonoise.types import BatchInfo, Family
     reference="Wang et al. 2018, SwitchOut: an Efficient Data Augmentation Algorithm for Neural Machine Translation",
 )
 class TokenReplacement(InputNoise):
-    """Replace each token, with probability ``strength * fraction``, by one drawn uniformly from the vocabulary.
+    """Replace each token, with probability ``strength * fraction``, by a uniform draw from the vocabulary.
 
     x: ids (B, L); padding and special tokens neither change nor are drawn.
     """

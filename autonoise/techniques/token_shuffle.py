@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
-from autonoise.ops.random import randint
+from autonoise.ops.random import rand
 from autonoise.ops.tokens import choose_tokens
 from autonoise.ranges import ranged, whole
 from autonoise.stages import InputNoise
@@ -16,29 +16,30 @@ from autonoise.types import BatchInfo, Family
     reference="Lample et al. 2018, Unsupervised Machine Translation Using Monolingual Corpora Only",
 )
 class TokenShuffle(InputNoise):
-    """Move each token, with probability ``strength * fraction``, behind the 1 .. ``window`` tokens that follow it.
+    """Move each token, with probability ``strength * fraction``, behind the 1 .. ``window`` tokens after it.
 
-    x: ids (B, L). No token ends more than ``window`` places from where it was. Padding and special tokens keep
-    their places, and nothing moves across them.
+    x: ids (B, L). No token ends more than ``window`` places from where it was. Padding and special tokens
+    keep their places, and nothing moves across them. At large fractions moves overlap and partly undo each other.
     """
 
     fraction: float = ranged(0.02, 0.3, default=0.1, unit="tokens", maximum=1.0)
     window: int = whole(1, 5, default=3, unit="tokens")
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
-        moves = choose_tokens(x, self.fraction * strength, rng, info)
+        reach = self.window + 1
+        moves = choose_tokens(x, self.fraction * strength * reach / self.window, rng, info)
         place = torch.arange(x.shape[1], device=x.device).expand_as(x)
-        # in half places: a token that moves by d sorts just behind the token d places on
-        key = 2 * place + moves * (2 * randint(self.window + 1, tuple(x.shape), rng, x, low=1) + 1)
+        u = rand(x.shape, rng, x)
+        key = place + moves * reach * u  # less than one place on, which happens once in ``reach``, is no move
         if info.valid is None:
             return x.gather(1, key.argsort(dim=1, stable=True))
         valid = info.valid.expand_as(x)
-        segment = (~valid).cumsum(1)
-        key = torch.where(valid, torch.minimum(key, 2 * _end_of_segment(segment, place) + 1), 2 * place)
+        end = _end_of_segment((~valid).cumsum(1), place)
+        key = torch.where(valid, torch.minimum(key, end + u * moves), place)
         return x.gather(1, key.argsort(dim=1, stable=True))
 
 
 def _end_of_segment(segment: Tensor, place: Tensor) -> Tensor:
-    """The last place of each place's segment; a segment starts at an invalid token, which ends the one before."""
+    """The last place of each place's segment; an invalid token ends one segment and starts the next."""
     last = torch.zeros_like(place).scatter_reduce(1, segment, place, "amax")
     return last.gather(1, segment)

@@ -23,7 +23,8 @@ class TwoViewConsistency(StepTechnique):
     """Add strength * weight * JSD(p_clean, p_1, p_2), the predictions on the clean batch and two noisy views.
 
     JSD = (KL(p_clean | m) + KL(p_1 | m) + KL(p_2 | m)) / 3, m the mean of the three, averaged over the batch.
-    The views are fresh draws of the policy's input noise (its AugMix, for images); without any they agree anyway.
+    The views are fresh draws of the policy's input noise (its AugMix, for images); without any they agree
+    anyway.
     """
 
     tags: ClassVar[frozenset[str]] = frozenset({"consistency"})

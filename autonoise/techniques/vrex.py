@@ -17,10 +17,10 @@ from autonoise.types import DataType, Family
     reference="Krueger et al. 2021, Out-of-distribution generalization via risk extrapolation (REx)",
 )
 class Vrex(StepTechnique):
-    """Add w * Var_e(R_e) to the loss, w = strength * penalty, over three environments: clean, half noise, noise.
+    """Add w * Var_e(R_e) to the loss, w = strength * penalty, over environments: clean, half noise, noise.
 
-    R_e is an environment's mean loss less the entropy of its targets, so that soft targets do not count as risk.
-    As in the paper the whole loss is divided by w where w > 1. Anneal by a schedule (warm_up, window).
+    R_e is an environment's mean loss less the entropy of its targets, so that soft targets do not count as
+    risk. As in the paper the whole loss is divided by w where w > 1. Anneal by a schedule (warm_up, window).
     Without input noise in the policy the environments differ little and it does nothing.
     """
 
@@ -43,4 +43,5 @@ class Vrex(StepTechnique):
 
 
 def _entropy(targets: Tensor) -> Tensor:
-    return torch.special.entr(targets.detach()).sum(1).mean()
+    entropies: Tensor = torch.special.entr(targets.detach())
+    return entropies.sum(1).mean()

@@ -14,7 +14,7 @@ from autonoise.types import DataType, Family
 @technique(
     data_types=set(DataType),
     family=Family.WEIGHT,
-    reference="Murray & Edwards 1994, Enhanced MLP performance and fault tolerance from synaptic weight noise",
+    reference="Murray & Edwards 1994, Enhanced MLP performance from synaptic weight noise during training",
 )
 class WeightNoise(stages.WeightNoise):
     """Add w + strength * sigma * RMS(w) * n (additive), or w * (1 + strength * sigma * n); n ~ N(0, 1).

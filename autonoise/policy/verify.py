@@ -1,0 +1,66 @@
+"""Does a policy still do what it did when it was exported? Statistics of its noise on a made-up batch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from autonoise.batches import batch_adapter
+from autonoise.errors import PolicyError
+from autonoise.policy.clock import LEAF, Clock
+from autonoise.policy.perturbing import apply_input
+from autonoise.policy.policy import Policy
+from autonoise.stages import TargetNoise
+from autonoise.types import Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ROWS = 64
+TOLERANCE = 0.05
+CLASSES = 10
+
+
+def statistics_of(policy: Policy, seed: int = 0) -> dict[str, float]:
+    """Mean absolute change by each input and target step alone, at full schedule, on a synthetic batch."""
+    if policy.input is None or not policy.input.layout:
+        return {}
+    adapter = batch_adapter(policy.data_type)
+    spec = replace(policy.input, scale=adapter.canonical_scale)
+    batch = adapter.synthetic(spec, ROWS, torch.Generator().manual_seed(seed))
+    main, info = adapter.open(batch, spec)
+    clock = Clock(seed, 0, 1, 1, micro=0)
+    out: dict[str, float] = {}
+    strength = torch.ones(ROWS)
+    for index, step in enumerate(policy.steps):
+        rng = clock.rng(index, LEAF)
+        changed: Tensor | None = None
+        if step.stage is Stage.INPUT:
+            changed = (apply_input(step, main, strength, rng, info).double() - main.double()).abs()
+        elif isinstance(step.technique, TargetNoise):
+            y = torch.eye(CLASSES)[torch.arange(ROWS) % CLASSES]
+            changed = (step.technique.perturb(y, strength=strength[:, None], rng=rng) - y).abs()
+        if changed is not None:
+            out[f"{index}.{step.name}"] = float(f"{float(changed.mean()):.5g}")
+    return out
+
+
+def verify(policy: Policy) -> list[str]:
+    """Recompute ``check.statistics``; returns one line per step. Raises PolicyError when a step has changed."""
+    said: Mapping[str, float] = policy.check.get("statistics", {})
+    if not said:
+        return ["the file carries no statistics to check; it was loaded and is well formed"]
+    now = statistics_of(policy, int(policy.check.get("seed", 0)))
+    lines = []
+    for key, value in said.items():
+        found = now.get(key)
+        if found is None or abs(found - value) > TOLERANCE * max(abs(value), 1e-3):
+            raise PolicyError(
+                f"{policy.name}: step {key} changes its input by {found} on average where it was exported with "
+                f"{value}: the technique behaves differently in this version; search again or use the exporting version"
+            )
+        lines.append(f"{key}: mean change {found:g}, as exported")
+    return lines

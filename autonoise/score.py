@@ -1,0 +1,217 @@
+"""One evaluation: clean and noisy accuracy, calibration, per corruption and per family."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from autonoise import metrics
+from autonoise.corruptions.base import Reference
+from autonoise.corruptions.frozen import FrozenCorruption, corrupted
+from autonoise.data import Preparation, Rows, count, take
+from autonoise.train import rows_in, select, to_device
+from autonoise.types import Batch, Family
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Forward = Callable[[nn.Module, Any], Tensor]
+EVALUATION_BATCH = 512
+CACHE_BYTES = 1 << 30
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a model is worth on one part of the data.
+
+    ``accuracy`` etc. are of clean rows; ``noisy_*`` means over severities, then corruptions, then families.
+    ``corruptions`` name → accuracy per severity; ``families`` family → accuracy. ``correct``: (N,) 0/1 on clean
+    rows, ``noisy_correct`` corruption → (N,) share of severities at which a row is right.
+    """
+
+    accuracy: float
+    balanced: float
+    nll: float
+    brier: float
+    ece: float
+    noisy: float
+    noisy_nll: float
+    noisy_brier: float
+    noisy_ece: float
+    error_auroc: float
+    corruptions: Mapping[str, Sequence[float]]
+    families: Mapping[str, float]
+    correct: Array = field(repr=False)
+    noisy_correct: Mapping[str, Array] = field(repr=False)
+
+    def mixed(self, weight: float) -> float:
+        """(1 - weight) * clean accuracy + weight * noisy accuracy."""
+        return (1 - weight) * self.accuracy + weight * self.noisy
+
+    @property
+    def worst(self) -> tuple[str, float]:
+        """The family with the lowest accuracy."""
+        if not self.families:
+            return "clean", self.accuracy
+        name = min(self.families, key=lambda f: self.families[f])
+        return name, self.families[name]
+
+    def flat(self) -> dict[str, float]:
+        """The numbers of a report, by name."""
+        return {
+            "clean": self.accuracy, "noisy": self.noisy, "worst": self.worst[1], "balanced": self.balanced,
+            "nll_clean": self.nll, "nll_noisy": self.noisy_nll, "ece_clean": self.ece, "ece_noisy": self.noisy_ece,
+            "brier_clean": self.brier, "brier_noisy": self.noisy_brier, "error_auroc": self.error_auroc,
+            **{f"noisy.{f}": a for f, a in self.families.items()},
+        }
+
+
+class EvaluationSets:
+    """A part of the data, clean and under frozen corruptions; made once, the same for every worker.
+
+    ``real``: a real noisy set (rows, labels) that counts as one more family, or, with ``only_real``, alone.
+    """
+
+    def __init__(
+        self, part: str, rows: Rows, labels: Array, preparation: Preparation, frozen: Iterable[FrozenCorruption],
+        reference: Reference, *, device: str = "cpu", real: tuple[Rows, Array] | None = None, only_real: bool = False,
+    ) -> None:
+        self.part, self.rows, self.labels, self.device = part, rows, labels, device
+        self.frozen = () if only_real else tuple(frozen)
+        self.real = real
+        self._prepare, self._reference = preparation, reference
+        self._cache: dict[tuple[str, int], Batch] = {}
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return count(self.rows)
+
+    def clean(self) -> Batch:
+        return self._made("clean", 0, lambda: self.rows)
+
+    def noisy(self, frozen: FrozenCorruption, severity: int) -> Batch:
+        return self._made(
+            frozen.name, severity, lambda: corrupted(self.rows, frozen, severity, self.part, self._reference)
+        )
+
+    def real_noisy(self) -> tuple[Batch, Array]:
+        assert self.real is not None
+        rows, labels = self.real
+        return self._made("real", 0, lambda: rows), labels
+
+    def prepare(self, rows: Rows) -> Batch:
+        return to_device(self._prepare(rows), self.device)
+
+    def only(self, keep: Callable[[FrozenCorruption], bool]) -> EvaluationSets:
+        """The same rows with some of the corruptions; shares what has been made already."""
+        other = EvaluationSets(
+            self.part, self.rows, self.labels, self._prepare, filter(keep, self.frozen), self._reference,
+            device=self.device, real=self.real, only_real=False,
+        )
+        other._cache = self._cache
+        return other
+
+    def first(self, n: int) -> EvaluationSets:
+        """The first n rows (of every class nearly its share), for quick scores."""
+        index = np.arange(min(n, len(self)))
+        return EvaluationSets(
+            f"{self.part}.{len(index)}", take(self.rows, index), self.labels[index], self._prepare, self.frozen,
+            self._reference, device=self.device, real=self.real, only_real=not self.frozen,
+        )
+
+    def _made(self, name: str, severity: int, make: Callable[[], Rows]) -> Batch:
+        key = (name, severity)
+        if key not in self._cache:
+            batch = self.prepare(make())
+            size = sum(t.numel() * t.element_size() for t in (batch.values() if isinstance(batch, dict) else [batch]))
+            if self._bytes + size > CACHE_BYTES:
+                return batch
+            self._bytes += size
+            self._cache[key] = batch
+        return self._cache[key]
+
+
+@torch.no_grad()
+def probabilities(model: nn.Module, batch: Batch, forward: Forward | None = None) -> Array:
+    """(N, C) float64 class probabilities in eval mode; the model's mode is restored. NaN logits count as uniform."""
+    mode = model.training
+    model.eval()
+    call = forward or _call
+    n = rows_in(batch)
+    parts = [
+        call(model, select(batch, torch.arange(i, min(i + EVALUATION_BATCH, n)))).double().softmax(1).cpu()
+        for i in range(0, n, EVALUATION_BATCH)
+    ]
+    model.train(mode)
+    p = torch.cat(parts).numpy()
+    return np.where(np.isfinite(p), p, 1 / p.shape[1])
+
+
+def _call(model: nn.Module, batch: Any) -> Tensor:
+    out: Tensor = model(batch)
+    return out
+
+
+def evaluate(
+    model: nn.Module, sets: EvaluationSets, severities: Sequence[int] = (1, 2, 3, 4, 5), forward: Forward | None = None
+) -> Score:
+    """Score a model on a part. With no corruptions at all, noisy figures equal the clean ones."""
+    labels = sets.labels
+    clean = probabilities(model, sets.clean(), forward)
+    correct = (clean.argmax(1) == labels).astype(float)
+    by_corruption: dict[str, list[float]] = {}
+    by_row: dict[str, Array] = {}
+    families: dict[Family, list[_Noisy]] = {}
+    for frozen in sets.frozen:
+        runs = [_Noisy.of(probabilities(model, sets.noisy(frozen, s), forward), labels) for s in severities]
+        by_corruption[frozen.name] = [r.accuracy for r in runs]
+        by_row[frozen.name] = np.mean([r.correct for r in runs], axis=0)
+        families.setdefault(frozen.family, []).append(_Noisy.mean(runs))
+    means: dict[str, _Noisy] = {str(f): _Noisy.mean(v) for f, v in families.items()}
+    if sets.real is not None:
+        batch, real_labels = sets.real_noisy()
+        means["real"] = _Noisy.of(probabilities(model, batch, forward), real_labels)
+        by_corruption["real"] = [means["real"].accuracy]
+        by_row["real"] = means["real"].correct
+    overall = _Noisy.mean(list(means.values())) if means else _Noisy.of(clean, labels)
+    return Score(
+        accuracy=float(correct.mean()), balanced=metrics.balanced_accuracy(clean, labels),
+        nll=metrics.nll(clean, labels), brier=metrics.brier(clean, labels), ece=metrics.ece(clean, labels),
+        noisy=overall.accuracy, noisy_nll=overall.nll, noisy_brier=overall.brier, noisy_ece=overall.ece,
+        error_auroc=overall.auroc, corruptions=by_corruption, families={f: m.accuracy for f, m in means.items()},
+        correct=correct, noisy_correct=by_row,
+    )
+
+
+@dataclass(frozen=True)
+class _Noisy:
+    accuracy: float
+    nll: float
+    brier: float
+    ece: float
+    auroc: float
+    correct: Array
+
+    @classmethod
+    def of(cls, p: Array, labels: Array) -> _Noisy:
+        correct = (p.argmax(1) == labels).astype(float)
+        return cls(float(correct.mean()), metrics.nll(p, labels), metrics.brier(p, labels), metrics.ece(p, labels),
+                   metrics.error_auroc(p, labels), correct)
+
+    @classmethod
+    def mean(cls, runs: Sequence[_Noisy]) -> _Noisy:
+        numbers = [float(np.nanmean([getattr(r, k) for r in runs])) if any(
+            np.isfinite(getattr(r, k)) for r in runs) else float("nan")
+            for k in ("accuracy", "nll", "brier", "ece", "auroc")]
+        same = all(len(r.correct) == len(runs[0].correct) for r in runs)
+        correct = np.mean([r.correct for r in runs], axis=0) if same else runs[0].correct
+        return cls(*numbers, correct)
+
+
+def gap_closed(policy_noisy: float, baseline_clean: float, baseline_noisy: float) -> float:
+    """(noisy of policy - noisy of baseline) / (clean of baseline - noisy of baseline); NaN where there is no gap."""
+    gap = baseline_clean - baseline_noisy
+    return (policy_noisy - baseline_noisy) / gap if gap > 0.002 else float("nan")

@@ -1,0 +1,242 @@
+"""What follows the search: confirm, minimise, judge, export, report. All of it is repeatable and resumable."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import optuna
+from optuna.trial import TrialState
+
+from autonoise.policy import Policy
+from autonoise.space import SearchSpace
+from autonoise.study.config import StudyConfig
+from autonoise.study.confirm import Contribution, Plan, Standing, minimise, pick_candidates, race
+from autonoise.study.export import _now, complete_policy, scores_of, versions
+from autonoise.study.folder import StudyFolder
+from autonoise.study.jobs import Runner
+from autonoise.study.memory import deposit
+from autonoise.study.observer import Observer
+from autonoise.study.prepare import describe
+from autonoise.study.storage import PREFIX, completed, finished, write_trials
+from autonoise.study.verdict import BETTER, WORSE, decide, judge, sentence
+from autonoise.study.winners import front_table, named_winners
+from autonoise.study.worker import Stop
+from autonoise.task import Task
+
+PLANS = (Plan(4, 3, 2, 5), Plan(3, 2, 2, 5), Plan(3, 2, 0, 5), Plan(2, 1, 0, 3))
+CONCLUDING_SHARE = 0.5
+TYPICAL_COST = 1.5
+"""Passes per step that a found policy is expected to have, with its evaluation, when time is planned."""
+
+
+def make_plan(config: StudyConfig, seconds: float, space: SearchSpace, started: float) -> Plan:
+    """The most careful plan that fits into half of ``--timeout``, or into what the number of trials justifies."""
+    full = Plan(4, 3, 2, config.seeds)
+    if config.timeout is None:
+        # few trials: spending ten times as long on confirming them would surprise
+        return full if config.trials >= 30 else Plan(3, 2, 2, config.seeds)
+    left = config.timeout - (time.time() - started)
+    options = (full, *(p if p.verdict_seeds == 3 else Plan(p.candidates, p.confirm_seeds, p.ablate_seeds, config.seeds)
+                       for p in PLANS[1:]))
+    for plan in options:
+        if reserve(plan, seconds, space, config.workers) <= CONCLUDING_SHARE * left:
+            return plan
+    return options[-1]
+
+
+def reserve(plan: Plan, seconds: float, space: SearchSpace, processes: int) -> float:
+    """Seconds that the plan needs after the search."""
+    return 5 + plan.trainings(len(space.presets), 3) * seconds * TYPICAL_COST / max(processes, 1)
+
+
+def conclude(
+    config: StudyConfig, space: SearchSpace, task: Task, study: optuna.Study, folder: StudyFolder, runner: Runner,
+    observer: Observer, stop: Stop, plan: Plan, *, started: float,
+) -> dict[str, Any] | None:
+    """From the finished trials to the verdict; None when stopped on the way."""
+    known = folder.load_result()
+    key = _key(study, config)
+    if known is not None and known.get("key") == key:
+        observer.line(known["sentence"])
+        return known
+    families = {f.name: str(f.family) for f in task.frozen} | ({"real": "real"} if task.real else {})
+    trials = completed(study)
+    candidates = pick_candidates(trials, plan.candidates)
+    baseline = Policy(space.data_type, name="no-noise")
+    entries: dict[str, tuple[Policy, str]] = {"baseline": (baseline, "baseline")}
+    entries |= {f"preset/{p.name}": (p, "preset") for p in space.presets if _within_cost(p, config)}
+    entries |= {f"found/{p.hash}": (p, "found") for p in candidates if p.hash not in {e[0].hash for e in entries.values()}}
+
+    standings = race(
+        entries, runner, config, families, plan.confirm_seeds, stop, _counter(observer, "confirm", len(entries))
+    )
+    if stop():
+        return None
+    chosen = next((s for s in standings if s.role != "baseline" and _keeps_clean(s, standings, config)), None)
+    chosen = chosen or next((s for s in standings if s.role != "baseline"), None)
+    if chosen is None:
+        observer.line("no policy was found that could be confirmed: train without noise")
+        return None
+    policy, contributions = minimise(
+        chosen.policy, runner, config, families, plan.ablate_seeds,
+        stop, _counter(observer, "minimise", plan.ablate_seeds * len(chosen.policy.steps)),
+    ) if plan.ablate_seeds else (chosen.policy, [])
+    preset = next((s for s in standings if s.role == "preset"), None)
+    policies = {"baseline": baseline}
+    if preset is not None and preset.policy.hash != policy.hash:
+        policies["preset"] = preset.policy
+    policies["policy"] = policy
+    verdict = judge(
+        task, config, study, runner, policies, plan.verdict_seeds, stop,
+        _counter(observer, "verdict", plan.verdict_seeds * len(policies)),
+    )
+    if verdict is None:
+        return None
+    result = _result(config, task, study, verdict, standings, contributions, trials, policy, started)
+    result["key"] = key
+    _export(config, task, study, folder, result, standings, policy, policies.get("preset"))
+    observer.line(result["sentence"])
+    return result
+
+
+def _key(study: optuna.Study, config: StudyConfig) -> str:
+    """What the verdict rests on: with more trials it has to be reached again."""
+    return f"{len(finished(study))}/{config.seeds}"
+
+
+def _within_cost(policy: Policy, config: StudyConfig) -> bool:
+    return config.max_cost is None or policy.passes <= config.max_cost
+
+
+def _keeps_clean(s: Standing, standings: list[Standing], config: StudyConfig) -> bool:
+    if config.max_clean_drop is None:
+        return True
+    base = next(x for x in standings if x.role == "baseline")
+    return base.clean - s.clean <= config.max_clean_drop
+
+
+def _counter(observer: Observer, phase: str, total: int) -> Callable[[int], None]:
+    seen = [0]
+
+    def done(_: int) -> None:
+        seen[0] += 1
+        observer.phase(phase, seen[0], max(total, seen[0]))
+
+    observer.phase(phase, 0, total)
+    return done
+
+
+def _result(
+    config: StudyConfig, task: Task, study: optuna.Study, verdict: dict[str, Any], standings: list[Standing],
+    contributions: list[Contribution], trials: list[Any], policy: Policy, started: float,
+) -> dict[str, Any]:
+    ended = finished(study)
+    states = [t.state for t in ended]
+    warnings = []
+    smallest = min(len(task.splits.folds[0].search), len(task.splits.test))
+    if smallest < 300:
+        warnings.append(f"small data: only {smallest} rows decide; the intervals are wide")
+    warnings += [f"{f.name}: {f.note}" for f in task.frozen if f.note]
+    result: dict[str, Any] = {
+        "study": config.study, "data": task.dataset.fingerprint, "describe": describe(task),
+        "data_type": str(task.dataset.data_type), "created": _now(), "versions": versions(), "config": config.to_dict(),
+        "noise_weight": config.noise_weight, "warnings": warnings, **verdict, "verdict": decide(verdict["differences"]),
+        "contributions": [
+            {"technique": c.technique, "mean": c.interval.mean, "low": c.interval.low, "high": c.interval.high,
+             "kept": c.kept} for c in contributions
+        ],
+        "standings": [
+            {"name": s.policy.name, "role": s.role, "score": s.score, "clean": s.clean, "noisy": s.noisy,
+             "seeds": len(s.results), "passes": s.policy.passes, "techniques": [x.name for x in s.policy.steps]}
+            for s in standings
+        ],
+        "front": front_table(trials),
+        "counts": {
+            "complete": states.count(TrialState.COMPLETE), "pruned": states.count(TrialState.PRUNED),
+            "failed": states.count(TrialState.FAIL), "seconds_total": time.time() - started,
+            "work": sum(t.user_attrs.get(PREFIX + "work") or 0.0 for t in ended),
+        },
+    }
+    result["sentence"] = sentence(result)
+    result["recommended"], result["recommendation"] = _recommend(result, policy)
+    return result
+
+
+def _recommend(result: dict[str, Any], policy: Policy) -> tuple[str, str]:
+    if result["verdict"] == BETTER:
+        return "policy", f"train with {policy.name}"
+    if result["verdict"] == WORSE:
+        return "baseline", "train without noise: the found policy is worse"
+    against_baseline = result["differences"]["baseline"]["score"]
+    if against_baseline[1] > 0 and "preset" in result["contestants"]:
+        name = result["contestants"]["preset"]["name"]
+        better_preset = result["differences"]["preset"]["score"][0] < 0
+        what = f"the preset {name} (policies/preset.yaml)"
+        if better_preset:
+            return "preset", f"train with {what}: the search found nothing better"
+        return "preset", f"train with {what}, which is simpler, or the found policy: the difference is within the noise"
+    return "baseline", "train without noise: no policy helps by more than chance explains"
+
+
+def _export(
+    config: StudyConfig, task: Task, study: optuna.Study, folder: StudyFolder, result: dict[str, Any],
+    standings: list[Standing], policy: Policy, preset: Policy | None,
+) -> None:
+    created = result["created"]
+    scores = scores_of(result)
+    final = complete_policy(policy, task, config, scores, name=config.study, created=created)
+    winners = named_winners(standings, policy)
+    shown = {}
+    for label, (winner, standing) in winners.items():
+        own = scores if winner.hash == policy.hash else _confirmed(standing)
+        made = complete_policy(winner, task, config, own, name=f"{config.study}-{label}", created=created)
+        made.save(folder.policies / f"{label}.yaml")
+        shown[label] = {
+            "file": f"policies/{label}.yaml", "clean": standing.clean if standing else result["contestants"]["policy"]["clean"][0],
+            "noisy": standing.noisy if standing else result["contestants"]["policy"]["search"][0],
+            "passes": winner.passes, "techniques": [s.name for s in winner.steps],
+        }
+    if preset is not None:
+        label = "preset"
+        complete_policy(preset, task, config, {"verdict": "preset"}, name=preset.name, created=created).save(
+            folder.policies / f"{label}.yaml"
+        )
+    result["winners"] = shown
+    write_trials(study, folder)
+    final.save(folder.policy_file)
+    write_study_report(folder, result, study)
+    study.set_user_attr(PREFIX + "verdict", result["verdict"])
+    study.set_user_attr(PREFIX + "baseline", result["contestants"]["baseline"]["clean"][0])
+    deposit(task, folder, result, final)
+    folder.save_result(result)
+
+
+def _confirmed(standing: Standing | None) -> dict[str, Any]:
+    if standing is None:
+        return {"verdict": "unconfirmed"}
+    return {"clean": {"policy": standing.clean}, "noisy": {"policy": standing.noisy},
+            "seeds": len(standing.results), "verdict": "confirmed on validation rows, not judged on the test part"}
+
+
+def trial_rows(study: optuna.Study) -> list[dict[str, Any]]:
+    """One plain row per trial, for the report."""
+    rows = []
+    for t in study.get_trials(deepcopy=False):
+        a = {k.removeprefix(PREFIX): v for k, v in t.user_attrs.items()}
+        steps = (a.get("policy") or {}).get("steps", [])
+        value = a.get("score", next(iter(t.intermediate_values.values()), None))
+        rows.append({
+            "number": t.number, "state": t.state.name.lower(), "value": value, "clean": a.get("clean"),
+            "noisy": a.get("noisy"), "passes": a.get("passes"), "seconds": a.get("seconds"), "rung": a.get("rung"),
+            "reason": a.get("reason"), "techniques": [s["technique"] for s in steps], "work": a.get("work"),
+        })
+    return rows
+
+
+def write_study_report(folder: StudyFolder, result: dict[str, Any], study: optuna.Study) -> None:
+    """The report room lies above this one, so it is asked for by name only when a report is written."""
+    import importlib
+
+    importlib.import_module("autonoise.report").write_report(folder, result, trial_rows(study))

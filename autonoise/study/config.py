@@ -1,0 +1,105 @@
+"""What a study was asked to do: the content of ``study.yaml``, which re-runs it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from autonoise.errors import StudyError
+from autonoise.files import dump_yaml, read_data, write_whole
+
+FORMAT = "autonoise-study/1"
+_FIXED = (
+    "seed", "epochs", "train_rows", "noise_weight", "label_noise", "label_matrix", "model", "proxy", "objective",
+    "max_cost", "max_clean_drop", "noisy_val", "noisy_val_only", "size", "row_share",
+)
+"""Settings that may not change when a study goes on: scores would not be comparable."""
+
+
+@dataclass(frozen=True)
+class StudyConfig:
+    """All settings of a search; names are those of the command line's options."""
+
+    data: str
+    study: str
+    out: str
+    data_type: str | None = None
+    target: str | None = None
+    clean_target: str | None = None
+    group: str | None = None
+    trials: int = 60
+    timeout: float | None = None
+    seed: int = 0
+    epochs: int | None = None
+    train_rows: int = 10_000
+    noise_weight: float = 0.5
+    space: str | None = None
+    storage: str | None = None
+    device: str = "cpu"
+    workers: int = 1
+    label_noise: float = 0.0
+    label_matrix: str | None = None
+    noise_data: str | None = None
+    noisy_val: str | None = None
+    noisy_val_only: bool = False
+    max_cost: float | None = None
+    max_clean_drop: float | None = None
+    objective: str = "score"
+    model: str | None = None
+    proxy: str | None = None
+    size: float = 1.0
+    row_share: float = 1.0
+    calibrate: bool = False
+    seeds: int = 5
+    engine: str = "autonoise"
+
+    def __post_init__(self) -> None:
+        rules = {
+            "--trials >= 1": self.trials >= 1,
+            "--timeout > 0": self.timeout is None or self.timeout > 0,
+            "--seed >= 0": self.seed >= 0,
+            "--epochs >= 1": self.epochs is None or self.epochs >= 1,
+            "--train-rows >= 20": self.train_rows >= 20,
+            "0 <= --noise-weight <= 1": 0 <= self.noise_weight <= 1,
+            "--workers >= 1": self.workers >= 1,
+            "0 <= --label-noise < 1": 0 <= self.label_noise < 1,
+            "--max-cost >= 1": self.max_cost is None or (math.isfinite(self.max_cost) and self.max_cost >= 1),
+            "--max-clean-drop >= 0": self.max_clean_drop is None or self.max_clean_drop >= 0,
+            "--objective is score or pareto": self.objective in ("score", "pareto"),
+            "--seeds >= 3": self.seeds >= 3,
+        }
+        broken = [rule for rule, holds in rules.items() if not holds]
+        if broken:
+            name = broken[0].split("--")[1].split(" ")[0]
+            raise StudyError(f"{broken[0]} must hold, but got {getattr(self, name.replace('-', '_'))!r}")
+
+    def to_dict(self) -> dict[str, Any]:
+        return {k: v for k, v in asdict(self).items() if v is not None}
+
+    def save(self, path: Path) -> None:
+        write_whole(path, dump_yaml({"format": FORMAT, **self.to_dict()}))
+
+    @classmethod
+    def load(cls, path: Path) -> StudyConfig:
+        """Raises StudyError for what is no study file."""
+        values = read_data(path, StudyError, "study file")
+        if values.pop("format", None) != FORMAT:
+            raise StudyError(f"{path}: not a study file: its first line must be 'format: {FORMAT}'")
+        known = {f.name for f in fields(cls)}
+        unknown = set(values) - known
+        if unknown:
+            raise StudyError(f"{path}: unknown setting {sorted(unknown)[0]!r}; remove it")
+        try:
+            return cls(**values)
+        except TypeError as e:
+            raise StudyError(f"{path}: {e}; correct the file") from None
+
+    def differences(self, other: StudyConfig) -> list[str]:
+        """Settings that make two runs incomparable, as ``name: old → new``."""
+        return [f"{n}: {getattr(other, n)} → {getattr(self, n)}" for n in _FIXED if getattr(self, n) != getattr(other, n)]
+
+    @property
+    def storage_url(self) -> str:
+        return self.storage or f"sqlite:///{Path(self.out) / 'study.db'}"

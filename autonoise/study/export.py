@@ -1,0 +1,73 @@
+"""Writing policies with their scores and provenance; policy.yaml is always current."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib import metadata
+from typing import Any
+
+import optuna
+
+from autonoise.policy import Policy
+from autonoise.policy.verify import statistics_of
+from autonoise.study.config import StudyConfig
+from autonoise.study.folder import StudyFolder
+from autonoise.study.storage import PREFIX, completed
+from autonoise.task import Task
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the numbers depend on."""
+    found = {"python": platform.python_version()}
+    for package in ("autonoise", "torch", "optuna", "numpy", "scikit-learn"):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "unknown"
+    return found
+
+
+def complete_policy(
+    policy: Policy, task: Task, config: StudyConfig, scores: Mapping[str, Any], *, name: str, created: str | None = None
+) -> Policy:
+    """The policy as exported: with its input description, scores, provenance and check statistics."""
+    provenance = {
+        "study": config.study, "data": task.dataset.fingerprint, "seed": config.seed,
+        "train_rows": len(task.splits.folds[0].train), "epochs": task.recipe.epochs,
+        "trials": config.trials, "versions": versions(), "created": created or _now(),
+    }
+    made = replace(policy, name=name, input=task.spec(), scores=dict(scores), provenance=provenance, check={})
+    return replace(made, check={"seed": 0, "statistics": statistics_of(made)})
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def write_current(study: optuna.Study, task: Task, config: StudyConfig, folder: StudyFolder, known: list[int]) -> None:
+    """policy.yaml of the best trial so far, verdict ``unconfirmed``; nothing when the best has not changed."""
+    best = next((t for t in completed(study) if Policy.from_trial(t).steps), None)
+    if best is None or known == [best.number]:
+        return
+    known[:] = [best.number]
+    attrs = best.user_attrs
+    scores = {"clean": {"policy": attrs[PREFIX + "clean"]}, "noisy": {"policy": attrs[PREFIX + "noisy"]},
+              "trial": best.number, "verdict": "unconfirmed"}
+    policy = complete_policy(Policy.from_trial(best), task, config, scores, name=f"{config.study}-trial-{best.number}")
+    policy.save(folder.policy_file)
+
+
+def scores_of(result: Mapping[str, Any]) -> dict[str, Any]:
+    """The verdict's numbers as they stand in the policy file."""
+    contestants = result["contestants"]
+    out: dict[str, Any] = {
+        key: {label: c[key][0] for label, c in contestants.items()} for key in ("clean", "search", "held_out", "score")
+    }
+    out["gap_closed_held_out"] = contestants["policy"]["gap_closed_held_out"]
+    out["difference"] = {name: d["score"] for name, d in result["differences"].items()}
+    out["seeds"] = result["seeds"]
+    out["verdict"] = result["verdict"]
+    return out

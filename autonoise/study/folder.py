@@ -1,0 +1,124 @@
+"""The folder of a study on disk: what lies where, and results of single runs that survive a kill."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autonoise.corruptions.frozen import FrozenCorruption, freeze, thaw
+from autonoise.errors import StudyError
+from autonoise.files import write_json, write_whole
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """Numbers of one run by group of corruptions, and which examples were right.
+
+    ``numbers``: group ("search", "held_out") → name → value; ``corruptions``: group → name → accuracies;
+    ``correct`` (N,) on clean rows; ``noisy``: corruption → (N,) share of severities that were right.
+    """
+
+    numbers: Mapping[str, Mapping[str, float]]
+    corruptions: Mapping[str, Mapping[str, list[float]]]
+    correct: Array
+    noisy: Mapping[str, Array]
+    seconds: float = 0.0
+    passes: float = 0.0
+    diverged: bool = False
+
+    def save(self, path: Path) -> None:
+        head = {"numbers": self.numbers, "corruptions": self.corruptions, "seconds": self.seconds,
+                "passes": self.passes, "diverged": self.diverged}
+        arrays = {f"noisy/{k}": v.astype(np.float32) for k, v in self.noisy.items()}
+        buffer = io.BytesIO()
+        np.savez_compressed(
+            buffer, head=np.array(json.dumps(head)), correct=self.correct.astype(np.float32), **arrays  # type: ignore[arg-type]
+        )
+        write_whole(path, buffer.getvalue())
+
+    @classmethod
+    def load(cls, path: Path) -> RunResult | None:
+        """None where there is no (readable) result yet."""
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                head = json.loads(str(file["head"]))
+                noisy = {k.removeprefix("noisy/"): file[k] for k in file.files if k.startswith("noisy/")}
+                return cls(head["numbers"], head["corruptions"], file["correct"], noisy, head["seconds"],
+                           head["passes"], head["diverged"])
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, EOFError):
+            path.unlink(missing_ok=True)
+            return None
+
+
+class StudyFolder:
+    """Paths of a study's folder; see DESIGN in the documents for what each file is."""
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+        self.study_file = self.root / "study.yaml"
+        self.space_file = self.root / "resolved_space.yaml"
+        self.corruptions_file = self.root / "corruptions.json"
+        self.policy_file = self.root / "policy.yaml"
+        self.policies = self.root / "policies"
+        self.trials_file = self.root / "trials.csv"
+        self.artifacts = self.root / "artifacts"
+        self.runs = self.root / "runs"
+        self.report_html = self.root / "report.html"
+        self.report_md = self.root / "report.md"
+        self.result_file = self.root / "result.json"
+
+    def create(self) -> None:
+        for folder in (self.root, self.artifacts, self.runs, self.policies):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as e:
+                raise StudyError(f"cannot write to {folder} ({e.strerror}); choose another folder by --out") from None
+        if not os.access(self.root, os.W_OK):
+            raise StudyError(f"cannot write to {self.root}; choose another folder by --out")
+
+    def run_file(self, policy_hash: str, part: str, fold: int, seed: int, tag: str = "") -> Path:
+        return self.runs / f"{policy_hash}-{part}-f{fold}-s{seed}{tag}.npz"
+
+    def save_corruptions(self, frozen: tuple[FrozenCorruption, ...], baseline: Mapping[str, Any]) -> None:
+        write_json(self.corruptions_file, {**freeze(frozen), "baseline": dict(baseline)})
+
+    def load_corruptions(self) -> tuple[FrozenCorruption, ...] | None:
+        """The frozen corruptions of this study, or None before calibration. StudyError when damaged."""
+        try:
+            data = json.loads(self.corruptions_file.read_text())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError):
+            raise StudyError(f"{self.corruptions_file} is damaged; start again in another folder by --out") from None
+        return thaw(data)
+
+    def save_result(self, result: Mapping[str, Any]) -> None:
+        write_json(self.result_file, _finite(result))
+
+    def load_result(self) -> dict[str, Any] | None:
+        try:
+            loaded: dict[str, Any] = json.loads(self.result_file.read_text())
+            return loaded
+        except (OSError, ValueError):
+            return None
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {str(k): _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    return value

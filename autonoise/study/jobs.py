@@ -1,0 +1,159 @@
+"""Trainings after the search (confirming, ablating, the verdict): run once each, kept on disk, on several processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+
+import torch
+
+from autonoise.policy import Policy
+from autonoise.score import Score, evaluate
+from autonoise.study.config import StudyConfig
+from autonoise.study.folder import RunResult, StudyFolder
+from autonoise.study.prepare import build_task, ensure_corruptions
+from autonoise.task import Task
+
+CONFIRM_SEVERITIES = (1, 3, 5)
+GROUPS = {"confirm": ("search",), "test": ("search", "held_out")}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training of a policy from a fresh seed, evaluated on a part."""
+
+    policy: Policy
+    part: str
+    seed: int
+    tag: str = ""
+
+    def fold(self, folds: int) -> int:
+        """Seeds take the folds in turn."""
+        return self.seed % folds
+
+
+def run_job(task: Task, folder: StudyFolder, job: Job) -> RunResult:
+    """The stored result of a job, or train, evaluate and store it."""
+    fold = job.fold(task.folds)
+    path = folder.run_file(job.policy.hash, job.part, fold, job.seed, job.tag)
+    known = RunResult.load(path)
+    if known is not None:
+        return known
+    start = time.perf_counter()
+    trained = task.train(job.policy, seed=fresh_seed(task.seed, job.seed), fold=fold)
+    severities = (1, 2, 3, 4, 5) if job.part == "test" else CONFIRM_SEVERITIES
+    scores = {g: evaluate(trained.model, task.sets(job.part, fold, g), severities) for g in GROUPS[job.part]}
+    result = _result(scores, time.perf_counter() - start, trained.passes, trained.diverged)
+    result.save(path)
+    return result
+
+
+def fresh_seed(study_seed: int, number: int) -> int:
+    """Training seeds that no trial has used."""
+    return 1_000_003 * (study_seed + 1) + 7919 * (number + 1)
+
+
+def _result(scores: dict[str, Score], seconds: float, passes: float, diverged: bool) -> RunResult:
+    first = next(iter(scores.values()))
+    noisy = {name: rows for s in scores.values() for name, rows in s.noisy_correct.items()}
+    return RunResult(
+        {g: s.flat() for g, s in scores.items()},
+        {g: {n: list(v) for n, v in s.corruptions.items()} for g, s in scores.items()},
+        first.correct, noisy, seconds, passes, diverged,
+    )
+
+
+class Runner:
+    """Runs jobs here, or on a pool of processes of one thread each; results come back in the order asked for."""
+
+    def __init__(self, config: StudyConfig, task: Task, folder: StudyFolder, processes: int) -> None:
+        self._config, self._task, self._folder = config, task, folder
+        self._processes = processes
+        self._pool: ProcessPoolExecutor | None = None
+
+    def run(
+        self, jobs: Sequence[Job], *, stop: Callable[[], bool] = lambda: False, done: Callable[[int], None] = lambda n: None
+    ) -> list[RunResult | None]:
+        """Results by job; None for jobs not begun when ``stop()`` became true."""
+        missing = [j for j in dict.fromkeys(jobs) if self._stored(j) is None]
+        if self._processes > 1 and len(missing) > 1:
+            self._run_pool(missing, stop, done)
+        else:
+            for n, job in enumerate(missing):
+                if stop():
+                    break
+                run_job(self._task, self._folder, job)
+                done(n + 1)
+        return [self._stored(job) for job in jobs]
+
+    def _stored(self, job: Job) -> RunResult | None:
+        fold = job.fold(self._task.folds)
+        return RunResult.load(self._folder.run_file(job.policy.hash, job.part, fold, job.seed, job.tag))
+
+    def _run_pool(self, jobs: list[Job], stop: Callable[[], bool], done: Callable[[int], None]) -> None:
+        if self._pool is None:
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(
+                self._processes, context, initializer=_start, initargs=(self._config, os.getpid())
+            )
+        waiting: Iterator[Job] = iter(jobs)
+        running: set[Future[None]] = set()
+        finished = 0
+        while True:
+            while len(running) < self._processes and not stop():
+                job = next(waiting, None)
+                if job is None:
+                    break
+                running.add(self._pool.submit(_work, job.policy.to_dict(), job.part, job.seed, job.tag))
+            if not running:
+                return
+            ready, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in ready:
+                future.result()
+                finished += 1
+                done(finished)
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
+
+
+_STATE: dict[str, tuple[Task, StudyFolder]] = {}
+
+
+def _start(config: StudyConfig, parent: int) -> None:
+    one_thread()
+    die_with(parent)
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    task, folder = build_task(config), StudyFolder(config.out)
+    ensure_corruptions(task, folder, seed=config.seed)
+    _STATE["now"] = (task, folder)
+
+
+def _work(policy: dict[str, object], part: str, seed: int, tag: str) -> None:
+    task, folder = _STATE["now"]
+    run_job(task, folder, Job(Policy.from_dict(policy), part, seed, tag))
+
+
+def one_thread() -> None:
+    """One thread per process: two processes of one thread beat one of two."""
+    torch.set_num_threads(1)
+
+
+def die_with(parent: int) -> None:
+    """End this process when its parent is gone (killed, too), so that nothing goes on computing unseen."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

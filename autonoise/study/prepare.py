@@ -1,0 +1,135 @@
+"""From a config to a task; calibrating the corruptions once and freezing them."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import numpy as np
+
+from autonoise.corruptions.base import corruptions_for
+from autonoise.corruptions.calibrate import calibrate
+from autonoise.corruptions.frozen import FrozenCorruption, checksum, corrupted, fix, seed_of
+from autonoise.data import Dataset, load, split
+from autonoise.data.label_noise import corrupt_labels, read_matrix
+from autonoise.errors import StudyError
+from autonoise.policy import Policy
+from autonoise.resources import noise_clips
+from autonoise.score import probabilities
+from autonoise.study.config import StudyConfig
+from autonoise.study.folder import StudyFolder
+from autonoise.task import RealNoise, Task, load_factory
+
+log = logging.getLogger("autonoise")
+CALIBRATION_ROWS = 800
+
+
+def build_task(config: StudyConfig, dataset: Dataset | None = None) -> Task:
+    """Load, split and label-noise the data as the config says. Raises DataError or StudyError."""
+    dataset = dataset or load(
+        config.data, data_type=config.data_type, target=config.target, clean_target=config.clean_target,
+        group=config.group,
+    )
+    splits = split(
+        dataset, seed=config.seed, train_rows=config.train_rows, search_rows=1000, confirm_rows=1000, test_rows=2000
+    )
+    truth = dataset.clean_y if dataset.clean_y is not None else dataset.y
+    labels = dataset.y
+    if config.label_noise > 0 or config.label_matrix:
+        matrix = read_matrix(config.label_matrix, dataset.classes) if config.label_matrix else None
+        rng = np.random.default_rng([config.seed, 17])
+        rate = None if matrix is not None else config.label_noise
+        labels = corrupt_labels(labels, rate=rate, matrix=matrix, classes=dataset.classes, rng=rng)
+    real = None
+    if config.noisy_val:
+        noisy = load(config.noisy_val, data_type=dataset.data_type, target=config.target)
+        real = RealNoise(noisy, config.noisy_val_only)
+    clips = noise_clips(config.noise_data, dataset.sample_rate) if config.noise_data else None
+    return Task(
+        dataset, splits, labels, truth, seed=config.seed, device=config.device, epochs=config.epochs,
+        proxy=config.proxy, size=config.size, factory=load_factory(config.model) if config.model else None,
+        real=real, clips=clips,
+    )
+
+
+def ensure_corruptions(task: Task, folder: StudyFolder, *, seed: int) -> tuple[FrozenCorruption, ...]:
+    """The frozen corruptions: read from the folder, else calibrated on the baseline and written.
+
+    Raises StudyError when the corrupted rows of a frozen study come out differently on this machine.
+    """
+    frozen = folder.load_corruptions()
+    if frozen is None:
+        frozen = _calibrate(task, folder, seed)
+    task.frozen = frozen
+    _compare_checksums(task, frozen)
+    return frozen
+
+
+def _calibrate(task: Task, folder: StudyFolder, seed: int) -> tuple[FrozenCorruption, ...]:
+    trained = task.train(Policy(task.dataset.data_type), seed=seed)
+    task.frozen = ()
+    sets = task.sets("search", 0)
+    task._sets.clear()
+    rows = sets.first(CALIBRATION_ROWS)
+    reference = task.reference(0)
+
+    def accuracy(changed: object) -> float:
+        p = probabilities(trained.model, sets.prepare(changed))  # type: ignore[arg-type]
+        return float((p.argmax(1) == rows.labels).mean())
+
+    clean = accuracy(rows.rows)
+    if trained.diverged or clean <= task.chance + 0.02:
+        raise StudyError(
+            f"the baseline reaches {clean:.3f} where always guessing the largest class gives {task.chance:.3f}: there "
+            f"is nothing to make robust; train longer (--epochs), use more rows, or check the labels"
+        )
+    frozen = []
+    for corruption in corruptions_for(task.dataset.data_type):
+        if not corruption.available(reference):
+            continue
+        found = calibrate(
+            corruption, accuracy, rows.rows, clean=clean, chance=task.chance,
+            rng_seed=seed_of(seed, corruption.name), reference=reference, grid=7,
+        )
+        frozen.append(
+            fix(corruption, found.amounts, study_seed=seed, retentions=found.retentions, note=found.note)
+        )
+    signed = tuple(
+        f.with_checksum("search0", 3, checksum(corrupted(sets.rows, f, 3, "search0", reference))) for f in frozen
+    )
+    numbers = {"clean": clean, "chance": task.chance, "seconds": trained.seconds, "passes": trained.passes}
+    folder.save_corruptions(signed, numbers)
+    return signed
+
+
+def _compare_checksums(task: Task, frozen: tuple[FrozenCorruption, ...]) -> None:
+    sets, reference = task.sets("search", 0), task.reference(0)
+    for f in frozen[:1]:
+        said = f.checksums.get("search0/3")
+        if said and said != checksum(corrupted(sets.rows, f, 3, "search0", reference)):
+            raise StudyError(
+                f"the corrupted rows ({f.name}) differ from those of the study's first run: the data or a library "
+                f"changed; start a new study by --study NAME"
+            )
+
+
+def baseline_numbers(folder: StudyFolder) -> dict[str, float]:
+    """What the calibration measured of the baseline."""
+    found: dict[str, float] = json.loads(folder.corruptions_file.read_text())["baseline"]
+    return found
+
+
+def describe(task: Task) -> str:
+    """One line about the data: rows, classes, shape, parts, proxy."""
+    first, spec = task.splits.folds[0], task.spec()
+    shape = "x".join(map(str, spec.layout))
+    folds = f" ({task.folds} folds)" if task.folds > 1 else ""
+    model = task.model(0)
+    return (
+        f"{task.dataset.data_type} · {len(task.dataset):,} rows, {task.dataset.classes} classes, {shape} · "
+        f"train {len(first.train):,} / search {len(first.search):,} / confirm {len(first.confirm):,}{folds} / "
+        f"test {len(task.splits.test):,} · {'model' if task.factory else 'proxy'} {type(model).__name__} · "
+        f"{task.recipe.epochs} epochs"
+    )
+
+

@@ -1,0 +1,243 @@
+"""A whole search, from data to verdict. Every phase can be killed and is picked up by the same command."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import optuna
+from optuna.trial import TrialState
+
+from autonoise.errors import StudyError
+from autonoise.files import dump_yaml, write_whole
+from autonoise.policy import Policy
+from autonoise.space import SearchSpace
+from autonoise.study import concluding
+from autonoise.study.config import StudyConfig
+from autonoise.study.export import write_current
+from autonoise.study.folder import StudyFolder
+from autonoise.study.jobs import Runner, one_thread
+from autonoise.study.memory import warm_start
+from autonoise.study.noise_data import with_noise_data
+from autonoise.study.objective import Objective
+from autonoise.study.observer import Observer, Progress
+from autonoise.study.prepare import baseline_numbers, build_task, describe, ensure_corruptions
+from autonoise.study.sampler import make_sampler
+from autonoise.study.storage import (
+    PREFIX, claim, completed, finished, open_storage, open_study, sweep, write_trials,
+)
+from autonoise.study.worker import Stop, process_entry, stop_on_interrupt, work
+from autonoise.task import Task
+
+POOL_LIMIT = 4
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a search ended: its result (None when it was stopped before the verdict) and its folder."""
+
+    result: dict[str, Any] | None
+    folder: StudyFolder
+    stopped: bool
+
+
+def run_search(config: StudyConfig, space: SearchSpace | None = None, observer: Observer | None = None) -> Outcome:
+    """Search, confirm, minimise, judge and export; continues where an earlier run of the same study ended.
+
+    Raises DataError, SpaceError or StudyError in one line; what is on disk stays valid.
+    """
+    observer = observer or Observer()
+    started = time.time()
+    one_thread()
+    folder = StudyFolder(config.out)
+    _compare_with_disk(config, folder)
+    task = build_task(config)
+    space = _space_for(config, space, task)
+    folder.create()
+    space = with_noise_data(config, space, task, folder)
+    study = open_study(config, open_storage(config.storage_url))
+    claim(study, config, {"space_hash": space.hash, "data_fingerprint": task.dataset.fingerprint})
+    config.save(folder.study_file)
+    write_whole(folder.space_file, dump_yaml(dict(space.source)))
+    observer.line(describe(task))
+    try:
+        return _phases(config, space, task, study, folder, observer, started)
+    finally:
+        observer.close()
+
+
+def _phases(
+    config: StudyConfig, space: SearchSpace, task: Task, study: optuna.Study, folder: StudyFolder, observer: Observer,
+    started: float,
+) -> Outcome:
+    stop = Stop()
+    with stop_on_interrupt(stop, observer.line):
+        observer.phase("calibrate", 0, 1)
+        ensure_corruptions(task, folder, seed=config.seed)
+        claim(study, config, {"corruption_sha256": _corruption_digest(folder)})
+        numbers = baseline_numbers(folder)
+        plan = concluding.make_plan(config, numbers["seconds"] * task.folds**0, space, started)
+        if config.timeout is not None:
+            stop.deadline = started + config.timeout - concluding.reserve(plan, numbers["seconds"], space, _pool(config))
+        sweep(study)
+        _enqueue(study, space, task, folder)
+        _search(config, space, task, study, folder, observer, stop)
+        write_trials(study, folder)
+        if stop():
+            return Outcome(None, folder, stopped=True)
+        runner = Runner(config, task, folder, _pool(config))
+        try:
+            result = concluding.conclude(
+                config, space, task, study, folder, runner, observer, stop, plan, started=started
+            )
+        finally:
+            runner.close()
+    return Outcome(result, folder, stopped=result is None)
+
+
+def _pool(config: StudyConfig) -> int:
+    return max(config.workers, min(os.cpu_count() or 1, POOL_LIMIT)) if config.model is None else config.workers
+
+
+def _compare_with_disk(config: StudyConfig, folder: StudyFolder) -> None:
+    if not folder.study_file.exists():
+        return
+    before = StudyConfig.load(folder.study_file)
+    changed = config.differences(before)
+    if changed:
+        raise StudyError(
+            f"{folder.root} holds a study with other settings ({'; '.join(changed)}): scores would not be comparable; "
+            f"use another --study name, or the old settings"
+        )
+
+
+def _space_for(config: StudyConfig, space: SearchSpace | None, task: Task) -> SearchSpace:
+    space = space or SearchSpace.load(config.space or str(task.dataset.data_type))
+    if space.data_type != task.dataset.data_type:
+        raise StudyError(
+            f"the search space is for {space.data_type} data, but {config.data} is {task.dataset.data_type}: give the "
+            f"right --space, or --data-type"
+        )
+    return space
+
+
+def _corruption_digest(folder: StudyFolder) -> str:
+    import hashlib
+
+    return hashlib.sha256(folder.corruptions_file.read_bytes()).hexdigest()
+
+
+def _enqueue(study: optuna.Study, space: SearchSpace, task: Task, folder: StudyFolder) -> None:
+    """The baseline, the seed combinations, presets and what nearby studies found, before anything else."""
+    if study.user_attrs.get(PREFIX + "seeded"):
+        return
+    queue = [Policy(space.data_type), *warm_start(task, folder), *space.seeds, *space.presets]
+    for policy in queue:
+        study.enqueue_trial(space.parameters_of(policy), skip_if_exists=True)
+    study.set_user_attr(PREFIX + "seeded", True)
+
+
+def _search(
+    config: StudyConfig, space: SearchSpace, task: Task, study: optuna.Study, folder: StudyFolder, observer: Observer,
+    stop: Stop,
+) -> None:
+    """Trials up to the total, on one worker here or several processes beside this one."""
+    before = len(finished(study))
+    if before >= config.trials:
+        return
+    if before:
+        observer.line(f"continuing: {before} of {config.trials} trials are there")
+    known: list[int] = []
+    begun = time.time()
+    trying = [""]
+
+    def show(study: optuna.Study) -> None:
+        write_current(study, task, config, folder, known)
+        observer.progress(progress_of(study, config, begun, before, stop.deadline, trying[0]))
+
+    if config.workers == 1:
+        trials = len(study.get_trials(deepcopy=False))
+        study.sampler = make_sampler(config.engine, prior=space.prior, seed=config.seed, trials=trials, worker=0)
+        objective = Objective(task, space, config, watch=_watcher(trying, observer, study, config, begun, before, stop))
+        work(study, objective, config, stop, after=show)
+    else:
+        _processes(config, space, study, stop, show)
+    if not completed(study, feasible=False):
+        reasons = [t.user_attrs.get(PREFIX + "reason", "") for t in finished(study)]
+        if not stop():
+            raise StudyError(f"no trial was completed; the last ended with: {next(iter(reasons[::-1]), 'nothing ran')}")
+
+
+def _watcher(
+    trying: list[str], observer: Observer, study: optuna.Study, config: StudyConfig, begun: float, before: int, stop: Stop
+) -> Callable[[str], None]:
+    def watch(text: str) -> None:
+        trying[0] = text
+        observer.progress(progress_of(study, config, begun, before, stop.deadline, text))
+
+    return watch
+
+
+def _processes(
+    config: StudyConfig, space: SearchSpace, study: optuna.Study, stop: Stop, show: Callable[[optuna.Study], None]
+) -> None:
+    context = multiprocessing.get_context("spawn")
+    workers = [
+        context.Process(
+            target=process_entry, args=(config, dict(space.source), i, os.getpid(), stop.deadline), daemon=True
+        )
+        for i in range(config.workers)
+    ]
+    for process in workers:
+        process.start()
+    seen = -1
+    while any(p.is_alive() for p in workers):
+        time.sleep(0.5)
+        if stop.asked:
+            for process in workers:
+                if process.is_alive() and process.pid:
+                    os.kill(process.pid, 15)
+            stop.asked = True
+            for process in workers:
+                process.join()
+            break
+        now = len(finished(study))
+        if now != seen:
+            seen = now
+            show(study)
+    faulty = [p.exitcode for p in workers if p.exitcode not in (0, 130)]
+    if len(faulty) == len(workers):
+        raise StudyError("all workers died; run with --workers 1 to see why")
+    sweep(study)
+    show(study)
+
+
+def progress_of(
+    study: optuna.Study, config: StudyConfig, begun: float, before: int, deadline: float | None, trying: str
+) -> Progress:
+    trials = finished(study)
+    best = next(iter(completed(study)), None)
+    base = next((t for t in completed(study, feasible=False) if not t.user_attrs[PREFIX + "policy"]["steps"]), None)
+    new = len(trials) - before
+    left = (time.time() - begun) / new * (config.trials - len(trials)) if new else None
+    if deadline is not None:
+        until = max(deadline - time.time(), 0.0)
+        left = until if left is None else min(left, until)
+    return Progress(
+        len(trials), config.trials,
+        best.user_attrs[PREFIX + "score"] if best else None,
+        best.user_attrs[PREFIX + "clean"] if best else None,
+        best.user_attrs[PREFIX + "noisy"] if best else None,
+        base.user_attrs[PREFIX + "score"] if base else None,
+        sum(t.state == TrialState.PRUNED for t in trials), sum(t.state == TrialState.FAIL for t in trials), left, trying,
+    )
+
+
+def reload_config(path: str, **changes: Any) -> StudyConfig:
+    """The config of a study folder, with some settings changed (a larger total, another timeout)."""
+    config = StudyConfig.load(StudyFolder(path).study_file)
+    return replace(config, **{k: v for k, v in changes.items() if v is not None})

@@ -1,0 +1,144 @@
+"""The Optuna study behind a search: opening, comparing, cleaning up after killed workers, trials.csv."""
+
+from __future__ import annotations
+
+import os
+import socket
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import optuna
+from optuna.pruners import BasePruner, NopPruner, SuccessiveHalvingPruner
+from optuna.samplers import BaseSampler
+from optuna.storages import BaseStorage, RDBStorage
+from optuna.trial import FrozenTrial, TrialState
+
+from autonoise.errors import StudyError
+from autonoise.files import write_whole
+from autonoise.study.config import StudyConfig
+from autonoise.study.folder import StudyFolder
+
+PREFIX = "autonoise."
+HEARTBEAT, GRACE = 60, 180
+REDUCTION = 4
+"""One trial in four goes on from the short training to the full one."""
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+
+
+def open_storage(url: str) -> BaseStorage:
+    """SQLite with a long busy timeout, any other RDB URL with heartbeats. StudyError when it cannot be reached."""
+    local = url.startswith("sqlite")
+    try:
+        if local:
+            return RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 100}})
+        return RDBStorage(url, heartbeat_interval=HEARTBEAT, grace_period=GRACE)
+    except Exception as e:
+        line = " ".join(str(e).split())[:160]
+        raise StudyError(f"--storage {_masked(url)}: cannot be opened ({type(e).__name__}: {line})") from None
+
+
+def _masked(url: str) -> str:
+    head, at, tail = url.rpartition("@")
+    return f"{head.split('://')[0]}://***@{tail}" if at else url
+
+
+def make_pruner(config: StudyConfig) -> BasePruner:
+    if config.objective == "pareto" or config.engine != "autonoise":
+        return NopPruner()
+    return SuccessiveHalvingPruner(min_resource=1, reduction_factor=REDUCTION)
+
+
+def open_study(config: StudyConfig, storage: BaseStorage, *, sampler: BaseSampler | None = None) -> optuna.Study:
+    """Create the study or load it. StudyError when a study of that name has other directions."""
+    directions = ["maximize", "maximize"] if config.objective == "pareto" else ["maximize"]
+    study = optuna.create_study(
+        storage=storage, study_name=config.study, directions=directions, load_if_exists=True, sampler=sampler,
+        pruner=make_pruner(config),
+    )
+    if [d.name.lower() for d in study.directions] != directions:
+        raise StudyError(
+            f"study {config.study!r} was searched with another --objective; give this one another --study name"
+        )
+    return study
+
+
+def claim(study: optuna.Study, config: StudyConfig, facts: dict[str, str]) -> None:
+    """Write what the study is about into its attributes, or compare. StudyError with the differences."""
+    attrs = study.user_attrs
+    for key, value in facts.items():
+        known = attrs.get(PREFIX + key)
+        if known is None:
+            study.set_user_attr(PREFIX + key, value)
+        elif known != value:
+            raise StudyError(
+                f"study {config.study!r} was started with another {key.replace('_', ' ')} ({known[:24]} now "
+                f"{value[:24]}): scores would not be comparable; use another --study name, or undo the change"
+            )
+
+
+def sweep(study: optuna.Study) -> int:
+    """Fail the running trials whose process is gone, and queue their parameters again; returns how many."""
+    swept = 0
+    host = socket.gethostname()
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        attrs = trial.user_attrs
+        pid = attrs.get(PREFIX + "pid")
+        here = attrs.get(PREFIX + "host", host) == host
+        if not here or (pid is not None and _alive(int(pid))):
+            continue
+        storage = study._storage
+        storage.set_trial_user_attr(trial._trial_id, PREFIX + "reason", "its process was killed")
+        storage.set_trial_state_values(trial._trial_id, state=TrialState.FAIL)
+        if trial.params:
+            study.enqueue_trial(trial.params, user_attrs={PREFIX + "retry_of": trial.number})
+        elif "fixed_params" in trial.system_attrs:
+            study.enqueue_trial(trial.system_attrs["fixed_params"])
+        swept += 1
+    return swept
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def finished(study: optuna.Study) -> list[FrozenTrial]:
+    """Trials that count: completed, pruned, and failed for a fault of their own (not killed)."""
+    out = []
+    for t in study.get_trials(deepcopy=False):
+        killed = t.state == TrialState.FAIL and t.user_attrs.get(PREFIX + "reason") == "its process was killed"
+        if t.state.is_finished() and not killed:
+            out.append(t)
+    return out
+
+
+def completed(study: optuna.Study, *, feasible: bool = True) -> list[FrozenTrial]:
+    """Fully trained trials, best mixed score first."""
+    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    kept = [t for t in trials if PREFIX + "score" in t.user_attrs and (not feasible or is_feasible(t))]
+    return sorted(kept, key=lambda t: (-t.user_attrs[PREFIX + "score"], t.number))
+
+
+def is_feasible(trial: FrozenTrial) -> bool:
+    values: dict[str, float] = trial.user_attrs.get(PREFIX + "constraints", {})
+    return all(v <= 0 for v in values.values())
+
+
+def write_trials(study: optuna.Study, folder: StudyFolder) -> None:
+    """trials.csv: one row per trial with state, scores, cost and parameters."""
+    frame = study.trials_dataframe(attrs=("number", "state", "datetime_start", "duration", "params", "user_attrs"))
+    frame.columns = [str(c).replace(f"user_attrs_{PREFIX}", "").replace("params_", "") for c in frame.columns]
+    drop = [c for c in frame.columns if c in {"policy", "host", "pid", "constraints"}]
+    write_whole(folder.trials_file, frame.drop(columns=drop).to_csv(index=False))
+
+
+def attributes(trial: FrozenTrial, names: Sequence[str]) -> dict[str, Any]:
+    return {n: trial.user_attrs.get(PREFIX + n) for n in names}

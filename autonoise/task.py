@@ -1,0 +1,207 @@
+"""A task: data with its splits, its input description, its proxy and how noisy accuracy is measured on it."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from autonoise.corruptions.base import Reference
+from autonoise.corruptions.frozen import FrozenCorruption
+from autonoise.data import Dataset, Rows, Splits, prepare, take
+from autonoise.errors import DataError, StudyError
+from autonoise.ops.random import generator, seed_from
+from autonoise.policy import Policy
+from autonoise.proxies import Recipe, build_proxy, default_recipe
+from autonoise.score import EvaluationSets
+from autonoise.train import EpochHook, Trained, TrainingData, train
+from autonoise.types import InputSpec
+
+Array = np.ndarray[Any, np.dtype[Any]]
+ModelFactory = Callable[[InputSpec, int], nn.Module]
+PARTS = ("search", "confirm", "test")
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """How much of a full training a run does: shares of rows and of epochs, and how many folds."""
+
+    rows: float = 1.0
+    epochs: float = 1.0
+    folds: int = 1
+
+    @property
+    def cost(self) -> float:
+        """In full trainings."""
+        return self.rows * self.epochs * self.folds
+
+
+FULL = Fidelity()
+
+
+@dataclass(frozen=True)
+class RealNoise:
+    """The user's own noise: a noisy validation set, and whether it replaces the synthetic corruptions."""
+
+    dataset: Dataset
+    alone: bool = False
+
+
+@dataclass
+class Task:
+    """Everything a training run and its evaluation need, made once per process.
+
+    Attributes:
+        labels: what is trained on, (N,); ``truth`` what is evaluated on (differs under label noise).
+        recipe: full-fidelity training; ``epochs`` overrides its length.
+        factory: the user's own model instead of the proxy.
+    """
+
+    dataset: Dataset
+    splits: Splits
+    labels: Array
+    truth: Array
+    seed: int = 0
+    device: str = "cpu"
+    epochs: int | None = None
+    proxy: str | None = None
+    size: float = 1.0
+    factory: ModelFactory | None = None
+    real: RealNoise | None = None
+    clips: np.ndarray[Any, np.dtype[np.float32]] | None = None
+    frozen: tuple[FrozenCorruption, ...] = ()
+    _folds: dict[int, TrainingData] = field(default_factory=dict, repr=False)
+    _sets: dict[tuple[str, int, str], EvaluationSets] = field(default_factory=dict, repr=False)
+
+    @property
+    def folds(self) -> int:
+        return len(self.splits.folds)
+
+    def training(self, fold: int) -> TrainingData:
+        """Prepared training rows of a fold, ordered so that every stretch holds all classes."""
+        if fold not in self._folds:
+            index = self._stratified(self.splits.folds[fold].train)
+            preparation = prepare(self.dataset, self.splits.folds[fold].train)
+            rows = take(self.dataset.x, index)
+            self._folds[fold] = TrainingData.of(rows, self.labels[index], preparation)
+        return self._folds[fold]
+
+    def spec(self, fold: int = 0) -> InputSpec:
+        return self.training(fold).preparation.spec
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        recipe = default_recipe(self.dataset.data_type, len(self.splits.folds[0].train))
+        return replace(recipe, epochs=self.epochs) if self.epochs else recipe
+
+    def reference(self, fold: int) -> Reference:
+        rng = np.random.default_rng(seed_from(self.seed, fold, 11))
+        rows = take(self.dataset.x, self.splits.folds[fold].train)
+        return Reference.of(
+            self.dataset.data_type, rows, rng=rng, sample_rate=self.dataset.sample_rate, clips=self.clips
+        )
+
+    def sets(self, part: str, fold: int = 0, group: str = "search") -> EvaluationSets:
+        """Evaluation rows of a part ("search", "confirm", "test"), under the frozen corruptions of a group."""
+        key = (part, fold, group)
+        if key not in self._sets:
+            found = self.splits.test if part == "test" else getattr(self.splits.folds[fold], part)
+            index = self._stratified(found)
+            frozen = [f for f in self.frozen if f.group == group]
+            real = self._real_part(part) if self.real is not None else None
+            self._sets[key] = EvaluationSets(
+                f"{part}{fold}", take(self.dataset.x, index), self.truth[index], self.training(fold).preparation,
+                frozen, self.reference(fold), device=self.device, real=real,
+                only_real=self.real is not None and self.real.alone,
+            )
+        return self._sets[key]
+
+    def model(self, seed: int, fold: int = 0) -> nn.Module:
+        """A fresh model with weights from the seed: the user's own, else the proxy."""
+        spec = self.spec(fold)
+        if self.factory is None:
+            return build_proxy(spec, size=self.size, name=self.proxy, rng=generator(seed_from(seed, 3)))
+        with torch.random.fork_rng(devices=[]):
+            # a foreign factory draws from the global stream
+            torch.default_generator.manual_seed(seed_from(seed, 3))
+            model = self.factory(spec, spec.classes)
+        if not isinstance(model, nn.Module):
+            raise StudyError(f"--model must return a torch.nn.Module, but returned {type(model).__name__}")
+        return model
+
+    def train(
+        self, policy: Policy, *, seed: int, fold: int = 0, fidelity: Fidelity = FULL, after_epoch: EpochHook | None = None
+    ) -> Trained:
+        """Train a fresh model under a policy at a fidelity; schedules are compressed into it."""
+        data = self.training(fold)
+        if fidelity.rows < 1:
+            data = data.first(max(int(len(data) * fidelity.rows), 2 * self.dataset.classes))
+        recipe = replace(self.recipe, epochs=max(round(self.recipe.epochs * fidelity.epochs), 1))
+        return train(
+            self.model(seed, fold), data, policy, recipe, seed=seed, device=self.device, after_epoch=after_epoch
+        )
+
+    @property
+    def chance(self) -> float:
+        """Share of the largest class among the training rows."""
+        train_labels = self.truth[self.splits.folds[0].train]
+        return float(np.bincount(train_labels).max() / len(train_labels))
+
+    def _real_part(self, part: str) -> tuple[Rows, Array]:
+        """A third of the user's noisy set for each part, so that the verdict sees rows the search has not."""
+        assert self.real is not None
+        data = self.real.dataset
+        names = {name: i for i, name in enumerate(self.dataset.class_names)}
+        unknown = [n for n in data.class_names if n not in names]
+        if unknown:
+            raise DataError(f"--noisy-val has class {unknown[0]!r}, which the training data lacks: use the same labels")
+        mapped = np.array([names[n] for n in data.class_names])[data.y]
+        index = np.arange(len(data))
+        chosen = index[index % 3 == PARTS.index(part)]
+        return take(data.x, chosen), mapped[chosen]
+
+    def _stratified(self, index: Array) -> Array:
+        """Row numbers reordered so that any first n of them have nearly the class shares of all."""
+        rng = np.random.default_rng(seed_from(self.seed, len(index), 5))
+        shuffled = index[rng.permutation(len(index))]
+        labels = self.truth[shuffled]
+        place = np.empty(len(index))
+        for c in np.unique(labels):
+            rows = np.flatnonzero(labels == c)
+            place[rows] = (np.arange(len(rows)) + rng.random()) / len(rows)
+        return shuffled[np.argsort(place, kind="stable")]
+
+
+def load_factory(text: str) -> ModelFactory:
+    """``package.module:factory`` or ``file.py:factory``, called with (InputSpec, classes). Raises StudyError."""
+    where, _, name = text.rpartition(":")
+    if not where or not name:
+        raise StudyError(f"--model must be module:factory or file.py:factory, but got {text!r}")
+    try:
+        if where.endswith(".py"):
+            spec = importlib.util.spec_from_file_location(Path(where).stem, where)
+            if spec is None or spec.loader is None or not Path(where).is_file():
+                raise StudyError(f"--model: no file {where!r}; check the path")
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+        else:
+            module = importlib.import_module(where)
+    except ImportError as e:
+        raise StudyError(f"--model: cannot import {where!r} ({e}); run where it can be imported") from None
+    factory = getattr(module, name, None)
+    if not callable(factory):
+        functions = [n for n, f in inspect.getmembers(module, callable) if not n.startswith("_")][:6]
+        raise StudyError(f"--model: {where!r} has no function {name!r}; it has {', '.join(functions) or 'none'}")
+    made: ModelFactory = factory
+    return made
+
+

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from autonoise.ops.random import generator
+from autonoise.techniques.neftune import Neftune
+from autonoise.types import BatchInfo, DataType, InputSpec
+
+SPEC = InputSpec(data_type=DataType.TEXT, layout=(100,), pad_id=0)
+LENGTHS = torch.tensor([100, 25])
+
+
+@pytest.mark.parametrize("how", ["lengths", "valid"])
+def test_the_range_uses_the_true_length(how: str) -> None:
+    valid = torch.arange(100)[None, :, None] < LENGTHS[:, None, None]
+    info = BatchInfo(SPEC, lengths=LENGTHS) if how == "lengths" else BatchInfo(SPEC, valid=valid)
+    h = torch.zeros(2, 100, 64)
+    out = Neftune(alpha=8.0).perturb(h, strength=torch.ones(2, 1, 1), rng=generator(0), info=info)
+    # alpha / sqrt(L d): 8 / sqrt(100 * 64) = 0.1 and 8 / sqrt(25 * 64) = 0.2
+    assert out.abs().amax((1, 2)).tolist() == pytest.approx([0.1, 0.2], rel=0.01)
+    assert out.std((1, 2)).tolist() == pytest.approx([0.1 / 3**0.5, 0.2 / 3**0.5], rel=0.03)
+
+
+def test_without_padding_the_whole_length_counts_and_zero_is_the_identity() -> None:
+    h = torch.ones(2, 100, 64)
+    strength = torch.tensor([0.0, 0.5]).reshape(2, 1, 1)
+    out = Neftune(alpha=8.0).perturb(h, strength=strength, rng=generator(0), info=BatchInfo(SPEC))
+    assert torch.equal(out[0], h[0])
+    assert (out - h)[1].abs().max() == pytest.approx(0.05, rel=0.01)

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from autonoise.techniques.vrex import Vrex
+
+HARD = torch.tensor([[1.0, 0.0]])
+CLEAN, HALF, NOISY = (torch.tensor([[v, 0.0]]) for v in (3.0, 1.0, -1.0))
+
+
+def view(strength: float = 1.0, targets: torch.Tensor = HARD, noisy: torch.Tensor = NOISY) -> SimpleNamespace:
+    asked: list[float] = []
+
+    def again(multiplier: float = 1.0) -> str:
+        asked.append(multiplier)
+        return "half"
+
+    return SimpleNamespace(
+        clean="clean", clean_targets=HARD, targets=targets, logits=noisy, strength=strength, asked=asked, again=again,
+        forward=lambda batch: {"clean": CLEAN, "half": HALF}[batch], loss=F.cross_entropy,
+    )
+
+
+def risks() -> torch.Tensor:
+    return torch.stack([F.softplus(-torch.tensor(v)) for v in (3.0, 1.0, -1.0)])
+
+
+def test_a_small_penalty_adds_the_variance_of_the_risks() -> None:
+    step = view(strength=0.5)
+    variance = risks().numpy().var()
+    assert Vrex(penalty=0.4).extra_loss(step).item() == pytest.approx(0.2 * variance)
+    assert step.asked == [0.5]
+
+
+def test_a_large_penalty_divides_the_whole_loss() -> None:
+    main = F.softplus(torch.tensor(1.0)).item()
+    total = main + Vrex(penalty=50.0).extra_loss(view()).item()
+    assert total == pytest.approx((main + 50 * risks().numpy().var()) / 50, rel=1e-5)
+
+
+def test_soft_targets_are_no_risk_of_their_own() -> None:
+    # predictions that equal the soft targets have no excess risk, as certain ones on hard targets
+    soft = torch.tensor([[0.9, 0.1]])
+    step = view(targets=soft, noisy=soft.log())
+    step.forward = lambda batch: torch.tensor([[50.0, 0.0]])
+    assert Vrex(penalty=1.0).extra_loss(step).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_the_gradient_pulls_the_environments_together() -> None:
+    noisy = NOISY.clone().requires_grad_(True)
+    step = view(noisy=noisy)
+    total = Vrex(penalty=1000.0).extra_loss(step) + step.loss(step.logits, step.targets)
+    total.backward()
+    assert noisy.grad[0, 0] < 0
+    assert Vrex().passes == 3
