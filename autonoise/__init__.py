@@ -1,2 +1,48 @@
-"""autonoise."""
+"""autonoise: finds, by search, which noise to train a model with, and hands it over as a portable policy.
+
+``load_policy`` and what it needs import neither Optuna nor pandas; the rest is imported when first asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from autonoise.errors import AutonoiseError
+    from autonoise.monitor import RobustnessMonitor
+    from autonoise.policy import NoiseInjector, Policy, Step, load_policy
+    from autonoise.schedule import Schedule
+    from autonoise.space import SearchSpace
+    from autonoise.types import InputSpec
+
+_HOMES = {
+    "AutonoiseError": "autonoise.errors",
+    "InputSpec": "autonoise.types",
+    "NoiseInjector": "autonoise.policy",
+    "Policy": "autonoise.policy",
+    "RobustnessMonitor": "autonoise.monitor",
+    "Schedule": "autonoise.schedule",
+    "SearchSpace": "autonoise.space",
+    "Step": "autonoise.policy",
+    "load_policy": "autonoise.policy",
+}
+
+__all__ = [
+    "AutonoiseError", "InputSpec", "NoiseInjector", "Policy", "RobustnessMonitor", "Schedule", "SearchSpace", "Step",
+    "__version__", "load_policy",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'autonoise' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -125,11 +125,11 @@ class Task:
             )
         return self._sets[key]
 
-    def model(self, seed: int, fold: int = 0) -> nn.Module:
-        """A fresh model with weights from the seed: the user's own, else the proxy."""
+    def model(self, seed: int, fold: int = 0, size: float = 1.0) -> nn.Module:
+        """A fresh model with weights from the seed: the user's own, else the proxy, ``size`` times as wide."""
         spec = self.spec(fold)
         if self.factory is None:
-            return build_proxy(spec, size=self.size, name=self.proxy, rng=generator(seed_from(seed, 3)))
+            return build_proxy(spec, size=self.size * size, name=self.proxy, rng=generator(seed_from(seed, 3)))
         with torch.random.fork_rng(devices=[]):
             # a foreign factory draws from the global stream
             torch.default_generator.manual_seed(seed_from(seed, 3))
@@ -139,7 +139,8 @@ class Task:
         return model
 
     def train(
-        self, policy: Policy, *, seed: int, fold: int = 0, fidelity: Fidelity = FULL, after_epoch: EpochHook | None = None
+        self, policy: Policy, *, seed: int, fold: int = 0, fidelity: Fidelity = FULL,
+        after_epoch: EpochHook | None = None, size: float = 1.0,
     ) -> Trained:
         """Train a fresh model under a policy at a fidelity; schedules are compressed into it."""
         data = self.training(fold)
@@ -147,7 +148,7 @@ class Task:
             data = data.first(max(int(len(data) * fidelity.rows), 2 * self.dataset.classes))
         recipe = replace(self.recipe, epochs=max(round(self.recipe.epochs * fidelity.epochs), 1))
         return train(
-            self.model(seed, fold), data, policy, recipe, seed=seed, device=self.device, after_epoch=after_epoch
+            self.model(seed, fold, size), data, policy, recipe, seed=seed, device=self.device, after_epoch=after_epoch
         )
 
     @property

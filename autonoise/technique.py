@@ -104,7 +104,7 @@ def technique(
         frozen.families = frozenset({family, *also})
         frozen.reference = reference
         _REGISTRY[name] = frozen
-        return frozen
+        return frozen  # type: ignore[return-value]
 
     return register
 

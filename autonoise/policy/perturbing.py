@@ -142,11 +142,13 @@ def _adversarial_stage(
         unit = float(real.float().pow(2).mean().sqrt())
         start, about = torch.zeros_like(embedded), replace(info, valid=valid, unit=unit, bounds=None)
     else:
-        start, about = main, info
+        start, about = torch.nan_to_num(main), info
+    missing = torch.isnan(main)
 
     def gradient(point: Tensor) -> Tensor:
         leaf = point.detach().clone().requires_grad_(True)
-        batch = noised if inside else injector.adapter.close(x, leaf, injector.spec)
+        # the attack reckons with numbers, the model gets its missing values
+        batch = noised if inside else injector.adapter.close(x, leaf.masked_fill(missing, torch.nan), injector.spec)
         delta = leaf if inside else None
         with torch.enable_grad(), injector.layers.quiet(delta), frozen_statistics(injector.inner):
             loss = injector.loss(injector.forward(batch), y)
@@ -178,7 +180,7 @@ def _adversarial_stage(
     if inside:
         injector.layers.batch.delta = start if bool(start.any()) else None
         return main
-    return start
+    return start.masked_fill(missing, torch.nan)
 
 
 @contextmanager

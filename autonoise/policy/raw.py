@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from autonoise.errors import AttachError
 from autonoise.ops.random import seed_from
 from autonoise.stages import RawNoise
 from autonoise.types import Stage
@@ -33,7 +34,7 @@ class RawTransform:
 
     def __call__(self, text: str, index: int) -> str:
         if not isinstance(text, str):
-            raise TypeError(f"raw noise acts on strings, but got {type(text).__name__}: use it before the tokenizer")
+            raise AttachError(f"raw noise acts on strings, but got {type(text).__name__}: use it before the tokenizer")
         epoch = int(self._epoch[0])
         progress = min(epoch / max(self.epochs - 1, 1), 1.0)
         for position, step in self.steps:

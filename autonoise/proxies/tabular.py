@@ -72,10 +72,12 @@ class FTTransformer(nn.Module):
 
 
 def mlp(spec: InputSpec, size: float) -> nn.Module:
+    """Two hidden layers of 256."""
     return MLP(spec, width=scaled(256, size))
 
 
 def ft_transformer(spec: InputSpec, size: float) -> nn.Module:
+    """FT-Transformer with two blocks of width 64."""
     return FTTransformer(spec, width=scaled(64, size))
 
 

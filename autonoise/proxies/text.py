@@ -97,10 +97,12 @@ def _positions(like: Tensor) -> Tensor:
 
 
 def text_cnn(spec: InputSpec, size: float) -> nn.Module:
+    """TextCNN with 64-wide embeddings and 3 x 64 filters."""
     return TextCNN(spec, width=scaled(64, size), channels=scaled(64, size))
 
 
 def text_transformer(spec: InputSpec, size: float) -> nn.Module:
+    """Two encoder blocks of width 64."""
     return TextTransformer(spec, width=scaled(64, size))
 
 

@@ -95,10 +95,12 @@ class InceptionTime(nn.Module):
 
 
 def fcn(spec: InputSpec, size: float) -> nn.Module:
+    """FCN with 32, 64 and 32 filters."""
     return FCN(spec, widths=(scaled(32, size), scaled(64, size), scaled(32, size)))
 
 
 def inception_time(spec: InputSpec, size: float) -> nn.Module:
+    """InceptionTime with three modules of 4 x 8 filters."""
     return InceptionTime(spec, filters=scaled(8, size))
 
 

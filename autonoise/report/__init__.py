@@ -1,0 +1,111 @@
+"""The report of a study: report.html, report.md and figure.png, from plain results."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from autonoise.files import write_whole
+from autonoise.report.background import method_section, policy_section, search_section, warnings_section
+from autonoise.report.numbers import NONE
+from autonoise.report.page import Page
+from autonoise.report.results import (
+    calibration_section,
+    cautions,
+    contestants,
+    corruption_section,
+    main_section,
+    severity_section,
+)
+from autonoise.report.words import usage
+from autonoise.study.folder import StudyFolder
+
+__all__ = ["write_report"]
+
+_KINDS = {"better": "better", "worse": "worse"}
+_FILES = {"policy": "policy.yaml", "preset": "policies/preset.yaml"}
+
+
+def write_report(folder: StudyFolder, result: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> None:
+    """Write report.html, report.md and (where severities are known) figure.png into the study's folder.
+
+    ``result``: the content of result.json; parts after ``differences`` may be missing or empty, numbers None.
+    ``trials``: one row per trial, in order. The files need nothing else: no network, no script.
+    """
+    page, picture = build_page(result, trials)
+    write_whole(folder.report_html, render_html(page))
+    write_whole(folder.report_md, render_markdown(page))
+    if picture is not None:
+        write_whole(folder.root / "figure.png", picture)
+
+
+def build_page(result: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> tuple[Page, bytes | None]:
+    """The report as data, and figure 1 as a PNG."""
+    severity, picture = severity_section(result)
+    names = tuple(f"{c.get('name')}: " for c in result.get("corruptions") or [])
+    warnings = [str(w) for w in result.get("warnings") or []]
+    minor = [w for w in warnings if names and w.startswith(names)]
+    sections = (
+        main_section(result), severity, corruption_section(result), policy_section(result),
+        search_section(result, trials), calibration_section(result), method_section(result), warnings_section(minor),
+    )
+    verdict = str(result.get("verdict") or "unconfirmed")
+    sentence = str(result.get("sentence") or "").removeprefix(f"{verdict}: ")
+    code, about_code = _usage(result)
+    page = Page(
+        title=str(result.get("study") or "study"), subtitle=str(result.get("describe") or ""),
+        kind=_KINDS.get(verdict, "none"), verdict=verdict, sentence=_sentence(sentence),
+        recommendation=_sentence(str(result.get("recommendation") or "")), usage=code, usage_note=about_code,
+        cautions=[*cautions(result), *(_sentence(w) for w in warnings if w not in minor)],
+        sections=tuple(s for s in sections if s.filled), created=str(result.get("created") or ""),
+        version=str((result.get("versions") or {}).get("autonoise") or ""),
+    )
+    return page, picture
+
+
+def render_html(page: Page) -> str:
+    """One self-contained page; every text is escaped, pictures are data, scripts are forbidden."""
+    return _environment().get_template("report.html.j2").render(page=page)
+
+
+def render_markdown(page: Page) -> str:
+    env = _environment(finalize=_markdown)
+    return env.get_template("report.md.j2").render(page=page).rstrip() + "\n"
+
+
+def _environment(**options: Any) -> Environment:
+    env = Environment(
+        loader=PackageLoader("autonoise.report"), autoescape=select_autoescape(("html.j2",)), undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True, **options,
+    )
+    env.filters["data_uri"] = lambda svg: "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
+    return env
+
+
+_ESCAPES = str.maketrans({"|": "\\|", "<": "&lt;", ">": "&gt;", "\n": " ", "\r": " ", "`": "'"})
+
+
+def _markdown(value: Any) -> Any:
+    """Text that can neither leave its table cell nor become HTML or a link."""
+    return value.translate(_ESCAPES).replace("](", "] (") if isinstance(value, str) else value
+
+
+def _usage(result: Mapping[str, Any]) -> tuple[str, str]:
+    label = str(result.get("recommended") or "policy")
+    shown = contestants(result)
+    if label == "baseline":
+        tried = ' The policy that was found is there all the same: load_policy("policy.yaml").' if "policy" in shown else ""
+        return "", f"Nothing to import: train as you do now.{tried}"
+    steps = (shown.get(label) or shown.get("policy") or {}).get("steps") or []
+    return usage(steps, _FILES.get(label, "policy.yaml"))
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    if not text or text == NONE:
+        return ""
+    end = "" if text[-1] in ".!?" else "."
+    return f"{text[0].upper()}{text[1:]}{end}"

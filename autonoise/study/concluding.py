@@ -20,6 +20,8 @@ from autonoise.study.memory import deposit
 from autonoise.study.observer import Observer
 from autonoise.study.prepare import describe
 from autonoise.study.storage import PREFIX, completed, finished, write_trials
+from autonoise.study.transfer import SEEDS, SETTINGS, STRENGTHS, calibrate_strength
+from autonoise.study.transfer import words as transfer_words
 from autonoise.study.verdict import BETTER, WORSE, decide, judge, sentence
 from autonoise.study.winners import front_table, named_winners
 from autonoise.study.worker import Stop
@@ -67,7 +69,8 @@ def conclude(
     baseline = Policy(space.data_type, name="no-noise")
     entries: dict[str, tuple[Policy, str]] = {"baseline": (baseline, "baseline")}
     entries |= {f"preset/{p.name}": (p, "preset") for p in space.presets if _within_cost(p, config)}
-    entries |= {f"found/{p.hash}": (p, "found") for p in candidates if p.hash not in {e[0].hash for e in entries.values()}}
+    taken = {policy.hash for policy, _ in entries.values()}
+    entries |= {f"found/{p.hash}": (p, "found") for p in candidates if p.hash not in taken}
 
     standings = race(
         entries, runner, config, families, plan.confirm_seeds, stop, _counter(observer, "confirm", len(entries))
@@ -96,6 +99,13 @@ def conclude(
         return None
     result = _result(config, task, study, verdict, standings, contributions, trials, policy, started)
     result["key"] = key
+    if config.calibrate:
+        counter = _counter(observer, "calibrate strength", len(SETTINGS) * len(STRENGTHS) * SEEDS)
+        found = calibrate_strength(policy, task, config, runner, families, stop, counter)
+        if found is None:
+            return None
+        result["transfer"] = {**found, "sentence": transfer_words(found)}
+        observer.line(transfer_words(found))
     _export(config, task, study, folder, result, standings, policy, policies.get("preset"))
     observer.line(result["sentence"])
     return result
@@ -194,7 +204,8 @@ def _export(
         made = complete_policy(winner, task, config, own, name=f"{config.study}-{label}", created=created)
         made.save(folder.policies / f"{label}.yaml")
         shown[label] = {
-            "file": f"policies/{label}.yaml", "clean": standing.clean if standing else result["contestants"]["policy"]["clean"][0],
+            "file": f"policies/{label}.yaml",
+            "clean": standing.clean if standing else result["contestants"]["policy"]["clean"][0],
             "noisy": standing.noisy if standing else result["contestants"]["policy"]["search"][0],
             "passes": winner.passes, "techniques": [s.name for s in winner.steps],
         }

@@ -98,7 +98,8 @@ class StudyConfig:
 
     def differences(self, other: StudyConfig) -> list[str]:
         """Settings that make two runs incomparable, as ``name: old → new``."""
-        return [f"{n}: {getattr(other, n)} → {getattr(self, n)}" for n in _FIXED if getattr(self, n) != getattr(other, n)]
+        changed = [n for n in _FIXED if getattr(self, n) != getattr(other, n)]
+        return [f"{n}: {getattr(other, n)} → {getattr(self, n)}" for n in changed]
 
     @property
     def storage_url(self) -> str:

@@ -17,7 +17,7 @@ from autonoise.score import Score, evaluate
 from autonoise.study.config import StudyConfig
 from autonoise.study.folder import RunResult, StudyFolder
 from autonoise.study.prepare import build_task, ensure_corruptions
-from autonoise.task import Task
+from autonoise.task import Fidelity, Task
 
 CONFIRM_SEVERITIES = (1, 3, 5)
 GROUPS = {"confirm": ("search",), "test": ("search", "held_out")}
@@ -30,7 +30,13 @@ class Job:
     policy: Policy
     part: str
     seed: int
-    tag: str = ""
+    size: float = 1.0
+    rows: float = 1.0
+
+    @property
+    def tag(self) -> str:
+        """What sets a run at another size or share of rows apart."""
+        return "" if self.size == self.rows == 1.0 else f"-z{self.size:g}-r{self.rows:g}"
 
     def fold(self, folds: int) -> int:
         """Seeds take the folds in turn."""
@@ -45,7 +51,9 @@ def run_job(task: Task, folder: StudyFolder, job: Job) -> RunResult:
     if known is not None:
         return known
     start = time.perf_counter()
-    trained = task.train(job.policy, seed=fresh_seed(task.seed, job.seed), fold=fold)
+    trained = task.train(
+        job.policy, seed=fresh_seed(task.seed, job.seed), fold=fold, fidelity=Fidelity(rows=job.rows), size=job.size
+    )
     severities = (1, 2, 3, 4, 5) if job.part == "test" else CONFIRM_SEVERITIES
     scores = {g: evaluate(trained.model, task.sets(job.part, fold, g), severities) for g in GROUPS[job.part]}
     result = _result(scores, time.perf_counter() - start, trained.passes, trained.diverged)
@@ -77,10 +85,12 @@ class Runner:
         self._pool: ProcessPoolExecutor | None = None
 
     def run(
-        self, jobs: Sequence[Job], *, stop: Callable[[], bool] = lambda: False, done: Callable[[int], None] = lambda n: None
+        self, jobs: Sequence[Job], *, stop: Callable[[], bool] = lambda: False,
+        done: Callable[[int], None] = lambda n: None,
     ) -> list[RunResult | None]:
         """Results by job; None for jobs not begun when ``stop()`` became true."""
-        missing = [j for j in dict.fromkeys(jobs) if self._stored(j) is None]
+        different = {(j.policy.hash, j.part, j.seed, j.tag): j for j in jobs}
+        missing = [j for j in different.values() if self._stored(j) is None]
         if self._processes > 1 and len(missing) > 1:
             self._run_pool(missing, stop, done)
         else:
@@ -109,7 +119,7 @@ class Runner:
                 job = next(waiting, None)
                 if job is None:
                     break
-                running.add(self._pool.submit(_work, job.policy.to_dict(), job.part, job.seed, job.tag))
+                running.add(self._pool.submit(_work, job.policy.to_dict(), job.part, job.seed, job.size, job.rows))
             if not running:
                 return
             ready, running = wait(running, return_when=FIRST_COMPLETED)
@@ -138,9 +148,9 @@ def _start(config: StudyConfig, parent: int) -> None:
     _STATE["now"] = (task, folder)
 
 
-def _work(policy: dict[str, object], part: str, seed: int, tag: str) -> None:
+def _work(policy: dict[str, object], part: str, seed: int, size: float, rows: float) -> None:
     task, folder = _STATE["now"]
-    run_job(task, folder, Job(Policy.from_dict(policy), part, seed, tag))
+    run_job(task, folder, Job(Policy.from_dict(policy), part, seed, size, rows))
 
 
 def one_thread() -> None:

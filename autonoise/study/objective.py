@@ -152,7 +152,8 @@ class Objective:
     def _known(self, trial: optuna.Trial, policy: Policy) -> optuna.trial.FrozenTrial | None:
         states = (TrialState.COMPLETE, TrialState.PRUNED)
         for t in trial.study.get_trials(deepcopy=False, states=states):
-            if t.user_attrs.get(PREFIX + "policy_hash") == policy.hash and t.user_attrs.get(PREFIX + "rung") is not None:
+            a = t.user_attrs
+            if a.get(PREFIX + "policy_hash") == policy.hash and a.get(PREFIX + "rung") is not None:
                 return t
         return None
 
@@ -173,7 +174,7 @@ class Objective:
             if 1 in known.intermediate_values:
                 trial.report(known.intermediate_values[1], step=1)
             raise optuna.TrialPruned
-        return tuple(known.values) if len(known.values) > 1 else known.values[0]  # type: ignore[return-value]
+        return tuple(known.values) if len(known.values) > 1 else known.values[0]
 
 
 def _keeper(trial: optuna.Trial) -> Callable[[str, Any], None]:

@@ -14,10 +14,10 @@ from autonoise.data import Dataset, load, split
 from autonoise.data.label_noise import corrupt_labels, read_matrix
 from autonoise.errors import StudyError
 from autonoise.policy import Policy
-from autonoise.resources import noise_clips
 from autonoise.score import probabilities
 from autonoise.study.config import StudyConfig
 from autonoise.study.folder import StudyFolder
+from autonoise.study.noise_data import clips_of
 from autonoise.task import RealNoise, Task, load_factory
 
 log = logging.getLogger("autonoise")
@@ -44,7 +44,7 @@ def build_task(config: StudyConfig, dataset: Dataset | None = None) -> Task:
     if config.noisy_val:
         noisy = load(config.noisy_val, data_type=dataset.data_type, target=config.target)
         real = RealNoise(noisy, config.noisy_val_only)
-    clips = noise_clips(config.noise_data, dataset.sample_rate) if config.noise_data else None
+    clips = clips_of(StudyFolder(config.out)) if config.noise_data else None
     return Task(
         dataset, splits, labels, truth, seed=config.seed, device=config.device, epochs=config.epochs,
         proxy=config.proxy, size=config.size, factory=load_factory(config.model) if config.model else None,

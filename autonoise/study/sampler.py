@@ -7,6 +7,7 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial
 
 from autonoise.ops.random import seed_from
 
@@ -33,11 +34,11 @@ class PriorTPESampler(TPESampler, _SwitchPrior):
     """
 
     def __init__(self, *, prior: float, seed: int, **options: Any) -> None:
-        super().__init__(multivariate=True, group=True, seed=seed, warn_independent_sampling=False, **options)
+        super().__init__(multivariate=True, group=True, seed=seed, **options)
         self.prior, self.switches = prior, RandomSampler(seed=seed + 1)
 
     def sample_independent(
-        self, study: optuna.Study, trial: optuna.trial.FrozenTrial, param_name: str, param_distribution: BaseDistribution
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         drawn = self.draw_switch(param_name)
         if drawn is not None:
@@ -53,7 +54,7 @@ class PriorRandomSampler(RandomSampler, _SwitchPrior):
         self.prior, self.switches = prior, RandomSampler(seed=seed + 1)
 
     def sample_independent(
-        self, study: optuna.Study, trial: optuna.trial.FrozenTrial, param_name: str, param_distribution: BaseDistribution
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         drawn = self.draw_switch(param_name)
         if drawn is not None:

@@ -28,7 +28,14 @@ from autonoise.study.observer import Observer, Progress
 from autonoise.study.prepare import baseline_numbers, build_task, describe, ensure_corruptions
 from autonoise.study.sampler import make_sampler
 from autonoise.study.storage import (
-    PREFIX, claim, completed, finished, open_storage, open_study, sweep, write_trials,
+    PREFIX,
+    claim,
+    completed,
+    finished,
+    open_storage,
+    open_study,
+    sweep,
+    write_trials,
 )
 from autonoise.study.worker import Stop, process_entry, stop_on_interrupt, work
 from autonoise.task import Task
@@ -80,9 +87,10 @@ def _phases(
         ensure_corruptions(task, folder, seed=config.seed)
         claim(study, config, {"corruption_sha256": _corruption_digest(folder)})
         numbers = baseline_numbers(folder)
-        plan = concluding.make_plan(config, numbers["seconds"] * task.folds**0, space, started)
+        plan = concluding.make_plan(config, numbers["seconds"], space, started)
         if config.timeout is not None:
-            stop.deadline = started + config.timeout - concluding.reserve(plan, numbers["seconds"], space, _pool(config))
+            reserved = concluding.reserve(plan, numbers["seconds"], space, _pool(config))
+            stop.deadline = started + config.timeout - reserved
         sweep(study)
         _enqueue(study, space, task, folder)
         _search(config, space, task, study, folder, observer, stop)
@@ -173,7 +181,8 @@ def _search(
 
 
 def _watcher(
-    trying: list[str], observer: Observer, study: optuna.Study, config: StudyConfig, begun: float, before: int, stop: Stop
+    trying: list[str], observer: Observer, study: optuna.Study, config: StudyConfig, begun: float, before: int,
+    stop: Stop,
 ) -> Callable[[str], None]:
     def watch(text: str) -> None:
         trying[0] = text
@@ -233,7 +242,8 @@ def progress_of(
         best.user_attrs[PREFIX + "clean"] if best else None,
         best.user_attrs[PREFIX + "noisy"] if best else None,
         base.user_attrs[PREFIX + "score"] if base else None,
-        sum(t.state == TrialState.PRUNED for t in trials), sum(t.state == TrialState.FAIL for t in trials), left, trying,
+        sum(t.state == TrialState.PRUNED for t in trials), sum(t.state == TrialState.FAIL for t in trials), left,
+        trying,
     )
 
 

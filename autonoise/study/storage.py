@@ -6,7 +6,7 @@ import os
 import socket
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import optuna
 from optuna.pruners import BasePruner, NopPruner, SuccessiveHalvingPruner
@@ -53,7 +53,7 @@ def make_pruner(config: StudyConfig) -> BasePruner:
 
 def open_study(config: StudyConfig, storage: BaseStorage, *, sampler: BaseSampler | None = None) -> optuna.Study:
     """Create the study or load it. StudyError when a study of that name has other directions."""
-    directions = ["maximize", "maximize"] if config.objective == "pareto" else ["maximize"]
+    directions: list[Literal["maximize"]] = ["maximize"] * (2 if config.objective == "pareto" else 1)
     study = optuna.create_study(
         storage=storage, study_name=config.study, directions=directions, load_if_exists=True, sampler=sampler,
         pruner=make_pruner(config),

@@ -22,6 +22,7 @@ from autonoise.study.storage import PREFIX
 from autonoise.task import Task
 
 BETTER, NO_GAIN, WORSE = "better", "no significant gain", "worse"
+NUMBERS = ("nll_clean", "nll_noisy", "ece_clean", "ece_noisy", "brier_clean", "brier_noisy", "balanced", "worst")
 FIRST_SEED = 100
 """Seeds of the verdict; confirming uses those from 0."""
 
@@ -42,10 +43,13 @@ class Held:
     families: Mapping[str, str]
     search: tuple[str, ...]
     held_out: tuple[str, ...]
+    every_held_out: tuple[str, ...]
     exposure: Mapping[str, str]
 
     @classmethod
-    def of(cls, frozen: Sequence[FrozenCorruption], policies: Sequence[Policy], *, real_alone: bool, real: bool) -> Held:
+    def of(
+        cls, frozen: Sequence[FrozenCorruption], policies: Sequence[Policy], *, real_alone: bool, real: bool
+    ) -> Held:
         """A held-out corruption of a family that any contestant trained on, or a related one, does not count."""
         trained = frozenset().union(*(p.families for p in policies)) if policies else frozenset()
         exposure = {f.name: f.exposure(trained) for f in frozen}
@@ -55,7 +59,8 @@ class Held:
         if real:
             families["real"], search = "real", (*search, "real")
             unseen = ("real",) if real_alone else (*unseen, "real")
-        return cls(families, search, unseen, exposure)
+        every = tuple(f.name for f in frozen if f.group == "held_out" and not real_alone)
+        return cls(families, search, unseen, every or unseen, exposure)
 
 
 def judge(
@@ -95,7 +100,8 @@ def judge(
 
 def decide(differences: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
     """``better`` when the mixed score's interval is above 0 against every opponent, ``worse`` when it is below 0
-    against the baseline or every opponent, else ``no significant gain``."""
+    against the baseline or every opponent, else ``no significant gain``.
+    """
     scores = {name: d["score"] for name, d in differences.items()}
     if all(s[1] > 0 for s in scores.values()):
         return BETTER
@@ -116,7 +122,8 @@ def _table(c: Contestant, baseline: Contestant, weight: float, held: Held) -> di
     clean = [float(r.correct.mean()) for r in c.runs]
     base_clean = float(np.mean([r.correct.mean() for r in baseline.runs]))
     rows: dict[str, Any] = {"clean": spread(clean).to_list()}
-    for name, keep in (("search", held.search), ("held_out", held.held_out)):
+    columns = (("search", held.search), ("held_out", held.held_out), ("held_out_all", held.every_held_out))
+    for name, keep in columns:
         noisy = _means(c.runs, 1.0, held, keep)
         base = _means(baseline.runs, 1.0, held, keep)
         rows[name] = spread(noisy).to_list()
@@ -125,7 +132,7 @@ def _table(c: Contestant, baseline: Contestant, weight: float, held: Held) -> di
     numbers = {
         f"{key}_{group}": float(np.mean([r.numbers[group][key] for r in c.runs]))
         for group in c.runs[0].numbers
-        for key in ("nll_clean", "nll_noisy", "ece_clean", "ece_noisy", "brier_clean", "brier_noisy", "balanced", "worst")
+        for key in NUMBERS
     }
     return {
         **rows, "numbers": numbers, "name": c.policy.name, "hash": c.policy.hash, "passes": c.policy.passes,

@@ -40,7 +40,8 @@ def front_table(trials: Sequence[FrozenTrial]) -> list[dict[str, Any]]:
 
 def named_winners(standings: Sequence[Standing], chosen: Policy) -> dict[str, tuple[Policy, Standing | None]]:
     """``balanced`` (the chosen policy), ``robust`` (best noisy accuracy) and ``cheap`` (best score of few passes, and
-    among those within half a point the fewest techniques)."""
+    among those within half a point the fewest techniques).
+    """
     found = [s for s in standings if s.role != "baseline" and s.policy.steps]
     by_hash = {s.policy.hash: s for s in found}
     winners: dict[str, tuple[Policy, Standing | None]] = {"balanced": (chosen, by_hash.get(chosen.hash))}

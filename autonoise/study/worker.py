@@ -77,11 +77,13 @@ def work(
     raises StudyError after several faults in a row with nothing completed.
     """
     faults = 0
+    last: list[FrozenTrial] = []
+
+    def remember(_: optuna.Study, trial: FrozenTrial) -> None:
+        last[:] = [trial]
+
     while not stop() and not stop.late and len(finished(study)) < config.trials:
-        last: list[FrozenTrial] = []
-        study.optimize(
-            objective, n_trials=1, catch=(Exception,), callbacks=[lambda s, t: last.append(t)], show_progress_bar=False
-        )
+        study.optimize(objective, n_trials=1, catch=(Exception,), callbacks=[remember], show_progress_bar=False)
         failed = bool(last) and last[-1].state == TrialState.FAIL
         faults = faults + 1 if failed else 0
         after(study)

@@ -14,7 +14,7 @@ from autonoise.types import BatchInfo, Family
 @technique(
     data_types={"image"},
     family=Family.IMPULSE,
-    reference="Gonzalez & Woods, Digital Image Processing, 5.2",
+    reference="Gonzalez & Woods 2018, Digital Image Processing, 5.2",
 )
 class ImpulseNoise(InputNoise):
     """Set a fraction of the values to black or white with equal chance, each value on its own.

@@ -1,0 +1,195 @@
+"""The search as data and pictures: score per trial, the Pareto front, schedules, contributions.
+
+The functions that return plain data serve other plotting libraries as well (the dashboard).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from autonoise.report.drawing import GRID, INK, LOOKS, MUTED, drawing, note, panel, to_svg
+from autonoise.report.numbers import fixed, number, plain, plural
+from autonoise.report.words import schedule_of
+
+_BLUE, _GREY, _STAR = LOOKS["policy"].colour, "#b4bcc6", "#d55e00"
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class History:
+    """Trial number → score, by how trials ended; ``best``: the best complete score so far."""
+
+    complete: Sequence[tuple[int, float]]
+    pruned: Sequence[tuple[int, float]]
+    failed: Sequence[int]
+    best: Sequence[tuple[int, float]]
+    baseline: float | None
+
+
+def history_of(trials: Sequence[Row]) -> History:
+    """Sort trials by state. The baseline is the first complete trial without techniques."""
+    scored = [(int(t["number"]), v, t) for t in trials if (v := number(t.get("value"))) is not None]
+    complete = [(n, v) for n, v, t in scored if t.get("state") == "complete"]
+    plain_runs = [v for _, v, t in scored if t.get("state") == "complete" and not t.get("techniques")]
+    best, top = [], -np.inf
+    for n, v in complete:
+        top = max(top, v)
+        best.append((n, float(top)))
+    return History(
+        complete, [(n, v) for n, v, t in scored if t.get("state") == "pruned"],
+        [int(t["number"]) for t in trials if t.get("state") in ("fail", "failed")], best,
+        plain_runs[0] if plain_runs else None,
+    )
+
+
+def history_panel(history: History) -> str | None:
+    """SVG of score against trial; None without a complete trial."""
+    if not history.complete:
+        return None
+    every = [v for _, v in (*history.complete, *history.pruned)]
+    floor = _floor([v for _, v in history.complete], history.baseline)
+    with drawing():
+        canvas, axes = panel(3.35)
+        for points, colour, face, label in (
+            (history.pruned, _GREY, "none", "pruned after a short training"),
+            (history.complete, _BLUE, _BLUE, "complete"),
+        ):
+            inside = [(n, v) for n, v in points if v >= floor]
+            if inside:
+                axes.plot(*zip(*inside, strict=True), "o", color=colour, markerfacecolor=face, markersize=3.8,
+                          alpha=0.9 if face == "none" else 0.55, markeredgewidth=0.9, label=label)
+            below = [n for n, v in points if v < floor]
+            axes.plot(below, [0.015] * len(below), "v", color=colour, markerfacecolor=face, markersize=4.5,
+                      transform=axes.get_xaxis_transform(), clip_on=False)
+        if history.failed:
+            axes.plot(history.failed, [0.015] * len(history.failed), "x", color="#b3400b", markersize=5,
+                      transform=axes.get_xaxis_transform(), label="failed", clip_on=False)
+        end = max(n for n, _ in (*history.complete, *history.pruned))
+        steps = [*history.best, (end, history.best[-1][1])]
+        axes.plot(*zip(*steps, strict=True), color=_BLUE, linewidth=1.8, drawstyle="steps-post", label="best so far")
+        if history.baseline is not None:
+            axes.axhline(history.baseline, color=LOOKS["baseline"].colour, linestyle="--", linewidth=1.3,
+                         label="baseline")
+        top = max(every)
+        axes.set_ylim(floor, top + 0.08 * max(top - floor, 0.01))
+        axes.set_xlabel("trial")
+        axes.set_ylabel("score")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.legend(loc="lower right", fontsize=7.5, frameon=True, framealpha=0.85, edgecolor="none")
+        axes.set_title("Score per trial", pad=18)
+        note(axes, f"{plural(len(history.complete), 'complete trial')}, {len(history.pruned)} pruned, "
+                   f"{len(history.failed)} failed; best {fixed(history.best[-1][1])}")
+        return to_svg(canvas)
+
+
+def _floor(values: Sequence[float], baseline: float | None) -> float:
+    """Lower limit of the axis: diverged trials at chance would flatten all others."""
+    low, middle, top = np.quantile(values, [0.0, 0.5, 1.0])
+    tail = min(middle - 2.0 * (top - middle), baseline if baseline is not None else middle)
+    floor = max(low, tail)
+    return float(floor - 0.05 * max(top - floor, 0.01))
+
+
+def front_panel(front: Sequence[Row], trials: Sequence[Row], winners: Mapping[str, Row]) -> str | None:
+    """SVG of noisy against clean accuracy: all trials, the front sized by passes, the winners by name."""
+    points = [p for t in front if (p := _point(t)) is not None]
+    if not points:
+        return None
+    stars = [(name, p) for name, w in winners.items() if (p := _point(w)) is not None]
+    rest = [p for t in trials if t.get("state") == "complete" and (p := _point(t)) is not None]
+    with drawing():
+        canvas, axes = panel(3.35)
+        if rest:
+            axes.plot([p[0] for p in rest], [p[1] for p in rest], "o", color=_GREY, markersize=2.8, alpha=0.7,
+                      label="trial", markeredgewidth=0)
+        axes.scatter([p[0] for p in points], [p[1] for p in points], s=[26 * p[2] for p in points], color=_BLUE,
+                     alpha=0.75, linewidths=0.7, edgecolors="white", label="Pareto front, size: passes", zorder=3)
+        if stars:
+            axes.plot([p[0] for _, p in stars], [p[1] for _, p in stars], "*", color=_STAR, markersize=10.5,
+                      markeredgecolor="white", markeredgewidth=0.6, linestyle="none", label="winner, fresh seeds",
+                      zorder=4)
+        for name, (x, y) in _merged(stars):
+            axes.annotate(name, (x, y), xytext=(7, 5), textcoords="offset points", fontsize=8, color=INK, zorder=5,
+                          bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.8})
+        shown = [*points, *(p for _, p in stars)]
+        for axis, values in (("x", [p[0] for p in shown]), ("y", [p[1] for p in shown])):
+            others = [p["xy".index(axis)] for p in rest]
+            low, high = _window(values, others)
+            (axes.set_xlim if axis == "x" else axes.set_ylim)(low, high)
+        axes.set_xlabel("clean accuracy")
+        axes.set_ylabel("noisy accuracy, search families")
+        axes.legend(loc="lower left", fontsize=7.5, frameon=True, framealpha=0.85, edgecolor="none")
+        axes.set_title("Clean against noisy accuracy", pad=18)
+        note(axes, f"{plural(len(points), 'trial')} that no other beats in clean, noisy and cost together")
+        return to_svg(canvas)
+
+
+def _point(row: Row) -> tuple[float, float, float] | None:
+    clean, noisy = number(row.get("clean")), number(row.get("noisy"))
+    return None if clean is None or noisy is None else (clean, noisy, number(row.get("passes")) or 1.0)
+
+
+def _merged(stars: Sequence[tuple[str, tuple[float, float, float]]]) -> list[tuple[str, tuple[float, float]]]:
+    """One label for winners at the same place."""
+    places: dict[tuple[float, float], list[str]] = {}
+    for name, (x, y, _) in stars:
+        places.setdefault((round(x, 4), round(y, 4)), []).append(name)
+    return [(", ".join(names), place) for place, names in places.items()]
+
+
+def _window(shown: Sequence[float], others: Sequence[float]) -> tuple[float, float]:
+    """Limits that hold everything shown and most of the other trials."""
+    low = min([*shown, *([float(np.quantile(others, 0.15))] if others else [])])
+    high = max([*shown, *others])
+    pad = 0.09 * max(high - low, 0.01)
+    return low - pad, high + pad
+
+
+def schedule_panel(steps: Sequence[Row]) -> str | None:
+    """SVG of each step's multiplier over training, one ridge per step; None where no schedule is known."""
+    known = [(str(s.get("technique")), f) for s in steps if (f := schedule_of(s)) is not None]
+    if not known:
+        return None
+    x = np.linspace(0, 1, 401)
+    with drawing():
+        canvas, axes = panel(1.0 + 0.36 * len(known))
+        for i, (_, schedule) in enumerate(known):
+            y = np.array([schedule(float(t)) for t in x])
+            axes.fill_between(100 * x, i, i - 0.72 * y, color=_BLUE, alpha=0.25, linewidth=0)
+            axes.plot(100 * x, i - 0.72 * y, color=_BLUE, linewidth=1.3)
+            axes.axhline(i, color=GRID, linewidth=0.7, zorder=1)
+        axes.set_yticks([i - 0.36 for i in range(len(known))], [plain(name) for name, _ in known], color=INK)
+        axes.set_ylim(len(known) - 0.85, -0.95)
+        axes.set_xlim(0, 100)
+        axes.grid(visible=False)
+        axes.spines["left"].set_visible(False)
+        axes.set_xlabel("training progress in %")
+        axes.set_title("When each technique acts")
+        return to_svg(canvas)
+
+
+def contribution_panel(contributions: Sequence[Row]) -> str | None:
+    """SVG of what each technique adds to the score, with its interval; dropped ones are grey."""
+    rows = [c for c in contributions if number(c.get("mean")) is not None]
+    if not rows:
+        return None
+    with drawing():
+        canvas, axes = panel(1.0 + 0.36 * len(rows))
+        axes.axvline(0, color=MUTED, linewidth=0.8)
+        for i, c in enumerate(rows):
+            colour = _BLUE if c.get("kept") else "#9aa5b1"
+            low, high = number(c.get("low")), number(c.get("high"))
+            if low is not None and high is not None:
+                axes.plot([low, high], [i, i], color=colour, linewidth=2.2, alpha=0.55, solid_capstyle="butt")
+            axes.plot(c["mean"], i, "D" if c.get("kept") else "o", color=colour, markersize=5.5,
+                      markeredgecolor="white", markeredgewidth=0.6)
+        axes.set_yticks(range(len(rows)), [plain(c.get("technique")) for c in rows], color=INK)
+        axes.set_ylim(len(rows) - 0.4, -0.6)
+        axes.grid(axis="y", visible=False)
+        axes.set_xlabel("score with the technique minus score without")
+        axes.set_title("What each technique adds")
+        return to_svg(canvas)

@@ -1,0 +1,88 @@
+"""Numbers as they are printed: sensible digits, a true minus sign, a dash where there is no number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+NONE = "–"
+Triple = tuple[float, float, float]
+
+
+def number(value: Any) -> float | None:
+    """A finite float, or None."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def triple(value: Any) -> Triple | None:
+    """(mean, low, high) of a list of three finite numbers, or None."""
+    if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != 3:
+        return None
+    mean, low, high = (number(v) for v in value)
+    return None if mean is None or low is None or high is None else (mean, low, high)
+
+
+def fixed(value: Any, digits: int = 3) -> str:
+    x = number(value)
+    return NONE if x is None else _minus(f"{x:.{digits}f}", digits)
+
+
+def signed(value: Any, digits: int = 3) -> str:
+    x = number(value)
+    return NONE if x is None else _minus(f"{x:+.{digits}f}", digits)
+
+
+def percent(value: Any, *, sign: bool = False) -> str:
+    x = number(value)
+    return NONE if x is None else f"{signed(100 * x, 0) if sign else fixed(100 * x, 0)} %"
+
+
+def interval(value: Any, digits: int = 3, *, sign: bool = False) -> str:
+    """``[low, high]`` of a triple; empty where there is none."""
+    t = triple(value)
+    if t is None:
+        return ""
+    show = signed if sign else fixed
+    return f"[{show(t[1], digits)}, {show(t[2], digits)}]"
+
+
+def significant(value: Any, digits: int = 3) -> str:
+    """A parameter's value: ``digits`` significant digits without trailing zeros; text as it is."""
+    x = number(value)
+    if x is None:
+        return str(value)
+    return _minus(f"{x:.{digits}g}" if not isinstance(value, int) else str(value), 0)
+
+
+def duration(seconds: Any) -> str:
+    x = number(seconds)
+    if x is None:
+        return NONE
+    if x < 10:
+        return f"{x:.1f} s"
+    if x < 120:
+        return f"{x:.0f} s"
+    minutes = round(x / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def plural(n: int, noun: str) -> str:
+    return f"{n:,} {noun if n == 1 else noun + 's'}"
+
+
+def plain(name: Any) -> str:
+    """A name of the vocabulary as words: ``low_frequency`` → ``low frequency``."""
+    return str(name).replace("_", " ")
+
+
+def listed(words: Sequence[str]) -> str:
+    """``a, b and c``."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else list(words))
+
+
+def _minus(text: str, digits: int) -> str:
+    zero = float(text) == 0
+    return text.replace("-", "" if zero and digits else "−").replace("+", "±" if zero and digits else "+")

@@ -1,0 +1,124 @@
+"""A policy's steps in words, and the lines of code that use it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from autonoise.errors import UnknownNameError
+from autonoise.ranges import Range, parameters_of
+from autonoise.report.numbers import number, percent, significant
+from autonoise.schedule import Schedule
+from autonoise.technique import RESERVED, Technique, get_technique
+from autonoise.types import Stage
+
+_PER_UPDATE = (Stage.WEIGHT, Stage.LOSS, Stage.GRADIENT, Stage.STEP)
+
+
+def technique_of(step: Mapping[str, Any]) -> type[Technique] | None:
+    """The class of a step's technique; None where this installation does not know it."""
+    try:
+        return get_technique(str(step.get("technique", "")))
+    except (UnknownNameError, ImportError):
+        return None
+
+
+def about(kind: type[Technique] | None) -> str:
+    """One line on what a technique does: that of its module, or of its class."""
+    if kind is None:
+        return "a technique that this installation does not know"
+    text = sys.modules[kind.__module__].__doc__ if kind.__module__ in sys.modules else None
+    return next((line.strip() for line in (text or kind.__doc__ or "").splitlines() if line.strip()), "")
+
+
+def settings(step: Mapping[str, Any]) -> str:
+    """``std 0.15 (input scale), start random``: the technique's own parameters with their units."""
+    kind = technique_of(step)
+    ranges = parameters_of(kind) if kind else {}
+    parts = []
+    for name, value in step.items():
+        if name in RESERVED:
+            continue
+        parameter = ranges.get(name)
+        unit = f" ({parameter.unit})" if isinstance(parameter, Range) and parameter.unit else ""
+        parts.append(f"{name.replace('_', ' ')} {significant(value)}{unit}")
+    if step.get("magnitude") == "uniform":
+        parts.append("strength drawn anew from 0 to these")
+    if step.get("site"):
+        parts.append(f"at {step['site']}")
+    return ", ".join(parts)
+
+
+def how_often(step: Mapping[str, Any]) -> str:
+    """``70 % of samples``, ``every 2nd update``."""
+    kind = technique_of(step)
+    what = "updates" if kind is not None and kind.stage in _PER_UPDATE else "samples"
+    share = number(step.get("probability", 1.0))
+    text = f"all {what}" if share is None or share >= 1 else f"{percent(share)} of {what}"
+    gate = step.get("gate") or {}
+    every = gate.get("every", 1)
+    if every and every != 1:
+        text += f", every {_ordinal(int(every))} {gate.get('unit', 'update')}"
+    return text
+
+
+def schedule_of(step: Mapping[str, Any]) -> Schedule | None:
+    try:
+        return Schedule(**(step.get("schedule") or {}))
+    except (TypeError, ValueError):
+        return None
+
+
+def when(step: Mapping[str, Any]) -> str:
+    """The schedule in words: ``from 40 % of training to its end``."""
+    schedule = schedule_of(step)
+    if schedule is None:
+        return "by a schedule that this installation does not know"
+    start, end = schedule.limits
+    span = f"from {percent(start)} to {percent(end)} of training" if (start, end) != (0, 1) else "over the whole training"
+    if schedule.shape in ("constant", "window"):
+        if (start, end) == (0, 1):
+            return "throughout"
+        if end == 1:
+            return f"from {percent(start)} of training to its end"
+        return f"in the first {percent(end)} of training" if start == 0 else span
+    words = {
+        "ramp_up": f"growing from nothing to full {span}", "ramp_down": f"fading from full to nothing {span}",
+        "cosine": f"fading along a cosine {span}", "step": f"rising in {schedule.levels} steps {span}",
+        "warm_up": f"at full strength after a warm-up {span}",
+    }
+    return words[schedule.shape]
+
+
+def usage(steps: Sequence[Mapping[str, Any]], file: str) -> tuple[str, str]:
+    """The lines that use a policy, and a sentence on what else it needs; the whole-step form where it must be."""
+    kinds = [k for k in map(technique_of, steps) if k is not None]
+    lines = [
+        "from autonoise import load_policy", "",
+        f"policy = load_policy({json.dumps(file)})",
+        "injector = policy.attach(model, epochs=epochs, steps_per_epoch=len(loader), optimizer=optimizer)", "",
+    ]
+    notes = []
+    if any(k.stage == Stage.RAW for k in kinds):
+        lines[-1:] = ["noise = policy.raw_transform(epochs=epochs)   # in the data loader: text = noise(text, index)", ""]
+        notes.append("Call noise.set_epoch(epoch) at the start of each epoch.")
+    whole = [k.name for k in kinds if k.stage == Stage.STEP]
+    if any(getattr(k, "pretrains", False) for k in kinds):
+        lines.append("injector.pretrain(lambda: (x for x, y in loader))   # once, before training")
+    if whole:
+        lines.append("loss = injector.training_step(x, y, optimizer)   # one whole update: backward and optimiser too")
+        notes.append(f"The policy needs the whole training step for {', '.join(whole)}.")
+    else:
+        lines += [
+            "x, y = injector.perturb(x, y)               # in the loop, before the model",
+            "loss = injector.loss(model(x), y)           # in place of your loss function",
+            "injector.step()                             # after optimizer.step()",
+        ]
+    return "\n".join(lines), " ".join(notes)
+
+
+def _ordinal(n: int) -> str:
+    last = {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th") if n % 100 not in (11, 12, 13) else "th"
+    return f"{n}{last}"

@@ -1,0 +1,61 @@
+"""The user's own noise clips (``--noise-data``): half for training with, half for evaluating on."""
+
+from __future__ import annotations
+
+import copy
+import io
+from typing import Any
+
+import numpy as np
+
+from autonoise.errors import DataError
+from autonoise.files import write_whole
+from autonoise.ops.clips import load_clips
+from autonoise.space import SearchSpace
+from autonoise.study.config import StudyConfig
+from autonoise.study.folder import StudyFolder
+from autonoise.task import Task
+
+CLIPS_PARAMETER, GROUP_PARAMETER = "clips", "group"
+TRAIN, HELD_OUT = "search", "held_out"
+
+
+def with_noise_data(config: StudyConfig, space: SearchSpace, task: Task, folder: StudyFolder) -> SearchSpace:
+    """Split the clips, give one half to the corruptions and the other to every technique that takes clips.
+
+    The halves are written to ``noise_clips.npz`` in the study's folder, which the exported policy names.
+    """
+    if not config.noise_data:
+        return space
+    rate = task.dataset.sample_rate
+    if rate is None:
+        raise DataError(f"--noise-data is for data with a sample rate, but {config.data} has none")
+    found = load_clips(config.noise_data, "", rate, "cpu")
+    waves = [found.samples[s : s + n].numpy() for s, n in zip(found.starts, found.lengths, strict=True)]
+    if len(waves) < 2:
+        raise DataError(f"--noise-data {config.noise_data}: at least 2 clips are needed, one to train and one to judge")
+    size = max(len(w) for w in waves)
+    x = np.stack([np.resize(w, size) for w in waves]).astype(np.float32)
+    x = x / np.maximum(np.abs(x).max(1, keepdims=True), 1e-9)
+    groups = np.array([TRAIN if i % 2 == 0 else HELD_OUT for i in range(len(x))])
+    path = folder.root / "noise_clips.npz"
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, X=x, group=groups, sample_rate=np.array(rate))
+    write_whole(path, buffer.getvalue())
+    task.clips = x[groups == HELD_OUT]
+    source: dict[str, Any] = copy.deepcopy(dict(space.source))
+    for name, dims in space.techniques.items():
+        if CLIPS_PARAMETER in dims and GROUP_PARAMETER in dims:
+            given = source["techniques"].get(name) or {}
+            source["techniques"][name] = {**given, CLIPS_PARAMETER: str(path), GROUP_PARAMETER: TRAIN}
+    return SearchSpace.from_dict(source)
+
+
+def clips_of(folder: StudyFolder) -> np.ndarray[Any, np.dtype[np.float32]] | None:
+    """The evaluation half, for workers of a study that is running."""
+    path = folder.root / "noise_clips.npz"
+    if not path.exists():
+        return None
+    with np.load(path, allow_pickle=False) as file:
+        held: np.ndarray[Any, np.dtype[np.float32]] = file["X"][file["group"] == HELD_OUT]
+        return held
