@@ -39,10 +39,6 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-)
-
 
 def read_data(path: str | Path, error: type[AutonoiseError], what: str) -> dict[str, Any]:
     """Read a mapping from a YAML or JSON file.
@@ -112,6 +108,10 @@ def _flow_short_lists(dumper: yaml.SafeDumper, data: list[Any]) -> yaml.Node:
 
 
 _Dumper.add_representer(list, _flow_short_lists)
+for _kind in (_Loader, _Dumper):  # the dumper must know too, or it would leave such text (a hash) unquoted
+    _kind.add_implicit_resolver(
+        "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+    )
 
 
 def dump_yaml(value: Any) -> str:

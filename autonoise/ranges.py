@@ -29,11 +29,11 @@ class Range:
     def check(self, name: str, value: object) -> None:
         """Raise ValueError with the rule, then the value."""
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ValueError(f"{name} must be a number, but got {value!r}")
+            raise ValueError(f"{name} must be a number, but got {value!r:.60}")
         if self.integer and not isinstance(value, int):
-            raise ValueError(f"{name} must be a whole number, but got {value!r}")
+            raise ValueError(f"{name} must be a whole number, but got {value!r:.60}")
         if abs(value) > 1e300 or not self.minimum <= value <= self.maximum:
-            raise ValueError(f"{self.minimum:g} <= {name} <= {self.maximum:g} must hold, but got {value!r}")
+            raise ValueError(f"{self.minimum:g} <= {name} <= {self.maximum:g} must hold, but got {value!r:.60}")
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Choice:
 
     def check(self, name: str, value: object) -> None:
         if value not in self.options:
-            raise ValueError(f"{name} must be one of {', '.join(self.options)}, but got {value!r}")
+            raise ValueError(f"{name} must be one of {', '.join(self.options)}, but got {value!r:.60}")
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Text:
 
     def check(self, name: str, value: object) -> None:
         if not isinstance(value, str):
-            raise ValueError(f"{name} must be a string, but got {value!r}")
+            raise ValueError(f"{name} must be a string, but got {value!r:.60}")
 
 
 Parameter = Range | Choice | Text

@@ -45,6 +45,9 @@ class Schedule:
             raise ValueError(f"start and end must be numbers, but got (start={start!r}, end={end!r})")
         if not (math.isfinite(start) and math.isfinite(end) and 0 <= start < end <= 1):
             raise ValueError(f"0 <= start < end <= 1 must hold, but got (start={start}, end={end})")
+        for name in ("start", "end"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, float(getattr(self, name)))
         if isinstance(self.levels, bool) or not isinstance(self.levels, int) or not 2 <= self.levels <= 1000:
             raise ValueError(f"levels must be a whole number, 2 <= levels <= 1000, but got {self.levels!r}")
 

@@ -97,6 +97,7 @@ class SearchSpace:
     seeds: tuple[Policy, ...] = ()
     presets: tuple[Policy, ...] = ()
     source: Mapping[str, Any] = field(default_factory=dict)
+    label_noise_techniques: Mapping[str, Mapping[str, Dimension]] = field(default_factory=dict)
 
     @classmethod
     def load(cls, name_or_path: str | Path) -> SearchSpace:
@@ -111,6 +112,16 @@ class SearchSpace:
         from autonoise.space_file import read_space
 
         return read_space(values, where)
+
+    def for_label_noise(self) -> SearchSpace:
+        """The space to search when training labels are known to be wrong: with its ``with_label_noise`` techniques."""
+        if not self.label_noise_techniques:
+            return self
+        source = dict(self.source)
+        extra = source.pop("with_label_noise", None) or {}
+        source["techniques"] = {**source.get("techniques", {}), **extra}
+        techniques = {**self.techniques, **self.label_noise_techniques}
+        return dataclasses.replace(self, techniques=techniques, source=source, label_noise_techniques={})
 
     @property
     def prior(self) -> float:

@@ -7,11 +7,12 @@ from math import inf
 from typing import Any
 
 from autonoise.errors import AutonoiseError, SpaceError, UnknownNameError
-from autonoise.space import FORMAT, SearchSpace, policy_in_space_file, step_dimensions
+from autonoise.space import FORMAT, Dimension, SearchSpace, policy_in_space_file, step_dimensions
 from autonoise.technique import get_technique
 from autonoise.types import DataType
 
-_KEYS = {"format", "data_type", "max_techniques", "expected_techniques", "defaults", "techniques", "seeds", "presets"}
+_KEYS = {"format", "data_type", "max_techniques", "expected_techniques", "defaults", "techniques", "with_label_noise",
+         "seeds", "presets"}
 
 
 def read_space(values: Mapping[str, Any], where: str) -> SearchSpace:
@@ -31,15 +32,10 @@ def read_space(values: Mapping[str, Any], where: str) -> SearchSpace:
     defaults = values.get("defaults") or {}
     if not isinstance(defaults, dict) or set(defaults) - {"probability", "schedule", "magnitude"}:
         raise SpaceError(f"{where}: defaults may set probability, schedule and magnitude")
-    dims = {}
-    for name, given in techniques.items():
-        if given is not None and not isinstance(given, dict):
-            raise SpaceError(f"{where}: {name} must be a mapping of parameters to ranges, but got {given!r}")
-        kind = get_technique(str(name), f"in {where}")
-        if data_type not in kind.data_types:
-            reason = kind.refused.get(data_type) or f"it works for {', '.join(sorted(kind.data_types))}"
-            raise SpaceError(f"{where}: {name} does not work for {data_type} data: {reason}; remove it")
-        dims[str(name)] = step_dimensions(str(name), given or {}, defaults, where)
+    against = values.get("with_label_noise") or {}
+    if not isinstance(against, dict):
+        raise SpaceError(f"{where}: with_label_noise must be a mapping like techniques, but got {against!r}")
+    dims = _dimensions(techniques, data_type, defaults, where)
     most = _number(values, "max_techniques", 4, where, whole=True)
     expected = _number(values, "expected_techniques", 3.0, where)
     lists = {}
@@ -57,8 +53,24 @@ def read_space(values: Mapping[str, Any], where: str) -> SearchSpace:
         except AutonoiseError as e:
             raise SpaceError(str(e)) from None
     return SearchSpace(
-        data_type, dims, int(most), float(expected), lists["seeds"], lists["presets"], dict(values)
+        data_type, dims, int(most), float(expected), lists["seeds"], lists["presets"], dict(values),
+        _dimensions(against, data_type, defaults, f"{where}: with_label_noise"),
     )
+
+
+def _dimensions(
+    techniques: Mapping[str, Any], data_type: DataType, defaults: Mapping[str, Any], where: str
+) -> dict[str, dict[str, Dimension]]:
+    dims = {}
+    for name, given in techniques.items():
+        if given is not None and not isinstance(given, dict):
+            raise SpaceError(f"{where}: {name} must be a mapping of parameters to ranges, but got {given!r}")
+        kind = get_technique(str(name), f"in {where}")
+        if data_type not in kind.data_types:
+            reason = kind.refused.get(data_type) or f"it works for {', '.join(sorted(kind.data_types))}"
+            raise SpaceError(f"{where}: {name} does not work for {data_type} data: {reason}; remove it")
+        dims[str(name)] = step_dimensions(str(name), given or {}, defaults, where)
+    return dims
 
 
 def _entry(values: Mapping[str, Any], where: str) -> Mapping[str, Any]:

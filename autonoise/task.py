@@ -133,7 +133,11 @@ class Task:
         with torch.random.fork_rng(devices=[]):
             # a foreign factory draws from the global stream
             torch.default_generator.manual_seed(seed_from(seed, 3))
-            model = self.factory(spec, spec.classes)
+            try:
+                model = self.factory(spec, spec.classes)
+            except Exception as e:
+                fault = " ".join(f"{type(e).__name__}: {e}".split())[:200]
+                raise StudyError(f"--model: the factory failed on (InputSpec, classes): {fault}") from e
         if not isinstance(model, nn.Module):
             raise StudyError(f"--model must return a torch.nn.Module, but returned {type(model).__name__}")
         return model
@@ -196,8 +200,11 @@ def load_factory(text: str) -> ModelFactory:
             spec.loader.exec_module(module)
         else:
             module = importlib.import_module(where)
-    except ImportError as e:
-        raise StudyError(f"--model: cannot import {where!r} ({e}); run where it can be imported") from None
+    except StudyError:
+        raise
+    except Exception as e:
+        fault = " ".join(f"{type(e).__name__}: {e}".split())[:200]
+        raise StudyError(f"--model: cannot import {where!r} ({fault}); mend it, or run where it can be") from None
     factory = getattr(module, name, None)
     if not callable(factory):
         functions = [n for n, f in inspect.getmembers(module, callable) if not n.startswith("_")][:6]

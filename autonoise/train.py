@@ -68,7 +68,6 @@ def train(
     after_epoch: EpochHook | None = None, forward: Callable[[nn.Module, Any], Tensor] | None = None,
 ) -> Trained:
     """Train ``model`` in place on ``data`` under ``policy``; everything random follows from ``seed``."""
-    start = time.perf_counter()
     model.to(device).train()
     batch, labels = to_device(data.batch, device), torch.from_numpy(data.labels).long().to(device)
     steps = recipe.steps_per_epoch(len(data))
@@ -77,6 +76,7 @@ def train(
         optimizer, lambda update: recipe.learning_rate_factor(update / max(recipe.epochs * steps - 1, 1))
     )
     classes = data.preparation.spec.classes
+    start = time.perf_counter()  # the first optimizer of a process imports for a second
     raw_rows = data.rows if policy.at_stage(Stage.RAW) else None
     with policy.attach(
         model, epochs=recipe.epochs, steps_per_epoch=steps, optimizer=optimizer, input=data.preparation.spec,
@@ -105,7 +105,9 @@ def train(
                                time.perf_counter() - start, stopped=True)
             model.train()
     passes = recipe.epochs * len(data) * policy.passes + extra
-    return Trained(model.eval(), passes, time.perf_counter() - start)
+    # the last update may ruin a model whose loss was finite before it
+    ruined = not all(bool(torch.isfinite(p).all()) for p in model.parameters())
+    return Trained(model.eval(), passes, time.perf_counter() - start, diverged=ruined)
 
 
 def _order(rows: int, steps: int, size: int, seed: int, epoch: int) -> Iterator[Tensor]:

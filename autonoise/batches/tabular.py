@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from typing import ClassVar
 
@@ -108,6 +109,7 @@ class Adapter(BatchAdapter):
         return x
 
 
+@functools.lru_cache(maxsize=16)
 def _columns(spec: InputSpec, width: int) -> tuple[Tensor, Tensor]:
     feature = torch.full((width,), -1, dtype=torch.long)
     categorical = torch.zeros(width, dtype=torch.bool)

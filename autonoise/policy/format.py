@@ -6,6 +6,7 @@ Format 1 loads for ever. Nothing in a file is executed.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +22,8 @@ from autonoise.technique import get_technique
 from autonoise.types import DataType, InputSpec, Scale
 
 FORMAT = "autonoise-policy/1"
+LARGEST_SAMPLE = 50_000_000
+"""Values of one sample above which an input description is taken for a mistake."""
 
 
 _Column = Annotated[int, Field(ge=0, le=10_000_000)]
@@ -78,7 +81,18 @@ class InputModel(BaseModel):
         columns = [*self.numeric, *self.codes, *(c for group in (*self.onehot, *self.flags) for c in group)]
         if columns and max(columns) >= self.layout[0]:
             raise ValueError(f"column {max(columns)} does not exist in a layout of {self.layout[0]} columns")
+        if math.prod(self.layout) > LARGEST_SAMPLE:
+            raise ValueError(f"a sample of {math.prod(self.layout)} values is larger than {LARGEST_SAMPLE}")
         return self
+
+
+class CheckModel(BaseModel):
+    """What the file says about itself: see :mod:`autonoise.policy.verify`."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+    digest: str | None = None
+    seed: int = Field(0, ge=0, lt=2**63)
+    statistics: dict[str, float] = {}
 
 
 class PolicyModel(BaseModel):
@@ -93,7 +107,7 @@ class PolicyModel(BaseModel):
     strength: float = Field(1.0, ge=0, le=100)
     scores: dict[str, Any] = Field(default_factory=dict)
     provenance: dict[str, Any] = Field(default_factory=dict)
-    check: dict[str, Any] = Field(default_factory=dict)
+    check: CheckModel = Field(default_factory=lambda: CheckModel.model_validate({}))
 
 
 def json_schema() -> dict[str, Any]:
@@ -132,7 +146,8 @@ def policy_from_dict(values: Mapping[str, Any], where: str) -> Policy:
     steps = tuple(_step(s, f"{where}: steps[{i}]") for i, s in enumerate(model.steps))
     try:
         return Policy(
-            model.data_type, steps, model.name, spec, model.strength, model.scores, model.provenance, model.check
+            model.data_type, steps, model.name, spec, model.strength, model.scores, model.provenance,
+            model.check.model_dump(exclude_unset=True),
         )
     except PolicyError as e:
         raise PolicyError(f"{where}: {e}") from None
@@ -160,8 +175,7 @@ def _check_format(found: Any, where: str) -> None:
 
 
 def _check_digest(model: PolicyModel, values: Mapping[str, Any], where: str) -> None:
-    said = model.check.get("digest")
-    if said is not None and said != content_digest(values):
+    if model.check.digest is not None and model.check.digest != content_digest(values):
         raise PolicyError(
             f"{where}: changed since it was exported, or truncated (check.digest does not match); if you edited it "
             f"on purpose, remove the digest line"
@@ -176,7 +190,7 @@ def content_digest(values: Mapping[str, Any]) -> str:
 
 def _step(model: StepModel, where: str) -> Step:
     try:
-        kind = get_technique(model.technique, f"at {where}")
+        kind = get_technique(model.technique)
         if model.version > kind.version:
             raise PolicyError(
                 f"{model.technique} version {model.version} is newer than this autonoise knows "
@@ -191,10 +205,8 @@ def _step(model: StepModel, where: str) -> Step:
             kind(**extra), model.probability, Schedule(**model.schedule.model_dump()),
             Gate(**model.gate.model_dump()), model.site, model.magnitude,
         )
-    except PolicyError as e:
-        raise PolicyError(f"{where}: {e}") from None
     except AutonoiseError as e:
-        raise PolicyError(f"{e}") from None
+        raise PolicyError(f"{where}: {e}") from None
     except (ValueError, TypeError) as e:
         raise PolicyError(f"{where}: {model.technique}: {e}") from None
 
@@ -209,8 +221,10 @@ def load_policy(path: str | Path) -> Policy:
 
 
 def save_policy(policy: Policy, path: str | Path) -> None:
-    values = policy_to_dict(policy)
-    values.setdefault("check", {})["digest"] = content_digest(values)
+    content = policy_to_dict(policy)
+    check = {**content.pop("check", {}), "digest": content_digest(content)}
+    # near the top: a file that was cut off anywhere below is then noticed
+    values = {"format": content.pop("format"), "check": check, **content}
     if str(path).endswith(".json"):
         write_whole(path, json.dumps(values, indent=1) + "\n")
     else:

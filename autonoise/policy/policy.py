@@ -45,8 +45,9 @@ class Step:
     magnitude: Literal["fixed", "uniform"] = "fixed"
 
     def __post_init__(self) -> None:
-        if not 0 <= self.probability <= 1:
-            raise PolicyError(f"{self.name}: 0 <= probability <= 1 must hold, but got {self.probability}")
+        if not _is_number(self.probability) or not 0 <= self.probability <= 1:
+            raise PolicyError(f"{self.name}: 0 <= probability <= 1 must hold, but got {self.probability!r}")
+        object.__setattr__(self, "probability", float(self.probability))
         if self.magnitude not in ("fixed", "uniform"):
             raise PolicyError(f"{self.name}: magnitude must be fixed or uniform, but got {self.magnitude!r}")
 
@@ -123,10 +124,13 @@ class Policy:
             raise PolicyError(
                 f"data_type must be one of {', '.join(DataType)}, but got {self.data_type!r}"
             ) from None
+        if not all(isinstance(s, Step) for s in self.steps):
+            raise PolicyError('the steps of a policy must be Step objects: Step.of("mixup", alpha=0.3)')
         ordered = sorted(self.steps, key=lambda s: _STAGE_ORDER[s.stage])
         object.__setattr__(self, "steps", tuple(ordered))
-        if not 0 <= self.strength <= 100:
-            raise PolicyError(f"0 <= strength <= 100 must hold, but got {self.strength}")
+        if not _is_number(self.strength) or not 0 <= self.strength <= 100:
+            raise PolicyError(f"0 <= strength <= 100 must hold, but got {self.strength!r}")
+        object.__setattr__(self, "strength", float(self.strength))
         self._check()
 
     def _check(self) -> None:
@@ -236,6 +240,10 @@ class Policy:
 def digest(value: Any) -> str:
     """sha256 over canonical JSON."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _rounded(value: Any) -> Any:

@@ -133,6 +133,7 @@ def _residual(model: nn.Module) -> list[Point]:
             last = next((c for c in ("bn3", "bn2") if isinstance(getattr(module, c, None), nn.Module)), None)
             if last:
                 points.append(Point(f"{prefix}{last}", getattr(module, last)))
-        elif all(isinstance(getattr(module, c, None), nn.Module) for c in ("dense", "dropout", "LayerNorm")):
-            points.append(Point(f"{prefix}dropout", module.dropout))
+        elif all(isinstance(getattr(module, c, None), nn.Module) for c in ("dense", "LayerNorm")):
+            # BERT and its kin: dense, then dropout, then LayerNorm(... + input)
+            points += [Point(f"{prefix}{n}", m) for n, m in module.named_children() if isinstance(m, nn.Dropout)]
     return points

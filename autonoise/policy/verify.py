@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -30,18 +31,19 @@ def statistics_of(policy: Policy, seed: int = 0) -> dict[str, float]:
         return {}
     adapter = batch_adapter(policy.data_type)
     spec = replace(policy.input, scale=adapter.canonical_scale)
-    batch = adapter.synthetic(spec, ROWS, torch.Generator().manual_seed(seed))
+    rows = max(4, min(ROWS, 2**24 // math.prod(spec.layout)))
+    batch = adapter.synthetic(spec, rows, torch.Generator().manual_seed(seed))
     main, info = adapter.open(batch, spec)
     clock = Clock(seed, 0, 1, 1, micro=0)
     out: dict[str, float] = {}
-    strength = torch.ones(ROWS)
+    strength = torch.ones(rows)
     for index, step in enumerate(policy.steps):
         rng = clock.rng(index, LEAF)
         changed: Tensor | None = None
         if step.stage is Stage.INPUT:
             changed = (apply_input(step, main, strength, rng, info).double() - main.double()).abs()
         elif isinstance(step.technique, TargetNoise):
-            y = torch.eye(CLASSES)[torch.arange(ROWS) % CLASSES]
+            y = torch.eye(CLASSES)[torch.arange(rows) % CLASSES]
             changed = (step.technique.perturb(y, strength=strength[:, None], rng=rng) - y).abs()
         if changed is not None:
             out[f"{index}.{step.name}"] = float(f"{float(changed.mean()):.5g}")

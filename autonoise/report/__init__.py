@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
 
 from autonoise.files import write_whole
 from autonoise.report.background import method_section, policy_section, search_section, warnings_section
-from autonoise.report.numbers import NONE
+from autonoise.report.numbers import NONE, moment
 from autonoise.report.page import Page
 from autonoise.report.results import (
     calibration_section,
@@ -60,7 +61,7 @@ def build_page(result: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -
         kind=_KINDS.get(verdict, "none"), verdict=verdict, sentence=_sentence(sentence),
         recommendation=_sentence(str(result.get("recommendation") or "")), usage=code, usage_note=about_code,
         cautions=[*cautions(result), *(_sentence(w) for w in warnings if w not in minor)],
-        sections=tuple(s for s in sections if s.filled), created=str(result.get("created") or ""),
+        sections=tuple(s for s in sections if s.filled), created=moment(result.get("created") or ""),
         version=str((result.get("versions") or {}).get("autonoise") or ""),
     )
     return page, picture
@@ -68,7 +69,8 @@ def build_page(result: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -
 
 def render_html(page: Page) -> str:
     """One self-contained page; every text is escaped, pictures are data, scripts are forbidden."""
-    return _environment().get_template("report.html.j2").render(page=page)
+    # a percent sign must not begin a line
+    return _environment().get_template("report.html.j2").render(page=page).replace(" %", "&nbsp;%")
 
 
 def render_markdown(page: Page) -> str:
@@ -82,6 +84,7 @@ def _environment(**options: Any) -> Environment:
         trim_blocks=True, lstrip_blocks=True, **options,
     )
     env.filters["data_uri"] = lambda svg: "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
+    env.filters["code"] = Markup
     return env
 
 
@@ -90,15 +93,17 @@ _ESCAPES = str.maketrans({"|": "\\|", "<": "&lt;", ">": "&gt;", "\n": " ", "\r":
 
 def _markdown(value: Any) -> Any:
     """Text that can neither leave its table cell nor become HTML or a link."""
-    return value.translate(_ESCAPES).replace("](", "] (") if isinstance(value, str) else value
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return value.translate(_ESCAPES).replace("](", "] (")
 
 
 def _usage(result: Mapping[str, Any]) -> tuple[str, str]:
     label = str(result.get("recommended") or "policy")
     shown = contestants(result)
     if label == "baseline":
-        tried = ' The policy that was found is there all the same: load_policy("policy.yaml").' if "policy" in shown else ""
-        return "", f"Nothing to import: train as you do now.{tried}"
+        tried = ' The policy that was found is there all the same: load_policy("policy.yaml").'
+        return "", f"Nothing to import: train as you do now.{tried if 'policy' in shown else ''}"
     steps = (shown.get(label) or shown.get("policy") or {}).get("steps") or []
     return usage(steps, _FILES.get(label, "policy.yaml"))
 

@@ -12,6 +12,7 @@ from autonoise.report.numbers import (
     fixed,
     interval,
     listed,
+    moment,
     number,
     percent,
     plain,
@@ -24,6 +25,8 @@ from autonoise.report.words import about, how_often, settings, technique_of, whe
 
 Result = Mapping[str, Any]
 Rows = Sequence[Mapping[str, Any]]
+_PRIVATE = frozenset({"storage"})
+"""Settings that a page to be passed around must not show: the address of a database may hold a password."""
 
 
 def policy_section(result: Result) -> Section:
@@ -81,9 +84,11 @@ def _contribution_table(contributions: Rows) -> Table:
     ]
     matter = "matters" if kept == 1 else "matter"
     return Table(
-        ["technique", "adds to the score", ""], rows, title=f"{kept} of {len(contributions)} techniques {matter}",
-        note="Score of the policy as found minus its score without the technique, on the confirm part, with 80 % intervals. "
-             "A technique that adds less than a quarter of an accuracy point is left out if the rest does as well.",
+        ["technique", "adds to the score", ""], rows, wide=True,
+        title=f"{kept} of {len(contributions)} techniques {matter}",
+        note="Score of the policy as found minus its score without the technique, on the confirm part, with 80 % "
+             "intervals. A technique that adds less than a quarter of an accuracy point is left out if the rest does "
+             "as well.",
     )
 
 
@@ -98,36 +103,42 @@ def search_section(result: Result, trials: Rows) -> Section:
     winners: Mapping[str, Mapping[str, Any]] = result.get("winners") or {}
     second = front_panel(result.get("front") or [], trials, winners)
     if second:
-        figures.append(Figure(second, "Noisy against clean accuracy of all trials, with the Pareto front and the winners."))
+        alt = "Noisy against clean accuracy of all trials, with the Pareto front and the winners."
+        figures.append(Figure(second, alt))
     tables = []
     if winners:
         rows = [
-            [Cell(name), Cell(str(w.get("file", NONE)), tone="code"), Cell(fixed(w.get("clean"))), Cell(fixed(w.get("noisy"))),
-             Cell(fixed(w.get("passes"), 2)), Cell(", ".join(w.get("techniques") or []) or NONE)]
+            [Cell(name), Cell(str(w.get("file", NONE)), tone="code"), Cell(fixed(w.get("clean"))),
+             Cell(fixed(w.get("noisy"))), Cell(fixed(w.get("passes"), 2)), _techniques(w)]
             for name, w in winners.items()
         ]
         tables.append(Table(
             ["winner", "file", "clean", "noisy, search", "passes", "techniques"], rows, title="Winners", wide=True,
-            note="Trained again on fresh seeds and measured on rows that the search did not see, so they may lie off the "
-                 "front. Only the balanced one was judged on the test part.",
+            note="Trained again on fresh seeds and measured on rows that the search did not see, so they may lie off "
+                 "the front. Only the balanced one was judged on the test part.",
         ))
     standings: Rows = result.get("standings") or []
     if standings:
         rows = [
-            [Cell(str(s.get("name"))), Cell(str(s.get("role", NONE))), Cell(fixed(s.get("score"))), Cell(fixed(s.get("clean"))),
-             Cell(fixed(s.get("noisy"))), Cell(str(s.get("seeds", NONE))), Cell(", ".join(s.get("techniques") or []) or NONE)]
+            [Cell(str(s.get("name"))), Cell(str(s.get("role", NONE))), Cell(fixed(s.get("score"))),
+             Cell(fixed(s.get("clean"))), Cell(fixed(s.get("noisy"))), Cell(str(s.get("seeds", NONE))), _techniques(s)]
             for s in standings
         ]
         tables.append(Table(
-            ["name", "role", "score", "clean", "noisy, search", "seeds", "techniques"], rows, title="Confirming", wide=True,
-            note="Means on the confirm part; an entry that is clearly behind leaves after fewer seeds.",
+            ["name", "role", "score", "clean", "noisy, search", "seeds", "techniques"], rows, title="Confirming",
+            wide=True, note="Means on the confirm part; an entry that is clearly behind leaves after fewer seeds.",
         ))
     text = _counts(result.get("counts") or {})
     return Section("search", "The search", text=[text] if text else [], figures=figures, tables=tables)
 
 
+def _techniques(row: Mapping[str, Any]) -> Cell:
+    return Cell(", ".join(map(str, row.get("techniques") or [])) or NONE)
+
+
 def _counts(counts: Mapping[str, Any]) -> str:
-    parts = [f"{int(n):,} {word}" for word in ("complete", "pruned", "failed") if (n := number(counts.get(word))) is not None]
+    known = ((word, number(counts.get(word))) for word in ("complete", "pruned", "failed"))
+    parts = [f"{int(n):,} {word}" for word, n in known if n is not None]
     text = f"Trials: {listed(parts)}." if parts else ""
     for key, what in (("seconds_search", "The search took"), ("seconds_total", "Search and verdict took")):
         if number(counts.get(key)) is not None:
@@ -146,22 +157,26 @@ def method_section(result: Result) -> Section:
     rows = number(result.get("test_rows"))
     if rows is not None or result.get("test_read_at"):
         count = f" ({plural(int(rows), 'row')})" if rows is not None else ""
-        read = f" was first read at {result['test_read_at']}, after which nothing was chosen" if result.get("test_read_at") else ""
-        items.append(f"The test part{count}{read}." if read else f"The test part has {plural(int(rows or 0), 'row')}.")
+        read = f" was first read on {moment(result['test_read_at'])}, and" if result.get("test_read_at") else ""
+        items.append(f"The test part{count}{read} is never seen by the search, by choosing or by leaving out.")
     if result.get("seeds"):
-        items.append(f"Every contestant trained from {result['seeds']} fresh seeds with equal epochs; the numbers are those of "
-                     "the last epoch, never of the best.")
+        items.append(f"Every contestant trained from {result['seeds']} fresh seeds with equal epochs; the numbers are "
+                     "those of the last epoch, never of the best.")
     if weight is not None:
         items.append(f"Noise weight {fixed(weight, 2)}: noisy accuracy has {percent(weight)} of the score.")
-    items.append("Severities were calibrated once, on the baseline, before the search, and frozen in corruptions.json.")
+    if any(c.get("amounts") for c in result.get("corruptions") or []):
+        items.append("Severities were calibrated once, on the baseline, before the search, and frozen in "
+                     "corruptions.json.")
     if held:
-        out = len([c for c in result.get("corruptions") or [] if c.get("group") == "held_out"]) - len(counted(result, "held_out"))
-        left = f"; {plural(out, 'other')} left out because a contestant trained on a related family" if out > 0 else ""
+        every = [c for c in result.get("corruptions") or [] if c.get("group") == "held_out"]
+        out = len(every) - len(counted(result, "held_out"))
+        why = "left out because a contestant trained on the same or a related family"
+        left = f"; {plural(out, 'other')} {why}" if out > 0 else ""
         items.append(f"Held-out corruptions that count: {listed([plain(h) for h in held])}{left}.")
-    config = {k: v for k, v in (result.get("config") or {}).items() if not isinstance(v, Mapping)}
+    config = {k: v for k, v in (result.get("config") or {}).items() if k not in _PRIVATE}
     facts = [
         ("data", str(result.get("describe") or "")), ("data fingerprint", str(result.get("data") or "")),
-        ("created", str(result.get("created") or "")),
+        ("created", moment(result.get("created") or "")),
         ("versions", ", ".join(f"{k} {v}" for k, v in (result.get("versions") or {}).items())),
         ("settings", ", ".join(f"{plain(k)} {v}" for k, v in config.items())),
     ]

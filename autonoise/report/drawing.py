@@ -73,6 +73,11 @@ def to_png(canvas: Canvas, *, width: int) -> bytes:
     return buffer.getvalue()
 
 
+def short(text: str, length: int = 26) -> str:
+    """A label that leaves room for the picture."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
 def note(axes: Axes, text: str) -> None:
     """A title's second line, in small grey print."""
     axes.annotate(

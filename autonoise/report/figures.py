@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from autonoise.report.drawing import GRID, INK, LOOKS, MUTED, drawing, note, panel, to_png, to_svg
+from autonoise.report.drawing import GRID, INK, LOOKS, MUTED, drawing, note, panel, short, to_png, to_svg
 from autonoise.report.numbers import fixed, number, plain, plural
 
 Corruption = Mapping[str, Any]
@@ -111,7 +111,7 @@ def corruption_panel(corruptions: Sequence[Corruption], group: str, labels: Sequ
         for y, c in enumerate(kept):
             _row(axes, y, c, labels)
         _families(axes, kept)
-        axes.set_yticks(range(len(kept)), [plain(c.get("name")) for c in kept], color=INK)
+        axes.set_yticks(range(len(kept)), [short(plain(c.get("name"))) for c in kept], color=INK)
         axes.tick_params(axis="y", pad=13)
         axes.set_ylim(len(kept) - 0.4, -0.6)
         axes.grid(axis="y", visible=False)
@@ -141,7 +141,7 @@ def _row(axes: Axes, y: int, c: Corruption, labels: Sequence[str]) -> None:
                   markeredgecolor="white", markeredgewidth=0.5, zorder=3)
     style = _FILL.get(str(c.get("exposure")))
     if style:
-        axes.plot(-0.022, y, marker="o", fillstyle=style, markersize=5.2, color=INK, markeredgewidth=0.8,  # type: ignore[arg-type]
+        axes.plot(-0.022, y, marker="o", fillstyle=style, markersize=5.2, color=INK, markeredgewidth=0.8,
                   markerfacecoloralt="white", transform=axes.get_yaxis_transform(), clip_on=False)
 
 
@@ -152,7 +152,7 @@ def _families(axes: Axes, kept: Sequence[Corruption]) -> None:
         if first:
             axes.axhline(first - 0.5, color=GRID, linewidth=0.7, zorder=1)
         axes.annotate(
-            plain(family), (1, first + (count - 1) / 2), xytext=(4, 0), xycoords=axes.get_yaxis_transform(),
+            short(plain(family), 20), (1, first + (count - 1) / 2), xytext=(4, 0), xycoords=axes.get_yaxis_transform(),
             textcoords="offset points", va="center", fontsize=7.5, color=MUTED, annotation_clip=False,
         )
 

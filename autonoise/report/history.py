@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
-from autonoise.report.drawing import GRID, INK, LOOKS, MUTED, drawing, note, panel, to_svg
+from autonoise.report.drawing import GRID, INK, LOOKS, MUTED, drawing, note, panel, short, to_svg
 from autonoise.report.numbers import fixed, number, plain, plural
 from autonoise.report.words import schedule_of
 
@@ -53,7 +54,7 @@ def history_panel(history: History) -> str | None:
     every = [v for _, v in (*history.complete, *history.pruned)]
     floor = _floor([v for _, v in history.complete], history.baseline)
     with drawing():
-        canvas, axes = panel(3.35)
+        canvas, axes = panel(3.6)
         for points, colour, face, label in (
             (history.pruned, _GREY, "none", "pruned after a short training"),
             (history.complete, _BLUE, _BLUE, "complete"),
@@ -78,8 +79,8 @@ def history_panel(history: History) -> str | None:
         axes.set_ylim(floor, top + 0.08 * max(top - floor, 0.01))
         axes.set_xlabel("trial")
         axes.set_ylabel("score")
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.legend(loc="lower right", fontsize=7.5, frameon=True, framealpha=0.85, edgecolor="none")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+        canvas.legend(loc="outside lower center", ncols=3, fontsize=7.5)
         axes.set_title("Score per trial", pad=18)
         note(axes, f"{plural(len(history.complete), 'complete trial')}, {len(history.pruned)} pruned, "
                    f"{len(history.failed)} failed; best {fixed(history.best[-1][1])}")
@@ -102,27 +103,33 @@ def front_panel(front: Sequence[Row], trials: Sequence[Row], winners: Mapping[st
     stars = [(name, p) for name, w in winners.items() if (p := _point(w)) is not None]
     rest = [p for t in trials if t.get("state") == "complete" and (p := _point(t)) is not None]
     with drawing():
-        canvas, axes = panel(3.35)
+        canvas, axes = panel(3.6)
         if rest:
             axes.plot([p[0] for p in rest], [p[1] for p in rest], "o", color=_GREY, markersize=2.8, alpha=0.7,
                       label="trial", markeredgewidth=0)
-        axes.scatter([p[0] for p in points], [p[1] for p in points], s=[26 * p[2] for p in points], color=_BLUE,
+        axes.scatter([p[0] for p in points], [p[1] for p in points], s=[34 * p[2] for p in points], color=_BLUE,
                      alpha=0.75, linewidths=0.7, edgecolors="white", label="Pareto front, size: passes", zorder=3)
         if stars:
             axes.plot([p[0] for _, p in stars], [p[1] for _, p in stars], "*", color=_STAR, markersize=10.5,
                       markeredgecolor="white", markeredgewidth=0.6, linestyle="none", label="winner, fresh seeds",
                       zorder=4)
+        without = (t for t in trials if t.get("state") == "complete" and not t.get("techniques"))
+        base = next((p for t in without if (p := _point(t)) is not None), None)
+        if base is not None:
+            look = LOOKS["baseline"]
+            axes.plot(base[0], base[1], look.marker, color=look.colour, markersize=6, markerfacecolor="white",
+                      markeredgewidth=1.6, label="baseline", zorder=4, linestyle="none")
         for name, (x, y) in _merged(stars):
-            axes.annotate(name, (x, y), xytext=(7, 5), textcoords="offset points", fontsize=8, color=INK, zorder=5,
+            axes.annotate(short(name, 40), (x, y), xytext=(7, 5), textcoords="offset points", fontsize=8, color=INK, zorder=5,
                           bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.8})
-        shown = [*points, *(p for _, p in stars)]
+        shown = [*points, *(p for _, p in stars), *([base] if base is not None else [])]
         for axis, values in (("x", [p[0] for p in shown]), ("y", [p[1] for p in shown])):
             others = [p["xy".index(axis)] for p in rest]
             low, high = _window(values, others)
             (axes.set_xlim if axis == "x" else axes.set_ylim)(low, high)
         axes.set_xlabel("clean accuracy")
         axes.set_ylabel("noisy accuracy, search families")
-        axes.legend(loc="lower left", fontsize=7.5, frameon=True, framealpha=0.85, edgecolor="none")
+        canvas.legend(loc="outside lower center", ncols=2, fontsize=7.5)
         axes.set_title("Clean against noisy accuracy", pad=18)
         note(axes, f"{plural(len(points), 'trial')} that no other beats in clean, noisy and cost together")
         return to_svg(canvas)
@@ -162,7 +169,7 @@ def schedule_panel(steps: Sequence[Row]) -> str | None:
             axes.fill_between(100 * x, i, i - 0.72 * y, color=_BLUE, alpha=0.25, linewidth=0)
             axes.plot(100 * x, i - 0.72 * y, color=_BLUE, linewidth=1.3)
             axes.axhline(i, color=GRID, linewidth=0.7, zorder=1)
-        axes.set_yticks([i - 0.36 for i in range(len(known))], [plain(name) for name, _ in known], color=INK)
+        axes.set_yticks([i - 0.36 for i in range(len(known))], [short(plain(name)) for name, _ in known], color=INK)
         axes.set_ylim(len(known) - 0.85, -0.95)
         axes.set_xlim(0, 100)
         axes.grid(visible=False)
@@ -187,7 +194,7 @@ def contribution_panel(contributions: Sequence[Row]) -> str | None:
                 axes.plot([low, high], [i, i], color=colour, linewidth=2.2, alpha=0.55, solid_capstyle="butt")
             axes.plot(c["mean"], i, "D" if c.get("kept") else "o", color=colour, markersize=5.5,
                       markeredgecolor="white", markeredgewidth=0.6)
-        axes.set_yticks(range(len(rows)), [plain(c.get("technique")) for c in rows], color=INK)
+        axes.set_yticks(range(len(rows)), [short(plain(c.get("technique"))) for c in rows], color=INK)
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.grid(axis="y", visible=False)
         axes.set_xlabel("score with the technique minus score without")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 NONE = "–"
@@ -27,12 +28,15 @@ def triple(value: Any) -> Triple | None:
 
 def fixed(value: Any, digits: int = 3) -> str:
     x = number(value)
-    return NONE if x is None else _minus(f"{x:.{digits}f}", digits)
+    return NONE if x is None else _minus(f"{x:.{digits}f}")
 
 
 def signed(value: Any, digits: int = 3) -> str:
     x = number(value)
-    return NONE if x is None else _minus(f"{x:+.{digits}f}", digits)
+    if x is None:
+        return NONE
+    text = f"{x:+.{digits}f}"
+    return f"±{text[1:]}" if float(text) == 0 else _minus(text)
 
 
 def percent(value: Any, *, sign: bool = False) -> str:
@@ -54,7 +58,7 @@ def significant(value: Any, digits: int = 3) -> str:
     x = number(value)
     if x is None:
         return str(value)
-    return _minus(f"{x:.{digits}g}" if not isinstance(value, int) else str(value), 0)
+    return _minus(str(value) if isinstance(value, int) else f"{x:.{digits}g}")
 
 
 def duration(seconds: Any) -> str:
@@ -67,6 +71,15 @@ def duration(seconds: Any) -> str:
         return f"{x:.0f} s"
     minutes = round(x / 60)
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def moment(iso: Any) -> str:
+    """``2026-11-20 12:40 UTC`` of an ISO time; other text as it is."""
+    try:
+        at = datetime.fromisoformat(str(iso))
+    except ValueError:
+        return str(iso)
+    return f"{at.astimezone(UTC) if at.tzinfo else at:%Y-%m-%d %H:%M}{' UTC' if at.tzinfo else ''}"
 
 
 def plural(n: int, noun: str) -> str:
@@ -83,6 +96,8 @@ def listed(words: Sequence[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else list(words))
 
 
-def _minus(text: str, digits: int) -> str:
-    zero = float(text) == 0
-    return text.replace("-", "" if zero and digits else "−").replace("+", "±" if zero and digits else "+")
+def _minus(text: str) -> str:
+    """A true minus sign; zero has none, whatever it was rounded from."""
+    if float(text) == 0:
+        return text.lstrip("-")
+    return f"−{text[1:]}" if text.startswith("-") else text

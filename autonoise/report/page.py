@@ -20,12 +20,15 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A table; the first cell of each row names it. ``wide``: columns hold text rather than numbers."""
+    """A table; the first cell of each row names it. ``lead``: how many columns hold text, before those of numbers;
+    ``wide``: all of them do.
+    """
 
     head: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     title: str = ""
     note: str = ""
+    lead: int = 1
     wide: bool = False
 
 

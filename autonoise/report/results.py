@@ -111,7 +111,7 @@ def _further(shown: Result, extra: int) -> list[list[Cell]]:
     clean = [number((c.get("clean") or [None])[0]) for c in shown.values()]
     if any(b is not None and a is not None and abs(b - a) > 0.005 for a, b in zip(clean, balanced, strict=True)):
         rows.append(("balanced clean accuracy", "balanced_search"))
-    rows += [("worst search family", "worst_search"), ("worst held-out family, all", "worst_held_out")]
+    rows += [("worst family, search", "worst_search"), ("worst family, all held out", "worst_held_out")]
     return [
         [Cell(title), *(Cell(fixed(n.get(key))) for n in numbers.values()), *[Cell("")] * extra]
         for title, key in rows if any(number(n.get(key)) is not None for n in numbers.values())
@@ -140,9 +140,14 @@ def severity_section(result: Result) -> tuple[Section, bytes | None]:
         "search. The search saw the search families; no contestant trained on a held-out family that counts, or on a "
         "related one."
     )
-    return Section("severity", "Accuracy against severity", figures=figures, after=[text]), severity_picture(
-        by_group, number_of
-    )
+    section = Section("severity", "Accuracy against severity", figures=figures, tables=[_by_severity(by_group, text)])
+    return section, severity_picture(by_group, number_of)
+
+
+def _by_severity(by_group: Mapping[str, Mapping[str, Sequence[float]]], note: str) -> Table:
+    lines = [(f"{plain(g)}: {k}", line) for g, by_label in by_group.items() for k, line in by_label.items()]
+    rows = [[Cell(name), *(Cell(fixed(line[i])) for _, line in lines)] for i, name in enumerate(("clean", *"12345"))]
+    return Table(["severity", *(name for name, _ in lines)], rows, note=note)
 
 
 def _describe(group: str, lines: Mapping[str, Sequence[float]]) -> str:
@@ -162,16 +167,17 @@ def corruption_section(result: Result) -> Section:
     for group in groups:
         svg = corruption_panel(corruptions, group, labels)
         if svg is not None:
-            figures.append(Figure(svg, f"Mean accuracy per corruption, {plain(group)} families; the table has the numbers."))
+            alt = f"Mean accuracy per corruption, {plain(group)} families; the table has the numbers."
+            figures.append(Figure(svg, alt))
     rows = [_corruption_row(c, labels) for g in groups for c in sorted(
         (c for c in corruptions if c.get("group") == g), key=lambda c: (str(c.get("family")), str(c.get("name"))))]
-    head = ["corruption", "family", "group", "policy trained on", "counts", *labels,
+    head = ["corruption", "family", "group", "exposure", "counts", *labels,
             *(["policy − baseline"] if {"policy", "baseline"} <= set(labels) else []), "at severity 5"]
     note = (
-        "Accuracies are means over severities. A held-out corruption counts only if no contestant trained on its family "
-        "or a related one, and then it counts for all contestants. ● the same family, ◐ a related family, ○ unseen."
+        "Accuracies are means over severities. Exposure: some contestant trained on ● the same family, on ◐ a related "
+        "family, or none on either (○ unseen). A held-out corruption counts only if it is unseen, and then for all."
     )
-    return Section("corruptions", title, figures=figures, tables=[Table(head, rows, note=note)])
+    return Section("corruptions", title, figures=figures, tables=[Table(head, rows, note=note, lead=5)])
 
 
 def _corruption_row(c: Mapping[str, Any], labels: Sequence[str]) -> list[Cell]:
@@ -185,14 +191,18 @@ def _corruption_row(c: Mapping[str, Any], labels: Sequence[str]) -> list[Cell]:
     if {"policy", "baseline"} <= means.keys():
         a, b = means["policy"], means["baseline"]
         change = a - b if a is not None and b is not None else None
-        sign: Tone = tone or ("" if change is None else "good" if change > 0.0005 else "bad" if change < -0.0005 else "")
-        cells.append(Cell(signed(change), tone=sign))
+        cells.append(Cell(signed(change), tone=tone or _tone(change)))
     last = {k: (c["accuracy"].get(k) or [None]) for k in labels if k in ("baseline", "policy")}
     ends = [fixed(v[4]) if len(v) == 5 else NONE for v in last.values()]
     return [*cells, Cell(" → ".join(ends) if any(e != NONE for e in ends) else NONE, tone=tone)]
 
 
-_MEASURES = (("nll", "NLL, nats"), ("ece", "ECE"), ("brier", "Brier"))
+def _tone(gain: float | None) -> Tone:
+    """What is no difference in the printed digits has no colour."""
+    return "" if gain is None else "good" if gain > 0.0005 else "bad" if gain < -0.0005 else "muted"
+
+
+_MEASURES = (("nll", "NLL"), ("ece", "ECE"), ("brier", "Brier"))
 _PARTS = (("clean_search", "clean"), ("noisy_search", "search families"), ("noisy_held_out", "held-out families"))
 
 
@@ -210,14 +220,14 @@ def calibration_section(result: Result) -> Section:
             base, policy = by_label.get("baseline"), by_label.get("policy")
             if base is not None and policy is not None:
                 change = policy - base
-            tone: Tone = "" if change is None else "good" if change < -0.0005 else "bad" if change > 0.0005 else "muted"
+            tone = _tone(None if change is None else -change)
             rows.append([Cell(f"{name}, {where}"), *(Cell(fixed(v)) for v in values), Cell(signed(change), tone=tone)])
     if not rows:
         return Section("calibration", "Calibration")
     note = (
-        "Lower is better; means over seeds. NLL: mean negative log-likelihood. ECE: how far confidence is from accuracy, "
-        "15 bins. Brier: squared error of the probabilities. The held-out rows hold all held-out corruptions, also those "
-        "that do not count above."
+        "Lower is better; means over seeds. NLL: mean negative log-likelihood in nats. ECE: how far confidence is from "
+        "accuracy, 15 bins. Brier: squared error of the probabilities. The held-out rows hold all held-out "
+        "corruptions, also those that do not count above."
     )
     return Section("calibration", "Calibration", tables=[Table(["", *shown, "policy − baseline"], rows, note=note)])
 
@@ -229,10 +239,11 @@ def cautions(result: Result) -> list[str]:
         out += [t for g in ("search", "held_out") if (t := _overused(shown["baseline"], shown["policy"], g))]
     clean = triple(((result.get("differences") or {}).get("baseline") or {}).get("clean"))
     if clean and clean[2] < 0:
-        out.append(f"The policy costs clean accuracy: {signed(clean[0])} {interval(clean, sign=True)} against the baseline.")
+        change = f"{signed(clean[0])} {interval(clean, sign=True)}"
+        out.append(f"The policy costs clean accuracy: {change} against the baseline.")
     for label, c in shown.items():
         if c.get("diverged"):
-            out.append(f"{plural(int(c['diverged']), 'training')} of {label} diverged and counts with its accuracy as it is.")
+            out.append(f"{plural(int(c['diverged']), 'training')} of {label} diverged; the accuracy counts as it is.")
     return out
 
 
@@ -246,11 +257,11 @@ def _overused(base: Mapping[str, Any], policy: Mapping[str, Any], group: str) ->
     for key, name in _MEASURES[:2]:
         old, new = number(a.get(f"{key}_noisy_{group}")), number(b.get(f"{key}_noisy_{group}"))
         if old is not None and new is not None and new - old > max(0.02 * old, 0.002):
-            worse.append(f"{name.split(',')[0]} rose from {fixed(old)} to {fixed(new)}")
+            worse.append(f"{name} rose from {fixed(old)} to {fixed(new)}")
     if not worse:
         return ""
     return (
         f"Noise may be overused: on {plain(group).replace('held out', 'held-out')} families accuracy rose by "
-        f"{fixed(after[0] - before[0])}, but {' and '.join(worse)}, so the probabilities are less to be trusted. Try the "
-        f"policy with less strength (policy.scaled(0.5)), or calibrate the model afterwards."
+        f"{fixed(after[0] - before[0])}, but {' and '.join(worse)}, so the probabilities are less to be trusted. Try "
+        f"the policy with less strength (policy.scaled(0.5)), or calibrate the model afterwards."
     )

@@ -77,7 +77,8 @@ def when(step: Mapping[str, Any]) -> str:
     if schedule is None:
         return "by a schedule that this installation does not know"
     start, end = schedule.limits
-    span = f"from {percent(start)} to {percent(end)} of training" if (start, end) != (0, 1) else "over the whole training"
+    part = f"from {percent(start)} to {percent(end)} of training"
+    span = "over the whole training" if (start, end) == (0, 1) else part
     if schedule.shape in ("constant", "window"):
         if (start, end) == (0, 1):
             return "throughout"
@@ -102,7 +103,7 @@ def usage(steps: Sequence[Mapping[str, Any]], file: str) -> tuple[str, str]:
     ]
     notes = []
     if any(k.stage == Stage.RAW for k in kinds):
-        lines[-1:] = ["noise = policy.raw_transform(epochs=epochs)   # in the data loader: text = noise(text, index)", ""]
+        lines[-1:] = ["noise = policy.raw_transform(epochs=epochs)   # in the loader: text = noise(text, index)", ""]
         notes.append("Call noise.set_epoch(epoch) at the start of each epoch.")
     whole = [k.name for k in kinds if k.stage == Stage.STEP]
     if any(getattr(k, "pretrains", False) for k in kinds):

@@ -60,7 +60,7 @@ def conclude(
     """From the finished trials to the verdict; None when stopped on the way."""
     known = folder.load_result()
     key = _key(study, config)
-    if known is not None and known.get("key") == key:
+    if known is not None and known.get("key") == key and ("transfer" in known or not config.calibrate):
         observer.line(known["sentence"])
         return known
     families = {f.name: str(f.family) for f in task.frozen} | ({"real": "real"} if task.real else {})
@@ -78,7 +78,8 @@ def conclude(
     if stop():
         return None
     chosen = next((s for s in standings if s.role != "baseline" and _keeps_clean(s, standings, config)), None)
-    chosen = chosen or next((s for s in standings if s.role != "baseline"), None)
+    # none keeps the clean accuracy: the one that comes nearest
+    chosen = chosen or max((s for s in standings if s.role != "baseline"), key=lambda s: s.clean, default=None)
     if chosen is None:
         observer.line("no policy was found that could be confirmed: train without noise")
         return None
@@ -148,6 +149,8 @@ def _result(
     smallest = min(len(task.splits.folds[0].search), len(task.splits.test))
     if smallest < 300:
         warnings.append(f"small data: only {smallest} rows decide; the intervals are wide")
+    if not verdict["held_out"]:
+        warnings.append("a contestant trained on every held-out family of noise: clean rows alone decide")
     warnings += [f"{f.name}: {f.note}" for f in task.frozen if f.note]
     result: dict[str, Any] = {
         "study": config.study, "data": task.dataset.fingerprint, "describe": describe(task),

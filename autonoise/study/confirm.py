@@ -88,7 +88,7 @@ def race(
             break
         alive = _survivors(alive, entries, results, config.noise_weight, families)
     standings = [_standing(*entries[k], results[k], config.noise_weight, families) for k in entries if results[k]]
-    rounds = max(len(s.results) for s in standings)
+    rounds = max((len(s.results) for s in standings), default=0)
     return sorted(standings, key=lambda s: (len(s.results) < rounds, -s.score))
 
 

@@ -8,10 +8,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 
+from autonoise.errors import AutonoiseError, StudyError
 from autonoise.policy import Policy
 from autonoise.score import Score, evaluate
 from autonoise.study.config import StudyConfig
@@ -97,7 +100,8 @@ class Runner:
             for n, job in enumerate(missing):
                 if stop():
                     break
-                run_job(self._task, self._folder, job)
+                with _told(job):
+                    run_job(self._task, self._folder, job)
                 done(n + 1)
         return [self._stored(job) for job in jobs]
 
@@ -112,19 +116,21 @@ class Runner:
                 self._processes, context, initializer=_start, initargs=(self._config, os.getpid())
             )
         waiting: Iterator[Job] = iter(jobs)
-        running: set[Future[None]] = set()
+        running: dict[Future[None], Job] = {}
         finished = 0
         while True:
             while len(running) < self._processes and not stop():
                 job = next(waiting, None)
                 if job is None:
                     break
-                running.add(self._pool.submit(_work, job.policy.to_dict(), job.part, job.seed, job.size, job.rows))
+                future = self._pool.submit(_work, job.policy.to_dict(), job.part, job.seed, job.size, job.rows)
+                running[future] = job
             if not running:
                 return
-            ready, running = wait(running, return_when=FIRST_COMPLETED)
+            ready, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in ready:
-                future.result()
+                with _told(running.pop(future)):
+                    future.result()
                 finished += 1
                 done(finished)
 
@@ -132,6 +138,20 @@ class Runner:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = None
+
+
+@contextmanager
+def _told(job: Job) -> Iterator[None]:
+    """A fault in a training becomes one line that names the policy and the remedy."""
+    try:
+        yield
+    except AutonoiseError:
+        raise
+    except BrokenProcessPool:
+        raise StudyError("a training process died (out of memory?): free some, or use a smaller --size") from None
+    except Exception as e:
+        fault = " ".join(f"{type(e).__name__}: {e}".split())[:200]
+        raise StudyError(f"training with {job.policy.name!r} failed ({fault}): mend that and run again") from e
 
 
 _STATE: dict[str, tuple[Task, StudyFolder]] = {}

@@ -71,9 +71,11 @@ class Objective:
             keep("work", work)
             value = self._value(score)
             trial.report(value, step=1)
+            if score is None:
+                return self._finish(trial, None)
             if trial.should_prune():
-                keep("clean", _accuracy(score, self.task.chance))
-                keep("noisy", _noisy(score, self.task.chance))
+                keep("clean", score.accuracy)
+                keep("noisy", score.noisy)
                 keep("reason", "pruned after the short training")
                 raise optuna.TrialPruned
         score, work = self._fit(policy, replace(FULL, folds=self.task.folds), quick=False)
@@ -191,14 +193,6 @@ def _constrain(trial: optuna.Trial, name: str, value: float) -> None:
 
 def _words(policy: Policy) -> str:
     return " + ".join(s.name for s in policy.steps) or "no noise"
-
-
-def _accuracy(score: Score | None, chance: float) -> float:
-    return chance if score is None else score.accuracy
-
-
-def _noisy(score: Score | None, chance: float) -> float:
-    return chance if score is None else score.noisy
 
 
 def _mean_of(scores: list[Score]) -> Score:

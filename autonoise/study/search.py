@@ -41,6 +41,8 @@ from autonoise.study.worker import Stop, process_entry, stop_on_interrupt, work
 from autonoise.task import Task
 
 POOL_LIMIT = 4
+SEARCH_SHARE = 0.3
+"""Of the time left after the calibration that trials get, however long confirming may take."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,8 @@ def _phases(
         plan = concluding.make_plan(config, numbers["seconds"], space, started)
         if config.timeout is not None:
             reserved = concluding.reserve(plan, numbers["seconds"], space, _pool(config))
-            stop.deadline = started + config.timeout - reserved
+            left = max(started + config.timeout - time.time(), 0.0)
+            stop.deadline = time.time() + max(left - reserved, SEARCH_SHARE * left)
         sweep(study)
         _enqueue(study, space, task, folder)
         _search(config, space, task, study, folder, observer, stop)
@@ -104,7 +107,7 @@ def _phases(
             )
         finally:
             runner.close()
-    return Outcome(result, folder, stopped=result is None)
+    return Outcome(result, folder, stopped=result is None and stop())
 
 
 def _pool(config: StudyConfig) -> int:
@@ -125,6 +128,8 @@ def _compare_with_disk(config: StudyConfig, folder: StudyFolder) -> None:
 
 def _space_for(config: StudyConfig, space: SearchSpace | None, task: Task) -> SearchSpace:
     space = space or SearchSpace.load(config.space or str(task.dataset.data_type))
+    if config.label_noise > 0 or config.label_matrix or config.clean_target:
+        space = space.for_label_noise()
     if space.data_type != task.dataset.data_type:
         raise StudyError(
             f"the search space is for {space.data_type} data, but {config.data} is {task.dataset.data_type}: give the "
@@ -176,6 +181,10 @@ def _search(
         _processes(config, space, study, stop, show)
     if not completed(study, feasible=False):
         reasons = [t.user_attrs.get(PREFIX + "reason", "") for t in finished(study)]
+        if stop.late:
+            raise StudyError(
+                f"--timeout {config.timeout:g} s was over before a trial was completed: give more (the same command goes on)"
+            )
         if not stop():
             raise StudyError(f"no trial was completed; the last ended with: {next(iter(reasons[::-1]), 'nothing ran')}")
 

@@ -14,6 +14,10 @@ from autonoise.study.folder import RunResult
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
+REAL = "real"
+"""The family of the user's own noisy set, whose rows are not the rows of the clean part."""
+
+
 @dataclass(frozen=True)
 class Interval:
     """A mean difference with its confidence limits."""
@@ -45,9 +49,9 @@ def parts_of(result: RunResult, weight: float, families: Mapping[str, str], keep
     groups: dict[str, list[Array]] = {}
     for name in names:
         groups.setdefault(families[name], []).append(result.noisy[name])
-    per_family = [np.mean(v, axis=0) for v in groups.values()]
-    same = [v for v in per_family if len(v) == len(result.correct)]
-    other = [v for v in per_family if len(v) != len(result.correct)]
+    per_family = {family: np.mean(v, axis=0) for family, v in groups.items()}
+    same = [v for family, v in per_family.items() if family != REAL]
+    other = [v for family, v in per_family.items() if family == REAL]
     share = weight / len(per_family)
     combined = (1 - weight) * result.correct + share * np.sum(same, axis=0) if same else (1 - weight) * result.correct
     return [(1.0, combined), *((share, v) for v in other)]

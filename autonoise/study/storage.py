@@ -6,6 +6,7 @@ import os
 import socket
 import warnings
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Literal
 
 import optuna
@@ -21,10 +22,13 @@ from autonoise.study.folder import StudyFolder
 
 PREFIX = "autonoise."
 HEARTBEAT, GRACE = 60, 180
+BEGINNING = 60
+"""Seconds a running trial without a process id may be old and still be taken for one that has just begun."""
 REDUCTION = 4
 """One trial in four goes on from the short training to the full one."""
 
-optuna.logging.set_verbosity(optuna.logging.WARNING)
+# a failed trial carries its reason; a traceback on the screen would say no more
+optuna.logging.set_verbosity(optuna.logging.ERROR)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
 
@@ -87,7 +91,7 @@ def sweep(study: optuna.Study) -> int:
         attrs = trial.user_attrs
         pid = attrs.get(PREFIX + "pid")
         here = attrs.get(PREFIX + "host", host) == host
-        if not here or (pid is not None and _alive(int(pid))):
+        if not here or (_alive(int(pid)) if pid is not None else _beginning(trial)):
             continue
         storage = study._storage
         storage.set_trial_user_attr(trial._trial_id, PREFIX + "reason", "its process was killed")
@@ -98,6 +102,12 @@ def sweep(study: optuna.Study) -> int:
             study.enqueue_trial(trial.system_attrs["fixed_params"])
         swept += 1
     return swept
+
+
+def _beginning(trial: FrozenTrial) -> bool:
+    """Another worker's trial between being created and saying whose it is."""
+    start = trial.datetime_start
+    return start is not None and (datetime.now() - start).total_seconds() < BEGINNING
 
 
 def _alive(pid: int) -> bool:

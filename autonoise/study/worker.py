@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from autonoise.errors import StudyError
+from autonoise.errors import AutonoiseError, StudyError
 from autonoise.space import SearchSpace
 from autonoise.study.config import StudyConfig
 from autonoise.study.folder import StudyFolder
@@ -119,3 +120,6 @@ def process_entry(config: StudyConfig, space: dict[str, Any], index: int, parent
         run_worker(config, SearchSpace.from_dict(space), index, parent, deadline)
     except KeyboardInterrupt:
         os._exit(130)
+    except AutonoiseError as e:
+        sys.stderr.write(f"worker {index}: {e}\n")
+        sys.exit(2)

@@ -1,0 +1,379 @@
+"""The report of a made-up study: its numbers, its form, what it refuses to show, what it does without."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import math
+import re
+from copy import deepcopy
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from PIL import Image
+from report_samples import STEPS, result, trials
+
+from autonoise.policy import load_policy
+from autonoise.report import build_page, figures, history, render_html, render_markdown, write_report
+from autonoise.report.figures import curves
+from autonoise.report.history import history_of
+from autonoise.report.numbers import duration, fixed, interval, moment, percent, signed, significant
+from autonoise.report.results import cautions
+from autonoise.report.words import how_often, settings, usage, when
+from autonoise.study.folder import StudyFolder
+
+VOID = {"meta", "img", "br", "hr", "link", "input"}
+OPTIONAL = ("corruptions", "held_out", "contributions", "standings", "front", "winners", "counts", "warnings", "config",
+            "versions", "seeds", "test_rows", "test_read_at", "noise_weight", "recommended", "recommendation")
+
+
+class Reader(HTMLParser):
+    """Checks that every element is closed in order; collects tags, text and the pictures' alternatives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.text: list[str] = []
+        self.images: list[dict[str, str | None]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        if tag == "img":
+            self.images.append(dict(attrs))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def read(html: str) -> Reader:
+    reader = Reader()
+    reader.feed(html)
+    reader.close()
+    assert reader.open == []
+    return reader
+
+
+def pages(value: dict[str, Any], rows: list[dict[str, Any]]) -> tuple[str, str]:
+    page, _ = build_page(value, rows)
+    return render_html(page), render_markdown(page)
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are laid out but not written: most of a report's time is in writing them."""
+    for module in (figures, history):
+        monkeypatch.setattr(module, "to_svg", lambda canvas: "<svg/>")
+    monkeypatch.setattr(figures, "to_png", lambda canvas, width: b"")
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = StudyFolder(tmp_path_factory.mktemp("study"))
+    write_report(folder, result(), trials())
+    return folder.root
+
+
+@pytest.fixture(scope="module")
+def html(written: Path) -> str:
+    return (written / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def markdown(written: Path) -> str:
+    return (written / "report.md").read_text(encoding="utf-8")
+
+
+def test_three_files_and_no_leftovers(written: Path) -> None:
+    assert sorted(p.name for p in written.iterdir()) == ["figure.png", "report.html", "report.md"]
+    assert Image.open(io.BytesIO((written / "figure.png").read_bytes())).width == 1200
+
+
+def test_the_page_is_well_formed_and_stands_alone(html: str) -> None:
+    page = read(html)
+    assert not {"script", "link", "iframe", "object"} & set(page.tags)
+    assert re.findall(r"(?:src|href)=\"(?!data:)", html) == []
+    assert "http://" not in html
+    assert "https://" not in html
+    assert "@import" not in html
+    assert [len(i.get("alt") or "") > 20 for i in page.images] == [True] * 8
+
+
+def test_pictures_are_drawn_and_carry_their_words(html: str) -> None:
+    pictures = [base64.b64decode(i["src"].split(",")[1]).decode() for i in read(html).images if i["src"]]
+    words = [set(re.findall(r">([^<>]+)</text>", p)) for p in pictures]
+    assert {"Held-out families: noise never trained on", "severity", "policy"} <= words[0]
+    assert "sine grating" in words[2]
+    assert "gaussian blur" in words[3]
+    assert {"blur", "gaussian noise", "mixup"} <= words[4]
+    assert "label smoothing" in words[5]
+    assert "best so far" in words[6]
+    assert {"balanced", "robust", "cheap", "baseline"} <= words[7]
+
+
+@pytest.mark.parametrize("number", [
+    "0.758", "[0.752, 0.764]", "0.773", "0.785", "+0.027", "[+0.020, +0.034]", "+0.012", "−0.004", "[−0.010, +0.002]",
+    "0.712", "[22, 34]", "1.35", "28 s", "+0.0287", "3 of 5 techniques matter", "18 min", "1,800 rows",
+    "2026-11-20 12:31 UTC", "sha256:9f2c41d07ab3", "policies/robust.yaml", "0.740", "−0.470", "torch 2.13.0+cpu",
+])
+def test_numbers_appear_in_both_forms(html: str, markdown: str, number: str) -> None:
+    text = "".join(read(html).text)
+    assert number in text
+    assert number in markdown
+
+
+def test_verdict_and_sentence_come_first(html: str, markdown: str) -> None:
+    text = "".join(read(html).text).replace("\xa0", " ")
+    sentence = "Noise never trained on costs 0.150 instead of 0.208 (gap closed 28 % [22 %, 34 %])"
+    places = [text.index(t) for t in ("Better", sentence, "What to do", "Result on the test part")]
+    assert places == sorted(places)
+    assert markdown.startswith(f"# fashion-mnist: better\n\n**{sentence}")
+    assert 'class="verdict better"' in html
+
+
+def test_markdown_tables_have_equal_columns(markdown: str) -> None:
+    tables = re.findall(r"(?:^\|.*\|\n)+", markdown, re.M)
+    assert len(tables) == 9
+    for table in tables:
+        lines = table.splitlines()
+        assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {len(lines[0].split("|")) - 1}
+        assert re.fullmatch(r"(\|-{3}:?)+\|", lines[1])
+
+
+def test_exposure_and_what_counts_stand_at_each_corruption(markdown: str) -> None:
+    rows = {r.split("|")[1].strip(): [c.strip() for c in r.split("|")[2:-1]] for r in markdown.splitlines() if "◐" in r}
+    assert rows["`pixelate`"][:4] == ["resampling", "held out", "◐ related", "no"]
+    assert rows["`impulse_noise`"][:4] == ["impulse", "search", "◐ related", "yes"]
+
+
+def test_a_password_in_the_settings_is_not_passed_around(html: str, markdown: str) -> None:
+    assert "trials 60" in markdown
+    assert "hunter2" not in html + markdown
+
+
+def test_names_cannot_become_markup() -> None:
+    evil = '<script>alert(1)</script><img src=x onerror="y">|`[a](http://b)'
+    value = result()
+    value["study"] = value["recommendation"] = value["describe"] = evil
+    value["warnings"] = [evil]
+    value["contestants"]["policy"]["name"] = value["standings"][0]["name"] = evil
+    value["corruptions"][0]["name"] = value["corruptions"][0]["family"] = f"$\\frac{evil}"
+    value["contestants"]["policy"]["steps"][0] = {"technique": evil, evil: evil}
+    value["winners"][evil] = value["winners"].pop("cheap")
+    html, markdown = pages(value, trials(10))
+    page = read(html)
+    assert "script" not in page.tags
+    assert len(page.images) == 8
+    assert "<script>alert(1)</script>" in "".join(page.text)
+    pictures = [base64.b64decode(i["src"].split(",")[1]).decode() for i in page.images if i["src"]]
+    assert not any("<script" in p for p in pictures)
+    assert "<" not in markdown
+    assert "](http" not in markdown
+    for table in re.findall(r"(?:^\|.*\|\n)+", markdown, re.M):
+        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("missing", OPTIONAL)
+def test_a_missing_part_is_left_out(missing: str) -> None:
+    value = result()
+    del value[missing]
+    html, markdown = pages(value, [])
+    read(html)
+    assert "0.785" in markdown
+    assert "None" not in markdown
+
+
+def test_only_what_must_be_there(tmp_path: Path) -> None:
+    whole = result()
+    value = {k: whole[k] for k in ("study", "verdict", "sentence", "contestants", "differences")}
+    del value["contestants"]["preset"], value["differences"]["preset"]
+    for contestant in value["contestants"].values():
+        contestant |= {"numbers": {}, "steps": []}
+    write_report(StudyFolder(tmp_path), value, [])
+    text = "".join(read((tmp_path / "report.html").read_text(encoding="utf-8")).text)
+    assert "0.785" in text
+    assert "policy − preset" not in text
+    assert "Single corruptions" not in text
+    assert not (tmp_path / "figure.png").exists()
+
+
+def _without_numbers(value: Any, gone: float | None) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_numbers(v, gone) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_without_numbers(v, gone) for v in value]
+    return gone if isinstance(value, float) else value
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("gone", [None, math.nan, math.inf])
+def test_numbers_that_are_none_or_not_finite_become_dashes(gone: float | None) -> None:
+    value = _without_numbers(result(), gone)
+    value["contestants"]["policy"]["steps"] = deepcopy(STEPS)
+    html, markdown = pages(value, _without_numbers(trials(8), gone))
+    read(html)
+    row = next(r for r in markdown.splitlines() if r.startswith("| **score**"))
+    assert [c.strip() for c in row.split("|")[2:-1]] == ["**–**", "**–**", "**–**", "–", "–"]
+    assert not re.search(r"\bnan\b|\binf\b|\bNone\b", markdown)
+
+
+def test_a_real_noisy_set_alone_is_a_corruption_with_one_accuracy() -> None:
+    value = result()
+    value["held_out"] = ["real"]
+    value["corruptions"] = [{
+        "name": "real", "group": "held_out", "family": "real", "exposure": "unseen", "counts": True, "amounts": [],
+        "note": "the user's own noisy set", "accuracy": {"baseline": [0.601], "preset": [0.623], "policy": [0.677]},
+    }]
+    page, picture = build_page(value, trials())
+    assert picture is None
+    assert "| `real` | real | held out | ○ unseen | yes | 0.601 | 0.623 | 0.677 | +0.076 | – |" in render_markdown(page)
+    assert "Severities were calibrated" not in render_markdown(page)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_no_import_is_shown_where_none_is_recommended() -> None:
+    value = result() | {"recommended": "baseline", "verdict": "worse", "recommendation": "train without noise"}
+    html, markdown = pages(value, [])
+    assert 'class="verdict worse"' in html
+    assert "Nothing to import" in markdown
+    assert "policy.attach" not in markdown
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_recommended_preset_is_imported_from_its_own_file() -> None:
+    _, markdown = pages(result() | {"recommended": "preset", "verdict": "no significant gain"}, [])
+    assert 'load_policy("policies/preset.yaml")' in markdown
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_overused_noise_is_told() -> None:
+    assert cautions(result()) == []
+    value = result()
+    value["contestants"]["policy"]["numbers"] |= {"nll_noisy_search": 1.4, "ece_noisy_search": 0.2}
+    (told,) = cautions(value)
+    assert "accuracy rose by 0.098, but NLL rose from 1.210 to 1.400 and ECE rose from 0.142 to 0.200" in told
+    html, markdown = pages(value, [])
+    assert told in markdown.replace("&lt;", "<")
+    assert 'class="caution"' in html
+    value["contestants"]["policy"]["search"] = [0.6, 0.59, 0.61]
+    assert cautions(value) == []
+
+
+def test_lost_clean_accuracy_and_divergence_are_told() -> None:
+    value = result()
+    value["differences"]["baseline"]["clean"] = [-0.02, -0.03, -0.01]
+    value["contestants"]["preset"]["diverged"] = 2
+    assert cautions(value) == [
+        "The policy costs clean accuracy: −0.020 [−0.030, −0.010] against the baseline.",
+        "2 trainings of preset diverged; the accuracy counts as it is.",
+    ]
+
+
+def test_curves_average_over_corruptions_then_families() -> None:
+    def row(name: str, family: str, value: float, counts: bool = True) -> dict[str, Any]:
+        accuracy = {"policy": [value] * 5}
+        return {"name": name, "group": "held_out", "family": family, "counts": counts, "accuracy": accuracy}
+
+    rows = [row("a", "x", 0.2), row("b", "x", 0.4), row("c", "y", 0.9), row("d", "z", 0.0, counts=False)]
+    assert curves(rows, {"policy": 0.95}, "held_out") == {"policy": [0.95, *[pytest.approx(0.6)] * 5]}
+    assert curves(rows, {"policy": 0.95}, "search") == {}
+
+
+def test_history_keeps_the_best_so_far_and_finds_the_baseline() -> None:
+    def row(number: int, value: float | None, state: str = "complete", **more: Any) -> dict[str, Any]:
+        return {"number": number, "state": state, "value": value, "techniques": ["mixup"], **more}
+
+    rows = [row(0, 0.5, techniques=[]), row(1, 0.7), row(2, 0.9, "pruned"), row(3, 0.6), row(4, None, "fail")]
+    found = history_of(rows)
+    assert found.best == [(0, 0.5), (1, 0.7), (3, 0.7)]
+    assert (found.baseline, found.pruned, found.failed) == (0.5, [(2, 0.9)], [4])
+
+
+def test_one_trial_and_one_point_are_enough_for_the_pictures() -> None:
+    value = result()
+    value["front"] = value["front"][:1]
+    html, _ = pages(value, trials(1))
+    assert len(read(html).images) == 8
+
+
+@pytest.mark.parametrize(("schedule", "words"), [
+    (None, "throughout"),
+    ({"shape": "constant", "end": 0.8}, "in the first 80 % of training"),
+    ({"shape": "window"}, "from 50 % of training to its end"),
+    ({"shape": "constant", "start": 0.2, "end": 0.6}, "from 20 % to 60 % of training"),
+    ({"shape": "ramp_up", "end": 0.5}, "growing from nothing to full from 0 % to 50 % of training"),
+    ({"shape": "step", "levels": 3}, "rising in 3 steps over the whole training"),
+    ({"shape": "spiral"}, "by a schedule that this installation does not know"),
+])
+def test_schedules_in_words(schedule: dict[str, Any] | None, words: str) -> None:
+    assert when({"technique": "mixup"} | ({"schedule": schedule} if schedule else {})) == words
+
+
+def test_steps_in_words() -> None:
+    assert settings(STEPS[1]) == "std 0.314 (input scale), strength drawn anew from 0 to these"
+    assert how_often(STEPS[2]) == "50 % of samples, every 2nd update"
+    assert how_often({"technique": "sam", "gate": {"every": 13, "unit": "epoch"}}) == "all updates, every 13th epoch"
+    assert settings({"technique": "from_the_future", "depth": 3}) == "depth 3"
+
+
+def test_the_code_runs_for_each_kind_of_policy(tmp_path: Path) -> None:
+    three, note = usage(STEPS, "policy.yaml")
+    assert note == ""
+    assert [line.split("  ")[0] for line in three.splitlines()[-3:]] == [
+        "x, y = injector.perturb(x, y)", "loss = injector.loss(model(x), y)", "injector.step()"]
+    whole, note = usage([{"technique": "sam"}], "policy.yaml")
+    assert "injector.training_step(x, y, optimizer)" in whole
+    assert "injector.perturb" not in whole
+    assert "sam" in note
+    raw, _ = usage([{"technique": "word_dropout"}], "policy.yaml")
+    assert "policy.raw_transform(epochs=epochs)" in raw
+    for code in (three, whole, raw, usage([{"technique": "mlm_pretraining"}], 'a"b.yaml')[0]):
+        compile(code, "usage", "exec")
+
+
+def test_the_first_lines_of_the_code_attach_a_real_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.chdir(tmp_path)
+    steps = [s for s in STEPS if s["technique"] != "blur"]
+    content = {"format": "autonoise-policy/1", "name": "p", "data_type": "image", "steps": steps,
+               "input": {"layout": [1, 4, 4], "classes": 3}}
+    Path("policy.yaml").write_text(yaml.safe_dump(content))
+    assert load_policy("policy.yaml").steps[0].name == "gaussian_noise"
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3))
+    names: dict[str, Any] = {
+        "model": model, "epochs": 2, "loader": [0, 1], "optimizer": torch.optim.SGD(model.parameters(), lr=0.1),
+        "x": torch.rand(6, 1, 4, 4), "y": torch.tensor([0, 1, 2, 0, 1, 2]),
+    }
+    exec(usage(steps, "policy.yaml")[0], names)
+    assert torch.isfinite(names["loss"])
+    assert names["y"].shape == (6, 3)
+
+
+@pytest.mark.parametrize(("shown", "expected"), [
+    (fixed(0.8614), "0.861"), (fixed(-0.0001), "0.000"), (fixed(None), "–"), (fixed(math.nan), "–"), (fixed(True), "–"),
+    (signed(-0.0042), "−0.004"), (signed(0.0361), "+0.036"), (signed(-0.0001), "±0.000"),
+    (percent(0.424), "42 %"), (percent(-0.001), "0 %"), (interval([0.1, 0.05, 0.15]), "[0.050, 0.150]"),
+    (interval([0.1, None, 0.15]), ""), (significant(0.31415), "0.314"), (significant(3), "3"),
+    (significant(-2.50), "−2.5"), (significant("random"), "random"), (duration(4.24), "4.2 s"), (duration(95), "95 s"), (duration(600), "10 min"),
+    (duration(7500), "2 h 05 min"), (moment("2026-11-20T14:40:11+02:00"), "2026-11-20 12:40 UTC"), (moment("x"), "x"),
+])
+def test_numbers_as_printed(shown: str, expected: str) -> None:
+    assert shown == expected
+
+
+def test_the_report_of_a_saved_result_is_the_same(written: Path, tmp_path: Path, html: str) -> None:
+    folder = StudyFolder(tmp_path)
+    write_report(folder, json.loads(json.dumps(result())), json.loads(json.dumps(trials())))
+    assert folder.report_html.read_text(encoding="utf-8") == html
