@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -92,8 +92,8 @@ def train(
                 if transform is None:
                     x = select(batch, index)
                 else:
-                    texts = take(data.rows, index.numpy())
-                    x = to_device(data.preparation(transform.many(list(texts), index.numpy())), device)
+                    texts = cast("list[str]", take(data.rows, index.numpy()))
+                    x = to_device(data.preparation(transform.many(texts, index.numpy())), device)
                 loss = injector.training_step(x, labels[index], optimizer)
                 scheduler.step()
                 updates += 1

@@ -71,9 +71,15 @@ def find_token_states(
 
 
 def _token_axes(difference: Tensor, length: int, position: int) -> list[int]:
-    """The axes that may be the tokens; if both are as long, first the one whose change peaks at ``position``."""
-    axes = [axis for axis in (0, 1) if difference.shape[axis] == length]
-    return sorted(axes, key=lambda axis: int(difference.sum(1 - axis).argmax()) != position)
+    """The axes that may be the tokens. If both are as long: first the one where the change is confined to fewer
+    entries (a receptive field), then the one where it peaks at ``position``.
+    """
+
+    def unlikely(axis: int) -> tuple[int, bool]:
+        change = difference.sum(1 - axis)
+        return int((change > 0).sum()), int(change.argmax()) != position
+
+    return sorted((axis for axis in (0, 1) if difference.shape[axis] == length), key=unlikely)
 
 
 def _sees_context(difference: Tensor, position: int) -> bool:

@@ -29,6 +29,7 @@ class MicroBatch:
     info: BatchInfo
     strengths: dict[int, Tensor | None] = field(default_factory=dict)
     plans: dict[int, PairPlan] = field(default_factory=dict)
+    chosen: dict[int, int] = field(default_factory=dict)
     delta: Tensor | None = None
 
 
@@ -161,8 +162,11 @@ class LayerNoise:
         rng = self._clock.rng(index, LEAF, number, h.device)
         info = self._info_for(moved)
         out = technique.perturb(moved, strength=shaped, rng=rng, info=info)
-        keep = shaped > 0 if info.valid is None else (shaped > 0) & info.valid
-        out = torch.where(keep, out, moved).to(h.dtype)
+        everywhere = info.valid is None and strength.device.type == "cpu" and bool((strength > 0).all())
+        if not everywhere:
+            keep = shaped > 0 if info.valid is None else (shaped > 0) & info.valid
+            out = torch.where(keep, out, moved)
+        out = out.to(h.dtype)
         return out.transpose(0, dim) if dim else out
 
     def _strengths(self, step: Step, index: int, h: Tensor, dim: int, repeat: int) -> Tensor | None:
@@ -183,9 +187,10 @@ class LayerNoise:
         plan = self.batch.plans.get(index)
         if plan is None or plan.weight.shape[0] * repeat != h.shape[dim]:
             return h
-        points = len(self.points[index])
-        chosen = int(torch.randint(points, (1,), generator=self._clock.rng(index, SITE)))
-        if chosen != number:
+        if index not in self.batch.chosen:
+            rng = self._clock.rng(index, SITE)
+            self.batch.chosen[index] = int(torch.randint(len(self.points[index]), (1,), generator=rng))
+        if self.batch.chosen[index] != number:
             return h
         moved = h.transpose(0, dim) if dim else h
         moved = moved.reshape(-1, repeat, *moved.shape[1:]) if repeat > 1 else moved

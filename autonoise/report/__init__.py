@@ -39,8 +39,11 @@ def write_report(folder: StudyFolder, result: Mapping[str, Any], trials: Sequenc
     page, picture = build_page(result, trials)
     write_whole(folder.report_html, render_html(page))
     write_whole(folder.report_md, render_markdown(page))
+    figure = folder.root / "figure.png"
     if picture is not None:
-        write_whole(folder.root / "figure.png", picture)
+        write_whole(figure, picture)
+    else:
+        figure.unlink(missing_ok=True)
 
 
 def build_page(result: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> tuple[Page, bytes | None]:

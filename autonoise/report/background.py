@@ -25,6 +25,8 @@ from autonoise.report.words import about, how_often, settings, technique_of, whe
 
 Result = Mapping[str, Any]
 Rows = Sequence[Mapping[str, Any]]
+MATTERS = 0.0025
+"""What a technique must add to the score to be kept for its own sake: the minimiser's quarter of a point."""
 _PRIVATE = frozenset({"storage"})
 """Settings that a page to be passed around must not show: the address of a database may hold a password."""
 
@@ -64,8 +66,7 @@ def policy_section(result: Result) -> Section:
 
 def _in_words(step: Mapping[str, Any]) -> str:
     own = settings(step)
-    name = plain(step.get("technique"))
-    return f"{name[:1].upper()}{name[1:]}{f' ({own})' if own else ''}: on {how_often(step)}, {when(step)}."
+    return f"{plain(step.get('technique'))}{f' ({own})' if own else ''}: on {how_often(step)}, {when(step)}."
 
 
 def _step_row(step: Mapping[str, Any]) -> list[Cell]:
@@ -82,13 +83,14 @@ def _contribution_table(contributions: Rows) -> Table:
          Cell("kept" if c.get("kept") else "left out", tone="" if c.get("kept") else "muted")]
         for c in contributions
     ]
-    matter = "matters" if kept == 1 else "matter"
+    helps = all(c["mean"] >= MATTERS for c in contributions if c.get("kept"))
+    matter = ("matters" if kept == 1 else "matter") if helps else "kept"
     return Table(
         ["technique", "adds to the score", ""], rows, wide=True,
         title=f"{kept} of {len(contributions)} techniques {matter}",
         note="Score of the policy as found minus its score without the technique, on the confirm part, with 80 % "
              "intervals. A technique that adds less than a quarter of an accuracy point is left out if the rest does "
-             "as well.",
+             "as well; one always stays.",
     )
 
 
@@ -109,13 +111,14 @@ def search_section(result: Result, trials: Rows) -> Section:
     if winners:
         rows = [
             [Cell(name), Cell(str(w.get("file", NONE)), tone="code"), Cell(fixed(w.get("clean"))),
-             Cell(fixed(w.get("noisy"))), Cell(fixed(w.get("passes"), 2)), _techniques(w)]
+             Cell(fixed(w.get("noisy"))), Cell(_part_of(w, result)), Cell(fixed(w.get("passes"), 2)), _techniques(w)]
             for name, w in winners.items()
         ]
         tables.append(Table(
-            ["winner", "file", "clean", "noisy, search", "passes", "techniques"], rows, title="Winners", wide=True,
+            ["winner", "file", "clean", "noisy, search", "part", "passes", "techniques"], rows, title="Winners",
+            wide=True,
             note="Trained again on fresh seeds and measured on rows that the search did not see, so they may lie off "
-                 "the front. Only the balanced one was judged on the test part.",
+                 "the front. Numbers of different parts cannot be compared with each other.",
         ))
     standings: Rows = result.get("standings") or []
     if standings:
@@ -128,21 +131,30 @@ def search_section(result: Result, trials: Rows) -> Section:
             ["name", "role", "score", "clean", "noisy, search", "seeds", "techniques"], rows, title="Confirming",
             wide=True, note="Means on the confirm part; an entry that is clearly behind leaves after fewer seeds.",
         ))
-    text = _counts(result.get("counts") or {})
+    text = _counts(result.get("counts") or {}, sum(number(t.get("seconds")) or 0.0 for t in trials))
     return Section("search", "The search", text=[text] if text else [], figures=figures, tables=tables)
+
+
+def _part_of(winner: Mapping[str, Any], result: Result) -> str:
+    """A winner that was changed after confirming has only the numbers of the verdict."""
+    policy = contestants(result).get("policy") or {}
+    own = [number(winner.get("clean")), number(winner.get("noisy"))]
+    tested = [number((policy.get(key) or [None])[0]) for key in ("clean", "search")]
+    return NONE if None in own else "test" if own == tested else "confirm"
 
 
 def _techniques(row: Mapping[str, Any]) -> Cell:
     return Cell(", ".join(map(str, row.get("techniques") or [])) or NONE)
 
 
-def _counts(counts: Mapping[str, Any]) -> str:
+def _counts(counts: Mapping[str, Any], training: float) -> str:
     known = ((word, number(counts.get(word))) for word in ("complete", "pruned", "failed"))
     parts = [f"{int(n):,} {word}" for word, n in known if n is not None]
     text = f"Trials: {listed(parts)}." if parts else ""
-    for key, what in (("seconds_search", "The search took"), ("seconds_total", "Search and verdict took")):
-        if number(counts.get(key)) is not None:
-            text += f" {what} {duration(counts[key])}."
+    if number(counts.get("seconds_search")) is not None:
+        text += f" The search took {duration(counts['seconds_search'])}."
+    elif training:
+        text += f" Training and scoring them took {duration(training)}."
     if number(counts.get("work")) is not None:
         text += f" Work of the search: that of {fixed(counts['work'], 1)} full trainings."
     return text.strip()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import MaxNLocator
 
 from autonoise.report.drawing import GRID, INK, LOOKS, MUTED, drawing, note, panel, short, to_png, to_svg
 from autonoise.report.numbers import fixed, number, plain, plural
@@ -115,6 +116,7 @@ def corruption_panel(corruptions: Sequence[Corruption], group: str, labels: Sequ
         axes.tick_params(axis="y", pad=13)
         axes.set_ylim(len(kept) - 0.4, -0.6)
         axes.grid(axis="y", visible=False)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.set_xlabel("accuracy, mean over severities")
         axes.set_title(GROUPS.get(group, plain(group)), pad=22)
         handles = [

@@ -64,8 +64,9 @@ def history_panel(history: History) -> str | None:
                 axes.plot(*zip(*inside, strict=True), "o", color=colour, markerfacecolor=face, markersize=3.8,
                           alpha=0.9 if face == "none" else 0.55, markeredgewidth=0.9, label=label)
             below = [n for n, v in points if v < floor]
-            axes.plot(below, [0.015] * len(below), "v", color=colour, markerfacecolor=face, markersize=4.5,
-                      transform=axes.get_xaxis_transform(), clip_on=False)
+            if below:  # an empty line would count as a point at the corner of the page
+                axes.plot(below, [0.015] * len(below), "v", color=colour, markerfacecolor=face, markersize=4.5,
+                          transform=axes.get_xaxis_transform(), clip_on=False)
         if history.failed:
             axes.plot(history.failed, [0.015] * len(history.failed), "x", color="#b3400b", markersize=5,
                       transform=axes.get_xaxis_transform(), label="failed", clip_on=False)
@@ -120,8 +121,8 @@ def front_panel(front: Sequence[Row], trials: Sequence[Row], winners: Mapping[st
             axes.plot(base[0], base[1], look.marker, color=look.colour, markersize=6, markerfacecolor="white",
                       markeredgewidth=1.6, label="baseline", zorder=4, linestyle="none")
         for name, (x, y) in _merged(stars):
-            axes.annotate(short(name, 40), (x, y), xytext=(7, 5), textcoords="offset points", fontsize=8, color=INK, zorder=5,
-                          bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.8})
+            axes.annotate(short(name, 40), (x, y), xytext=(7, 5), textcoords="offset points", fontsize=8, color=INK,
+                          zorder=5, bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.8})
         shown = [*points, *(p for _, p in stars), *([base] if base is not None else [])]
         for axis, values in (("x", [p[0] for p in shown]), ("y", [p[1] for p in shown])):
             others = [p["xy".index(axis)] for p in rest]
@@ -197,6 +198,7 @@ def contribution_panel(contributions: Sequence[Row]) -> str | None:
         axes.set_yticks(range(len(rows)), [short(plain(c.get("technique"))) for c in rows], color=INK)
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.grid(axis="y", visible=False)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.set_xlabel("score with the technique minus score without")
         axes.set_title("What each technique adds")
         return to_svg(canvas)

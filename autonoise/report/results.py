@@ -23,6 +23,7 @@ from autonoise.report.page import Cell, Figure, Section, Table, Tone
 
 Result = Mapping[str, Any]
 LABELS = ("baseline", "preset", "policy")
+NOTABLE = 0.01
 _EXPOSURE = {"same": "● same", "related": "◐ related", "unseen": "○ unseen"}
 
 
@@ -175,7 +176,8 @@ def corruption_section(result: Result) -> Section:
             *(["policy − baseline"] if {"policy", "baseline"} <= set(labels) else []), "at severity 5"]
     note = (
         "Accuracies are means over severities. Exposure: some contestant trained on ● the same family, on ◐ a related "
-        "family, or none on either (○ unseen). A held-out corruption counts only if it is unseen, and then for all."
+        "family, or none on either (○ unseen). A held-out corruption counts only if it is unseen, and then for all. "
+        "There are no intervals here; differences have a colour from 0.01 on."
     )
     return Section("corruptions", title, figures=figures, tables=[Table(head, rows, note=note, lead=5)])
 
@@ -198,8 +200,8 @@ def _corruption_row(c: Mapping[str, Any], labels: Sequence[str]) -> list[Cell]:
 
 
 def _tone(gain: float | None) -> Tone:
-    """What is no difference in the printed digits has no colour."""
-    return "" if gain is None else "good" if gain > 0.0005 else "bad" if gain < -0.0005 else "muted"
+    """The colour of a difference without an interval: none below ``NOTABLE``."""
+    return "" if gain is None else "good" if gain >= NOTABLE else "bad" if gain <= -NOTABLE else ""
 
 
 _MEASURES = (("nll", "NLL"), ("ece", "ECE"), ("brier", "Brier"))
@@ -227,7 +229,7 @@ def calibration_section(result: Result) -> Section:
     note = (
         "Lower is better; means over seeds. NLL: mean negative log-likelihood in nats. ECE: how far confidence is from "
         "accuracy, 15 bins. Brier: squared error of the probabilities. The held-out rows hold all held-out "
-        "corruptions, also those that do not count above."
+        "corruptions, also those that do not count above. Differences have a colour from 0.01 on."
     )
     return Section("calibration", "Calibration", tables=[Table(["", *shown, "policy − baseline"], rows, note=note)])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import optuna
@@ -15,7 +15,7 @@ from autonoise.study.config import StudyConfig
 from autonoise.study.confirm import Contribution, Plan, Standing, minimise, pick_candidates, race
 from autonoise.study.export import _now, complete_policy, scores_of, versions
 from autonoise.study.folder import StudyFolder
-from autonoise.study.jobs import Runner
+from autonoise.study.jobs import CONFIRM_SEVERITIES, Runner
 from autonoise.study.memory import deposit
 from autonoise.study.observer import Observer
 from autonoise.study.prepare import describe
@@ -33,7 +33,7 @@ TYPICAL_COST = 1.5
 """Passes per step that a found policy is expected to have, with its evaluation, when time is planned."""
 
 
-def make_plan(config: StudyConfig, seconds: float, space: SearchSpace, started: float) -> Plan:
+def make_plan(config: StudyConfig, seconds: float, space: SearchSpace, started: float, fixed: float = 0.0) -> Plan:
     """The most careful plan that fits into half of ``--timeout``, or into what the number of trials justifies."""
     full = Plan(4, 3, 2, config.seeds)
     if config.timeout is None:
@@ -43,14 +43,21 @@ def make_plan(config: StudyConfig, seconds: float, space: SearchSpace, started: 
     options = (full, *(p if p.verdict_seeds == 3 else Plan(p.candidates, p.confirm_seeds, p.ablate_seeds, config.seeds)
                        for p in PLANS[1:]))
     for plan in options:
-        if reserve(plan, seconds, space, config.workers) <= CONCLUDING_SHARE * left:
+        if reserve(plan, seconds, space, config.workers, fixed) <= CONCLUDING_SHARE * left:
             return plan
     return options[-1]
 
 
-def reserve(plan: Plan, seconds: float, space: SearchSpace, processes: int) -> float:
+def evaluation_seconds(task: Task, numbers: Mapping[str, float]) -> float:
+    """Making the corrupted rows of the confirm and test parts: once per fold, however many trainings use them."""
+    search = sum(f.group == "search" for f in task.frozen)
+    sets = len(CONFIRM_SEVERITIES) * search + 5 * len(task.frozen)
+    return numbers.get("noisy_seconds", 0.0) * sets * task.folds
+
+
+def reserve(plan: Plan, seconds: float, space: SearchSpace, processes: int, fixed: float = 0.0) -> float:
     """Seconds that the plan needs after the search."""
-    return 5 + plan.trainings(len(space.presets), 3) * seconds * TYPICAL_COST / max(processes, 1)
+    return 5 + fixed + plan.trainings(len(space.presets), 3) * seconds * TYPICAL_COST / max(processes, 1)
 
 
 def conclude(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import threading
@@ -23,6 +24,8 @@ from autonoise.study.prepare import build_task, ensure_corruptions
 from autonoise.task import Fidelity, Task
 
 CONFIRM_SEVERITIES = (1, 3, 5)
+POOL_PAYS = 20.0
+"""Seconds of training from which on it pays to start processes, which take some seconds to begin."""
 GROUPS = {"confirm": ("search",), "test": ("search", "held_out")}
 
 
@@ -82,9 +85,12 @@ def _result(scores: dict[str, Score], seconds: float, passes: float, diverged: b
 class Runner:
     """Runs jobs here, or on a pool of processes of one thread each; results come back in the order asked for."""
 
-    def __init__(self, config: StudyConfig, task: Task, folder: StudyFolder, processes: int) -> None:
+    def __init__(
+        self, config: StudyConfig, task: Task, folder: StudyFolder, processes: int, seconds: float = math.inf
+    ) -> None:
+        """``seconds``: what one training takes; for few short ones no processes are started."""
         self._config, self._task, self._folder = config, task, folder
-        self._processes = processes
+        self._processes, self._seconds = processes, seconds
         self._pool: ProcessPoolExecutor | None = None
 
     def run(
@@ -94,7 +100,8 @@ class Runner:
         """Results by job; None for jobs not begun when ``stop()`` became true."""
         different = {(j.policy.hash, j.part, j.seed, j.tag): j for j in jobs}
         missing = [j for j in different.values() if self._stored(j) is None]
-        if self._processes > 1 and len(missing) > 1:
+        pays = self._pool is not None or len(missing) * self._seconds > POOL_PAYS
+        if self._processes > 1 and len(missing) > 1 and pays:
             self._run_pool(missing, stop, done)
         else:
             for n, job in enumerate(missing):

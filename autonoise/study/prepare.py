@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 
 import numpy as np
 
@@ -73,7 +74,11 @@ def _calibrate(task: Task, folder: StudyFolder, seed: int) -> tuple[FrozenCorrup
     rows = sets.first(CALIBRATION_ROWS)
     reference = task.reference(0)
 
+    calls = 0
+
     def accuracy(changed: object) -> float:
+        nonlocal calls
+        calls += 1
         p = probabilities(trained.model, sets.prepare(changed))  # type: ignore[arg-type]
         return float((p.argmax(1) == rows.labels).mean())
 
@@ -83,7 +88,7 @@ def _calibrate(task: Task, folder: StudyFolder, seed: int) -> tuple[FrozenCorrup
             f"the baseline reaches {clean:.3f} where always guessing the largest class gives {task.chance:.3f}: there "
             f"is nothing to make robust; train longer (--epochs), use more rows, or check the labels"
         )
-    frozen = []
+    frozen, begun = [], time.perf_counter()
     for corruption in corruptions_for(task.dataset.data_type):
         if not corruption.available(reference):
             continue
@@ -97,7 +102,9 @@ def _calibrate(task: Task, folder: StudyFolder, seed: int) -> tuple[FrozenCorrup
     signed = tuple(
         f.with_checksum("search0", 3, checksum(corrupted(sets.rows, f, 3, "search0", reference))) for f in frozen
     )
-    numbers = {"clean": clean, "chance": task.chance, "seconds": trained.seconds, "passes": trained.passes}
+    spent = (time.perf_counter() - begun) / max(calls - 1, 1)
+    numbers = {"clean": clean, "chance": task.chance, "seconds": trained.seconds, "passes": trained.passes,
+               "noisy_seconds": spent}
     folder.save_corruptions(signed, numbers)
     return signed
 

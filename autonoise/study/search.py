@@ -89,9 +89,10 @@ def _phases(
         ensure_corruptions(task, folder, seed=config.seed)
         claim(study, config, {"corruption_sha256": _corruption_digest(folder)})
         numbers = baseline_numbers(folder)
-        plan = concluding.make_plan(config, numbers["seconds"], space, started)
+        fixed = concluding.evaluation_seconds(task, numbers)
+        plan = concluding.make_plan(config, numbers["seconds"], space, started, fixed)
         if config.timeout is not None:
-            reserved = concluding.reserve(plan, numbers["seconds"], space, _pool(config))
+            reserved = concluding.reserve(plan, numbers["seconds"], space, _pool(config), fixed)
             left = max(started + config.timeout - time.time(), 0.0)
             stop.deadline = time.time() + max(left - reserved, SEARCH_SHARE * left)
         sweep(study)
@@ -100,7 +101,7 @@ def _phases(
         write_trials(study, folder)
         if stop():
             return Outcome(None, folder, stopped=True)
-        runner = Runner(config, task, folder, _pool(config))
+        runner = Runner(config, task, folder, _pool(config), numbers["seconds"])
         try:
             result = concluding.conclude(
                 config, space, task, study, folder, runner, observer, stop, plan, started=started
@@ -183,7 +184,7 @@ def _search(
         reasons = [t.user_attrs.get(PREFIX + "reason", "") for t in finished(study)]
         if stop.late:
             raise StudyError(
-                f"--timeout {config.timeout:g} s was over before a trial was completed: give more (the same command goes on)"
+                f"--timeout {config.timeout:g} s was over before a trial was completed: give it more"
             )
         if not stop():
             raise StudyError(f"no trial was completed; the last ended with: {next(iter(reasons[::-1]), 'nothing ran')}")

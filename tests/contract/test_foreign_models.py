@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 import torch
-from contract.samples import CLASSES, LENGTH, SPECS, VOCABULARY, companion, leaves, named, same, targets, tensor_batch
 from torch import Tensor, nn
 
 from autonoise.errors import AttachError
 from autonoise.policy import Policy, Step
 from autonoise.technique import Technique, techniques_for
 from autonoise.types import Batch, DataType, Stage
+from contract.samples import CLASSES, LENGTH, SPECS, VOCABULARY, companion, leaves, named, same, targets, tensor_batch
 
 
 class Encoder(nn.Module):

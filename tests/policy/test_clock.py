@@ -29,12 +29,12 @@ def test_progress_runs_from_0_to_1_and_stops() -> None:
     assert Clock(0, 0, 1, 1).progress == 0
 
 
-@pytest.mark.parametrize(("probability", "low", "high"), [(0.1, 0.091, 0.109), (0.5, 0.486, 0.514), (0.93, 0.923, 0.937)])
-def test_probability_is_realised_per_sample(probability: float, low: float, high: float) -> None:
+@pytest.mark.parametrize(("probability", "slack"), [(0.1, 0.009), (0.5, 0.014), (0.93, 0.007)])
+def test_probability_is_realised_per_sample(probability: float, slack: float) -> None:
     """Of 20,000 rows, within four standard deviations of the binomial: 4 sqrt(p (1 - p) / 20000)."""
     values = drawn(Step.of("gaussian_noise", probability=probability))
     assert set(values.tolist()) == {0.0, 1.0}
-    assert low < float(values.mean()) < high
+    assert abs(float(values.mean()) - probability) < slack
 
 
 def test_amplitude_scales_with_schedule_and_knob() -> None:
@@ -64,7 +64,8 @@ def test_uniform_magnitude() -> None:
 
 def test_gates_and_zero() -> None:
     gated = Step.of("gaussian_noise", gate=Gate(3))
-    assert [clock(u).strengths(gated, 0, 2, 1.0, CPU) is not None for u in range(5)] == [True, False, False, True, False]
+    acts = [clock(u).strengths(gated, 0, 2, 1.0, CPU) is not None for u in range(5)]
+    assert acts == [True, False, False, True, False]
     epochs = Step.of("gaussian_noise", gate=Gate(2, "epoch"))
     assert [clock(u).multiplier(epochs, 1.0) for u in (0, 3, 4, 7, 8)] == [1, 1, 0, 0, 1]
     assert clock().strengths(Step.of("gaussian_noise", probability=0.0), 0, 2, 1.0, CPU) is None
@@ -88,7 +89,8 @@ def test_every_part_of_the_key_matters() -> None:
 def test_decisions_per_update_are_shared() -> None:
     """Replicas that disagree on whether to take a second gradient would wait for each other for ever."""
     step = Step.of("sam", probability=0.5)
-    decisions = [[clock(u, micro, rank=rank).strength(step, 0, 1.0) for u in range(40)] for rank in (0, 3) for micro in (0, 2)]
+    places = [(rank, micro) for rank in (0, 3) for micro in (0, 2)]
+    decisions = [[clock(u, micro, rank=rank).strength(step, 0, 1.0) for u in range(40)] for rank, micro in places]
     assert all(d == decisions[0] for d in decisions)
     assert 8 < sum(decisions[0]) < 32
 

@@ -47,7 +47,7 @@ def refused(rule: str) -> Any:
     (3, {}, "needs a torch.nn.Module, but got int"),
     (None, {"epochs": 0}, "epochs must be a whole number >= 1, but got 0"),
     (None, {"steps_per_epoch": 2.5}, "steps_per_epoch must be a whole number"),
-    (None, {"input": InputSpec(data_type=DataType.IMAGE, layout=(1, 2, 2))}, "for tabular data, but input= describes image"),
+    (None, {"input": InputSpec(data_type=DataType.IMAGE, layout=(1, 2, 2))}, "tabular data, but .* image: use a"),
 ])  # fmt: skip
 def test_attaching_to_what_does_not_fit(model: Any, options: dict[str, Any], rule: str) -> None:
     with refused(rule):
@@ -171,13 +171,13 @@ def test_steps_that_cannot_act_are_noticed_in_the_first_update() -> None:
     with refused("weight_noise: none of the model's weights was used"):
         update(attach(Step.of("weight_noise", site="unused.1"), model=Unused()))
     with refused("noisy_feature_mixup: it mixes targets, but one of its sites .unused.0. never ran"):
-        update(attach(Step.of("noisy_feature_mixup"), model=Unused()))
+        update(attach(Step.of("noisy_feature_mixup"), model=Unused(), num_classes=CLASSES))
     with refused("gradient noise: pass optimizer= to attach, or use training_step"):
         update(attach(Step.of("gradient_noise")))
     text = nn.Sequential(nn.EmbeddingBag(20, 4), nn.Linear(4, CLASSES))
     injector = attach(Step.of("word_swap"), data_type="text", model=text)
     ids = torch.randint(5, 20, (ROWS, 7))
-    x, y = injector.perturb(ids, LABELS)
+    injector.perturb(ids, LABELS)
     with refused("raw strings: run injector.raw_transform"):
         injector.step()
     injector.policy.raw_transform()(" some words ", 0)

@@ -52,7 +52,7 @@ def test_fallbacks_and_refusals() -> None:
         with pytest.raises(AttachError) as caught:
             resolve(plain, site, 3, {}, default=False)
         assert "\n" not in str(caught.value)
-    with pytest.raises(AttachError, match=r"sites\['embedding'\] = 'tables\*' matches no module .* its modules are 0, 1"):
+    with pytest.raises(AttachError, match=r"'embedding'\] = 'tables\*' matches no module .* modules are 0, 1"):
         resolve(plain, "embedding", 3, {"embedding": "tables*"}, default=True)
     with pytest.raises(AttachError, match=r"no nn.Linear; name modules by sites="):
         resolve(nn.Conv2d(1, 1, 1), "penultimate", 3, {}, default=True)

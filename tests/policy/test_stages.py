@@ -48,8 +48,10 @@ def test_fgsm_against_the_gradient_by_hand() -> None:
     assert model.weight.grad is None
 
 
-@pytest.mark.parametrize("norm", [nn.BatchNorm1d(4), nn.InstanceNorm1d(4, track_running_stats=True, affine=True)], ids=str)
-def test_statistics_are_frozen_in_adversarial_passes(norm: Any) -> None:
+@pytest.mark.parametrize("kind", [nn.BatchNorm1d, nn.InstanceNorm1d])
+def test_statistics_are_frozen_in_adversarial_passes(kind: Any) -> None:
+    norm = kind(4, track_running_stats=True)
+
     class Net(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -98,7 +100,7 @@ def test_attacks_on_text_enter_at_the_embedding_that_sites_names() -> None:
     assert torch.equal(x, ids())
     model.seen.clear()
     model(x)
-    clean = model.words(ids()).detach()
+    clean = F.embedding(ids(), model.words.weight).detach()
     moved = (model.seen[0] - clean).abs()
     # RMS of the real tokens only, and no step on padding
     real = ids() != 0

@@ -1,0 +1,53 @@
+# make demo   a small search from start to verdict, on data that need no download
+# make test   all tests
+# make lint   ruff and mypy
+# make clean  removes caches and builds; keeps .venv and the studies
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
+NEEDS := pyproject.toml constraints.txt
+WORKERS ?= 2
+
+.PHONY: help demo test lint clean
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
+
+$(BIN)/python:
+	@echo "making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed: make PYTHON=python3.11 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# The stamps make installing happen once per change of what is needed.
+$(VENV)/.stamp-run: $(NEEDS) | $(BIN)/python
+	@echo "installing autonoise and what it needs (once)"
+	$(INSTALL) -e .
+	@touch $@
+
+$(VENV)/.stamp-dev: $(NEEDS) | $(BIN)/python
+	@echo "installing autonoise with what its tests need (once)"
+	$(INSTALL) -e ".[dev]"
+	@touch $@ $(VENV)/.stamp-run
+
+demo: $(VENV)/.stamp-run
+	@echo "searching which noise to train with, on 1,797 handwritten digits: 20 trials, a few minutes on two cores"
+	$(BIN)/autonoise search digits --trials 20 --out studies/digits-demo
+
+test: $(VENV)/.stamp-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
+
+lint: $(VENV)/.stamp-dev
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV)/.stamp-* build dist .mypy_cache .ruff_cache .hypothesis .pytest_cache
+	find . -path ./.git -prune -o -path ./$(VENV) -prune -o -name __pycache__ -type d -print0 | xargs -0 -r rm -rf

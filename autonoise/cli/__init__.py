@@ -1,0 +1,44 @@
+"""The command line: thin commands over the package. Everything heavy is imported inside the commands."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Sequence
+
+from autonoise.errors import AutonoiseError
+
+MISTAKE, INTERRUPTED = 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status.
+
+    0 done; 1 a verdict that ``--strict`` refuses; 2 a mistake in what was asked, told in one line on stderr;
+    130 stopped by Ctrl-C.
+    """
+    from autonoise.cli.app import app
+
+    try:
+        with warnings.catch_warnings():
+            if not sys.warnoptions:
+                warnings.simplefilter("ignore")
+            status = app(list(sys.argv[1:] if arguments is None else arguments), "autonoise", standalone_mode=False)
+        return status if isinstance(status, int) else 0
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except AutonoiseError as e:
+        return _refuse(str(e))
+    except OSError as e:
+        return _refuse(f"{e.filename}: {e.strerror}" if e.filename else str(e))
+    except Exception as e:
+        # typer's own exceptions; where they live differs between its versions, what they offer does not
+        told = getattr(e, "format_message", None)
+        if told is None:
+            raise
+        return _refuse(told())
+
+
+def _refuse(message: str) -> int:
+    print("autonoise:", " ".join(message.split()), file=sys.stderr)  # noqa: T201
+    return MISTAKE

@@ -1,0 +1,41 @@
+"""The typer application: which commands there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from autonoise import __version__
+from autonoise.cli import catalogue, corruptions, policies, searching, studies
+
+app = typer.Typer(
+    name="autonoise", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    rich_markup_mode="rich", context_settings={"help_option_names": ["-h", "--help"]},
+    help="Finds, by search, which noise to train a model with, and hands it over as a portable policy.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"autonoise {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None: ...
+
+
+_commands: list[Callable[..., None]] = [
+    searching.search, studies.worker, studies.status, studies.best, studies.export, studies.dashboard,
+    policies.show, policies.verify, policies.recommend,
+    catalogue.techniques, catalogue.spaces, catalogue.datasets,
+]
+for _command in _commands:
+    app.command()(_command)
+app.add_typer(corruptions.app, name="corruptions")

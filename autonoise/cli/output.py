@@ -1,0 +1,129 @@
+"""Consoles, tables and numbers as the commands print them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from autonoise.policy import Policy, Step
+
+PIPE_WIDTH = 160
+"""Columns where nobody watches: rich would cut tables at 80."""
+
+
+def make_console() -> Console:
+    """A console on stdout that takes no text for markup: data sets and intervals have brackets in them."""
+    width = None if sys.stdout.isatty() else PIPE_WIDTH
+    return Console(markup=False, emoji=False, highlight=False, width=width)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence[str] = ()) -> Table:
+    """``right`` names the columns of numbers."""
+    made = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in columns:
+        made.add_column(name, justify="right" if name in right else "left", overflow="fold")
+    for row in rows:
+        made.add_row(*("" if v is None else str(v) for v in row))
+    return made
+
+
+def print_json(value: Any) -> None:
+    print(json.dumps(value, indent=1, allow_nan=False, default=str))  # noqa: T201
+
+
+def number(value: Any, digits: int = 3) -> str:
+    """A score with ``digits`` decimals; a dash where there is none."""
+    return f"{value:.{digits}f}" if isinstance(value, int | float) and not isinstance(value, bool) else "-"
+
+
+def interval(value: Any) -> str:
+    """``[mean, low, high]`` as ``0.861 [0.853, 0.869]``."""
+    if not isinstance(value, list | tuple) or len(value) != 3:
+        return number(value)
+    return f"{number(value[0])} [{number(value[1])}, {number(value[2])}]"
+
+
+def percent(value: Any) -> str:
+    if isinstance(value, list | tuple) and len(value) == 3:
+        return f"{100 * value[0]:.0f} % [{100 * value[1]:.0f}, {100 * value[2]:.0f}]"
+    return f"{100 * value:.0f} %" if isinstance(value, int | float) else "-"
+
+
+def clock(seconds: float) -> str:
+    """``11:42``, or ``1:11:42`` from an hour on."""
+    whole = max(0, round(seconds))
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+def timing(step: Step) -> str:
+    """When a step acts: its schedule, then its gate."""
+    start, end = step.schedule.limits
+    text = str(step.schedule.shape)
+    if (start, end) != (0.0, 1.0):
+        text += f" {100 * start:.0f}-{100 * end:.0f} %"
+    if step.gate.every > 1:
+        text += f", every {step.gate.every} {step.gate.unit}s"
+    return text
+
+
+def parameters(step: Step) -> str:
+    """``std 0.15 (input scale)`` for every parameter of a step."""
+    from autonoise.ranges import parameters_of
+
+    known = parameters_of(type(step.technique))
+    out = []
+    for name, value in step.technique.parameters().items():
+        unit = getattr(known[name], "unit", "")
+        shown = f"{value:.4g}" if isinstance(value, float) else str(value)
+        out.append(f"{name} {shown}" + (f" ({unit})" if unit else ""))
+    return ", ".join(out)
+
+
+def print_policy(console: Console, policy: Policy) -> None:
+    """Steps with units, cost, scores and provenance."""
+    layout = "x".join(map(str, policy.input.layout)) if policy.input is not None else "any"
+    console.print(f"{policy.name} · {policy.data_type} · input {layout} · strength {policy.strength:g}")
+    if policy.steps:
+        rows = [
+            (s.name, s.stage, parameters(s), f"{s.probability:.2f}", timing(s), s.magnitude, s.site or "default")
+            for s in policy.steps
+        ]
+        columns = ("technique", "stage", "parameters", "probability", "schedule", "magnitude", "site")
+        console.print(table(columns, rows, right=("probability",)))
+    else:
+        console.print("no steps: train without noise")
+    console.print(f"cost  {policy.passes:.2f} forward-backward passes per training step (1 is plain training)")
+    for title, values in (("scores", policy.scores), ("provenance", policy.provenance)):
+        if values:
+            console.print(title)
+            for line in _flat(values):
+                console.print(f"  {line}", soft_wrap=True)
+
+
+def _flat(values: Mapping[str, Any]) -> list[str]:
+    out = []
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            inner = ", ".join(f"{k} {_short(v)}" for k, v in value.items())
+            out.append(f"{key}: {inner}")
+        else:
+            out.append(f"{key}: {_short(value)}")
+    return out
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_short(v) for v in value)}]"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k} {_short(v)}" for k, v in value.items())
+    return str(value)

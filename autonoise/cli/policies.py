@@ -1,0 +1,93 @@
+"""Commands on policy files: show, verify, recommend."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from autonoise.cli.output import make_console, print_policy
+from autonoise.errors import InsufficientStudiesError, StudyError
+
+if TYPE_CHECKING:
+    from autonoise.data import Dataset
+    from autonoise.policy import Policy
+
+_File = Annotated[Path, typer.Argument(metavar="FILE", help="A policy file, YAML or JSON.")]
+
+
+def show(file: _File) -> None:
+    """Print a policy file as a table: steps with units, cost, scores, provenance."""
+    from autonoise.policy import load_policy
+
+    print_policy(make_console(), load_policy(file))
+
+
+def verify(file: _File) -> None:
+    """Recompute what a policy's noise does and compare with what the file says; status 2 when it differs."""
+    from autonoise.policy import load_policy
+    from autonoise.policy.verify import verify as recompute
+
+    console = make_console()
+    for line in recompute(load_policy(file)):
+        console.print(line, soft_wrap=True)
+
+
+def recommend(
+    data: Annotated[str, typer.Argument(help="A folder, a file or a built-in data set.")],
+    out: Annotated[Path | None, typer.Option(help="Also write the policy to this file.")] = None,
+    bank: Annotated[
+        Path | None, typer.Option(help="Folder of finished studies (./studies and those that come with autonoise).")
+    ] = None,
+    data_type: Annotated[str | None, typer.Option(help="image, text, tabular, timeseries or audio.")] = None,
+    target: Annotated[str | None, typer.Option(help="Column or array of the labels.")] = None,
+) -> None:
+    """Recommend a policy without a search, from finished studies of similar data."""
+    from autonoise.data import load
+    from autonoise.study import memory
+
+    if bank is not None and not bank.is_dir():
+        raise StudyError(f"--bank {bank}: no such folder; it must hold the folders of finished studies")
+    places = [bank] if bank is not None else memory.places_for(Path("studies") / "any")
+    dataset = load(data, data_type=data_type, target=target)
+    console = make_console()
+    try:
+        found = memory.recommend(dataset, places)
+    except InsufficientStudiesError as e:
+        console.print(str(e), soft_wrap=True)
+        policy = _preset(dataset)
+        console.print(f"this is a published preset instead, not fitted to {dataset.name}:", soft_wrap=True)
+        basis = "a preset: too few finished studies"
+    else:
+        console.print("from studies of similar data, nearest first (nothing was trained on these data):")
+        for name, distance, summary in found.rests_on:
+            console.print(f"  {name}  distance {distance:.2f}  verdict there: {summary.get('verdict', 'unknown')}",
+                          soft_wrap=True)
+        policy = replace(found.policy, name=f"recommended-{dataset.name}")
+        basis = ", ".join(name for name, _, _ in found.rests_on)
+    policy = replace(policy, scores={"verdict": "unconfirmed"},
+                     provenance={**policy.provenance, "recommended_for": dataset.fingerprint, "rests_on": basis})
+    if out is not None:
+        policy = _with_input(policy, dataset)
+        policy.save(out)
+    print_policy(console, policy)
+    if out is not None:
+        console.print(f"policy  {out}", soft_wrap=True)
+
+
+def _preset(dataset: Dataset) -> Policy:
+    from autonoise.space import SearchSpace
+
+    return SearchSpace.load(str(dataset.data_type)).presets[0]
+
+
+def _with_input(policy: Policy, dataset: Dataset) -> Policy:
+    """The policy with the input description of these data, as a search would prepare them."""
+    from autonoise.data import prepare, split
+    from autonoise.policy.verify import statistics_of
+
+    train = split(dataset, seed=0).folds[0].train
+    made = replace(policy, input=prepare(dataset, train).spec, check={})
+    return replace(made, check={"seed": 0, "statistics": statistics_of(made)})

@@ -1,0 +1,224 @@
+"""``autonoise search``."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import traceback
+from concurrent.futures import BrokenExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from autonoise.errors import AutonoiseError, StudyError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from autonoise.study.config import StudyConfig
+    from autonoise.study.observer import Observer
+    from autonoise.study.search import Outcome
+
+_DATA, _SCORE, _RUN = "Data", "Score", "Running"
+
+
+def _option(text: str, *, panel: str = _RUN) -> Any:
+    return typer.Option(help=text, rich_help_panel=panel, show_default=False)
+
+
+# Nothing has a default here: what was left out comes from study.yaml or from StudyConfig.
+def search(
+    data: Annotated[
+        str, typer.Argument(help="A folder, a file, a built-in data set (see: autonoise datasets), or a study.yaml.")
+    ],
+    trials: Annotated[int | None, _option("Trials in total, those of earlier runs included (60).")] = None,
+    timeout: Annotated[
+        str | None, _option("Time for everything, confirmation and export included: 90s, 10m, 1h30m.")
+    ] = None,
+    seed: Annotated[int | None, _option("Seed of splits, search and trainings (0).")] = None,
+    study: Annotated[str | None, _option("Name of the study (the name of the data).")] = None,
+    out: Annotated[str | None, _option("Folder of the study (studies/NAME).")] = None,
+    storage: Annotated[str | None, _option("Database URL of the trials (study.db in the folder).")] = None,
+    workers: Annotated[int | None, _option("Processes that search side by side (1).")] = None,
+    device: Annotated[str | None, _option("cpu, cuda, cuda:1 ... (cpu).")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.", rich_help_panel=_RUN)] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 1 unless the verdict is better.", rich_help_panel=_RUN)
+    ] = False,
+    data_type: Annotated[
+        str | None, _option("image, text, tabular, timeseries or audio (found out).", panel=_DATA)
+    ] = None,
+    target: Annotated[str | None, _option("Column or array of the labels.", panel=_DATA)] = None,
+    clean_target: Annotated[
+        str | None, _option("Column of the true labels, where those of --target are noisy.", panel=_DATA)
+    ] = None,
+    group: Annotated[
+        str | None, _option("Column of the groups whose rows belong in one part.", panel=_DATA)
+    ] = None,
+    train_rows: Annotated[int | None, _option("Training rows at most (10000).", panel=_DATA)] = None,
+    label_noise: Annotated[
+        float | None, _option("Share of training labels to flip on purpose (0).", panel=_DATA)
+    ] = None,
+    label_matrix: Annotated[
+        str | None, _option("CSV of class-to-class probabilities of label noise.", panel=_DATA)
+    ] = None,
+    noise_data: Annotated[str | None, _option("Your own background noise: clips to mix in.", panel=_DATA)] = None,
+    noisy_val: Annotated[
+        str | None, _option("Your own noisy labelled data, evaluated as a held-out noise.", panel=_DATA)
+    ] = None,
+    noisy_val_only: Annotated[
+        bool | None, typer.Option("--noisy-val-only", help="Evaluate on --noisy-val alone.", rich_help_panel=_DATA,
+                                  show_default=False)
+    ] = None,
+    noise_weight: Annotated[
+        float | None, _option("w in (1 - w) clean + w noisy accuracy (0.5).", panel=_SCORE)
+    ] = None,
+    objective: Annotated[str | None, _option("score, or pareto for clean against noisy (score).", panel=_SCORE)] = None,
+    max_cost: Annotated[
+        float | None, _option("Passes per training step that a policy may cost.", panel=_SCORE)
+    ] = None,
+    max_clean_drop: Annotated[
+        float | None, _option("Clean accuracy that a policy may lose.", panel=_SCORE)
+    ] = None,
+    seeds: Annotated[int | None, _option("Fresh seeds of the verdict (5).", panel=_SCORE)] = None,
+    epochs: Annotated[int | None, _option("Epochs of a full training (the proxy's own).", panel=_SCORE)] = None,
+    space: Annotated[
+        str | None, _option("Search space: a YAML file or a shipped name (the data type's).", panel=_SCORE)
+    ] = None,
+    model: Annotated[
+        str | None, _option("Your model instead of the proxy: module:factory or file.py:factory.", panel=_SCORE)
+    ] = None,
+    proxy: Annotated[str | None, _option("Another proxy of the data type by name.", panel=_SCORE)] = None,
+    calibrate: Annotated[
+        bool | None, typer.Option("--calibrate", help="Find how strength transfers to bigger models and more data.",
+                                  rich_help_panel=_SCORE, show_default=False)
+    ] = None,
+) -> None:
+    """Search which noise to train with: search, confirm, minimise, judge, export.
+
+    The same command continues a search that was stopped or killed.
+    """
+    given = {k: v for k, v in locals().items() if v is not None and k not in ("data", "quiet", "strict")}
+    config = make_config(data, given)
+    _check_device(config.device)
+    raise typer.Exit(run(config, quiet=quiet, strict=strict))
+
+
+def make_config(data: str, given: dict[str, Any]) -> StudyConfig:
+    """The settings of a study.yaml, or fresh ones, overridden by what was given. StudyError."""
+    from dataclasses import replace
+
+    from autonoise.cli.places import seconds_of, study_name, study_of
+    from autonoise.study.config import StudyConfig
+
+    if "timeout" in given:
+        given = {**given, "timeout": seconds_of(given["timeout"])}
+    path = Path(data).expanduser()
+    if (path / "study.yaml").is_file() or path.name == "study.yaml":
+        return replace(study_of(data), **given)
+    name = given.get("study") or study_name(data)
+    if not name.strip() or Path(name).name != name:
+        raise StudyError(f"--study must be a plain name without slashes, but got {name!r}")
+    return StudyConfig(**{"data": data, "out": str(Path("studies") / name), **given, "study": name})
+
+
+def _check_device(name: str) -> None:
+    import torch
+
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as e:
+        why = str(e).splitlines()[0].rstrip(".")[:120]
+        raise StudyError(f"--device {name}: not usable here ({why}); try cpu") from None
+
+
+def run(config: StudyConfig, *, quiet: bool, strict: bool) -> int:
+    """The search with its display; returns the exit status."""
+    import optuna
+
+    from autonoise.cli.display import make_display
+    from autonoise.cli.output import make_console
+
+    # faults of trials are counted in the display and told at its end; Optuna would print their tracebacks
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    console = make_console()
+    try:
+        outcome = _outcome(config, make_display(console, quiet=quiet))
+    except KeyboardInterrupt:
+        _say_how_to_continue(console, config)
+        return 130
+    if outcome.stopped:
+        _say_how_to_continue(console, config)
+        return 130
+    if not quiet:
+        show_outcome(console, config, outcome)
+    better = outcome.result is not None and outcome.result["verdict"] == "better"
+    return 1 if strict and not better else 0
+
+
+def _outcome(config: StudyConfig, observer: Observer) -> Outcome:
+    """Faults of what is not ours (the user's model, too little memory) in one line, as a StudyError."""
+    import torch
+
+    from autonoise.study.search import run_search
+
+    try:
+        return run_search(config, observer=observer)
+    except AutonoiseError:
+        raise
+    except (BrokenExecutor, MemoryError, torch.OutOfMemoryError) as e:
+        raise StudyError(
+            f"a training process died, probably for lack of memory ({type(e).__name__}); everything finished is kept: "
+            f"run again with fewer --workers, or as another --study with fewer --train-rows"
+        ) from None
+    except Exception as e:
+        if config.model is None:
+            raise
+        frames = traceback.extract_tb(e.__traceback__)
+        file = config.model.rpartition(":")[0]
+        place = next((f for f in reversed(frames) if Path(f.filename).name == Path(file).name), frames[-1])
+        at = f"{Path(place.filename).name}, line {place.lineno}"
+        raise StudyError(f"--model {config.model}: {type(e).__name__}: {e} ({at}); mend it and run again") from None
+
+
+def _say_how_to_continue(console: Console, config: StudyConfig) -> None:
+    if (Path(config.out) / "study.yaml").is_file():
+        # every setting is in the folder's study file, so this is the whole command
+        text, command = "everything that was finished is kept. Continue with", ["search", config.out]
+    else:
+        text, command = "nothing was begun. Start again with", sys.argv[1:]
+    console.print(f"stopped; {text}:\n  {shlex.join(['autonoise', *command])}", soft_wrap=True)
+
+
+def show_outcome(console: Console, config: StudyConfig, outcome: Outcome) -> None:
+    """Recommendation, the three contestants, and where everything lies; the verdict was told already."""
+    from autonoise.cli.output import interval, percent, table
+
+    result, folder = outcome.result, outcome.folder
+    if result is None:
+        return
+    counts = result["counts"]
+    if counts["failed"]:
+        console.print(f"{counts['failed']} trials failed, the last with: {_last_reason(config)}", soft_wrap=True)
+    console.print(f"recommended: {result['recommendation']}", soft_wrap=True)
+    rows = [
+        (label, c["name"], interval(c["clean"]), interval(c["search"]), interval(c["held_out"]),
+         percent(c["gap_closed_held_out"]) if label != "baseline" else "-", f"{c['passes']:.2f}")
+        for label, c in result["contestants"].items()
+    ]
+    columns = ("", "name", "clean", "noisy (searched)", "noisy (held out)", "gap closed", "passes")
+    console.print(table(columns, rows, right=columns[2:]))
+    for warning in result.get("warnings", []):
+        console.print(f"note: {warning}", soft_wrap=True)
+    dashboard = f"autonoise dashboard {shlex.quote(config.out)}"
+    where = f"policy  {folder.policy_file}      report  {folder.report_html}      dashboard  {dashboard}"
+    console.print(where, soft_wrap=True)
+
+
+def _last_reason(config: StudyConfig) -> str:
+    from autonoise.cli.places import optuna_study
+    from autonoise.study.storage import PREFIX
+
+    failed = [t for t in optuna_study(config).get_trials(deepcopy=False) if t.state.name == "FAIL"]
+    return str(failed[-1].user_attrs.get(PREFIX + "reason", "unknown")) if failed else "unknown"
