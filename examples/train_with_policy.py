@@ -3,7 +3,8 @@
     python examples/train_with_policy.py [--policy FILE] [--epochs 40] [--seed 0]
 
 Handwritten digits of scikit-learn, a small convolutional network; prints accuracy on clean test digits, under
-Gaussian noise and with a covered square.
+Gaussian noise and with a covered square. The shipped policy was written by hand and trains with noise of both kinds,
+so the numbers show how a policy is used, not how well it generalises to noise it has not met.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import argparse
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
@@ -76,7 +76,7 @@ def occluded(x: Tensor) -> Tensor:
 
 @torch.no_grad()
 def accuracy(model: nn.Module, x: Tensor, y: Tensor) -> float:
-    return float((F.softmax(model(x), 1).argmax(1) == y).float().mean())
+    return float((model(x).argmax(1) == y).float().mean())
 
 
 def main() -> None:

@@ -12,10 +12,10 @@ from optuna.trial import TrialState
 from autonoise.policy import Policy
 from autonoise.space import SearchSpace
 from autonoise.study.config import StudyConfig
-from autonoise.study.confirm import Contribution, Plan, Standing, minimise, pick_candidates, race
+from autonoise.study.confirm import Contribution, Plan, Standing, minimise, pick_candidates, race, standing_of
 from autonoise.study.export import _now, complete_policy, scores_of, versions
 from autonoise.study.folder import StudyFolder
-from autonoise.study.jobs import CONFIRM_SEVERITIES, Runner
+from autonoise.study.jobs import CONFIRM_SEVERITIES, Job, Runner
 from autonoise.study.memory import deposit
 from autonoise.study.observer import Observer
 from autonoise.study.prepare import describe
@@ -94,6 +94,9 @@ def conclude(
         chosen.policy, runner, config, families, plan.ablate_seeds,
         stop, _counter(observer, "minimise", plan.ablate_seeds * len(chosen.policy.steps)),
     ) if plan.ablate_seeds else (chosen.policy, [])
+    if policy.hash != chosen.policy.hash and policy.hash not in {s.policy.hash for s in standings}:
+        again = runner.run([Job(policy, "confirm", k) for k in range(len(chosen.results))], stop=stop)
+        standings.append(standing_of(policy, "found", [r for r in again if r], config.noise_weight, families))
     preset = next((s for s in standings if s.role == "preset"), None)
     policies = {"baseline": baseline}
     if preset is not None and preset.policy.hash != policy.hash:
@@ -161,7 +164,8 @@ def _result(
     warnings += [f"{f.name}: {f.note}" for f in task.frozen if f.note]
     result: dict[str, Any] = {
         "study": config.study, "data": task.dataset.fingerprint, "describe": describe(task),
-        "data_type": str(task.dataset.data_type), "created": _now(), "versions": versions(), "config": config.to_dict(),
+        "data_type": str(task.dataset.data_type), "created": _now(), "versions": versions(),
+        "config": {k: v for k, v in config.to_dict().items() if k != "storage"},
         "noise_weight": config.noise_weight, "warnings": warnings, **verdict, "verdict": decide(verdict["differences"]),
         "contributions": [
             {"technique": c.technique, "mean": c.interval.mean, "low": c.interval.low, "high": c.interval.high,
@@ -175,7 +179,8 @@ def _result(
         "front": front_table(trials),
         "counts": {
             "complete": states.count(TrialState.COMPLETE), "pruned": states.count(TrialState.PRUNED),
-            "failed": states.count(TrialState.FAIL), "seconds_total": time.time() - started,
+            "failed": states.count(TrialState.FAIL), "seconds_last_run": time.time() - started,
+            "seconds_search": sum(t.user_attrs.get(PREFIX + "seconds") or 0.0 for t in ended),
             "work": sum(t.user_attrs.get(PREFIX + "work") or 0.0 for t in ended),
         },
     }

@@ -87,12 +87,15 @@ def race(
         if stop() or not alive:
             break
         alive = _survivors(alive, entries, results, config.noise_weight, families)
-    standings = [_standing(*entries[k], results[k], config.noise_weight, families) for k in entries if results[k]]
+    standings = [standing_of(*entries[k], results[k], config.noise_weight, families) for k in entries if results[k]]
     rounds = max((len(s.results) for s in standings), default=0)
     return sorted(standings, key=lambda s: (len(s.results) < rounds, -s.score))
 
 
-def _standing(policy: Policy, role: str, runs: list[RunResult], weight: float, families: Mapping[str, str]) -> Standing:
+def standing_of(
+    policy: Policy, role: str, runs: list[RunResult], weight: float, families: Mapping[str, str]
+) -> Standing:
+    """A candidate with the means over its runs."""
     score = float(np.mean([value(parts_of(r, weight, families)) for r in runs]))
     clean = float(np.mean([r.correct.mean() for r in runs]))
     noisy = float(np.mean([value(parts_of(r, 1.0, families)) for r in runs]))

@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -19,7 +17,7 @@ from autonoise.errors import StudyError
 from autonoise.policy import Policy, Step, load_policy
 from autonoise.study.config import StudyConfig
 
-Command = Callable[..., SimpleNamespace]
+from .running import Command
 
 
 def test_help_and_version_need_neither_torch_nor_optuna() -> None:

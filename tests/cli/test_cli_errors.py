@@ -10,11 +10,10 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import finish, start
 
 from autonoise.policy import Policy, Step
 
-Command = Callable[..., SimpleNamespace]
+from .running import Command, finish, listing, start
 
 
 def refused(result: SimpleNamespace, *words: str) -> None:
@@ -25,10 +24,6 @@ def refused(result: SimpleNamespace, *words: str) -> None:
     for word in words:
         assert word in lines[0], lines[0]
     assert "Traceback" not in result.out + result.err
-
-
-def listing(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 def frame(labels: object) -> pd.DataFrame:
@@ -42,7 +37,7 @@ DATA = {
     "no label column": (frame([0, 1] * 30).rename(columns={"label": "z"}).to_csv(index=False), "z"),
     "one class": (frame("same").to_csv(index=False), "class"),
     "nan labels": (frame([0, 1, None] * 20).to_csv(index=False), "label"),
-    "float targets": (frame(np.linspace(0, 1, 60)).to_csv(index=False), "label"),
+    "float targets": (frame(np.linspace(0, 1, 60)).to_csv(index=False), "target is continuous"),
 }
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import optuna
-import pytest
 
 from autonoise.policy import Policy, Step
 from autonoise.score import Score
@@ -103,12 +102,6 @@ class FakeTask:
         self.trainings.append((policy.hash, fidelity.cost))
         score = self.answers(policy, fidelity)
         return Trained(score, 1000.0 * fidelity.rows * fidelity.epochs, 0.01, diverged=score is None)  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Evaluations return the score that a fake training left in place of a model."""
-    monkeypatch.setattr("autonoise.study.objective.evaluate", lambda model, sets, severities: model)
 
 
 def new_study(**options: Any) -> optuna.Study:
