@@ -203,12 +203,16 @@ class _Noisy:
 
     @classmethod
     def mean(cls, runs: Sequence[_Noisy]) -> _Noisy:
-        numbers = [float(np.nanmean([getattr(r, k) for r in runs])) if any(
-            np.isfinite(getattr(r, k)) for r in runs) else float("nan")
-            for k in ("accuracy", "nll", "brier", "ece", "auroc")]
+        def over(values: list[float]) -> float:
+            known = [v for v in values if np.isfinite(v)]
+            return float(np.mean(known)) if known else float("nan")
+
         same = all(len(r.correct) == len(runs[0].correct) for r in runs)
-        correct = np.mean([r.correct for r in runs], axis=0) if same else runs[0].correct
-        return cls(*numbers, correct)
+        return cls(
+            over([r.accuracy for r in runs]), over([r.nll for r in runs]), over([r.brier for r in runs]),
+            over([r.ece for r in runs]), over([r.auroc for r in runs]),
+            np.mean([r.correct for r in runs], axis=0) if same else runs[0].correct,
+        )
 
 
 def gap_closed(policy_noisy: float, baseline_clean: float, baseline_noisy: float) -> float:

@@ -122,12 +122,12 @@ def timed(run: Callable[[], None]) -> float:
     return time.process_time() - start
 
 
-def added(bench: Bench, policy: Policy, repeats: int) -> tuple[float, float]:
-    """(median, half the interquartile range) of the added share of time."""
+def added(bench: Bench, policy: Policy, repeats: int) -> tuple[float, float, float]:
+    """Added share of time: median of pairs, half their interquartile range; that of each side's fastest tenth."""
     a, b = plain(bench, bool(policy.at_stage(Stage.RAW))), noisy(bench, policy)
     for run in (a, b, a, b):
         run()
-    ratios = []
+    ratios, noisy_times, plain_times = [], [], []
     gc.collect()
     for turn in range(repeats):
         if turn % 2:
@@ -135,8 +135,11 @@ def added(bench: Bench, policy: Policy, repeats: int) -> tuple[float, float]:
         else:
             without, with_policy = timed(a), timed(b)
         ratios.append(with_policy / without - 1)
+        noisy_times.append(with_policy)
+        plain_times.append(without)
     low, middle, high = statistics.quantiles(ratios, n=4)
-    return middle, (high - low) / 2
+    fastest = statistics.quantiles(noisy_times, n=10)[0] / statistics.quantiles(plain_times, n=10)[0] - 1
+    return middle, (high - low) / 2, fastest
 
 
 def middle_of(d: Dimension) -> object:
@@ -176,14 +179,15 @@ def measure(data_type: DataType, repeats: int, number: int, only: list[str] | No
     policies += [alone(space, n) for n in space.techniques if not only or n in only]
     policies += [] if only else typical(space, number)
     lines = [f"## {data_type}: a plain step takes {bench.plain_ms:.1f} ms", "",
-             "| policy | stages | passes | added time |", "|---|---|---:|---:|"]
+             "| policy | stages | passes | added time | on a quiet machine |", "|---|---|---:|---:|---:|"]
     cheap = []
     for policy in policies:
-        share, spread = added(bench, policy, repeats)
+        share, spread, quiet = added(bench, policy, repeats)
         if not any(s.stage in COSTLY for s in policy.steps):
             cheap.append(share)
         stages = ", ".join(dict.fromkeys(str(s.stage) for s in policy.steps))
-        lines.append(f"| {policy.name} | {stages} | {policy.passes:g} | {share:+.1%} ± {spread:.1%} |")
+        lines.append(f"| {policy.name} | {stages} | {policy.passes:g} | {share:+.1%} ± {spread:.1%} | "
+                     f"{quiet:+.1%} |")
         print(lines[-1], flush=True)
     over = sum(share > 0.15 for share in cheap)
     lines += ["", f"Without adversarial and whole-step techniques: median {statistics.median(cheap):+.1%}, worst "
@@ -215,7 +219,8 @@ def main() -> None:
              f"autonoise {autonoise.__version__}.", "",
              "Each technique alone, in the middle of its ranges in the search space, acting in every update; then "
              "policies of three techniques drawn at random. Median of interleaved pairs of steps, and half their "
-             "interquartile range.",
+             "interquartile range; the last column compares the fastest tenth of the steps of each side, which other "
+             "processes on the machine disturbed least.",
              ""]
     for data_type in options.data:
         lines += measure(DataType(data_type), options.repeats, options.typical, options.only)

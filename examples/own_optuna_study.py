@@ -78,7 +78,7 @@ def main() -> None:
     for known in (Policy("image"), *space.seeds):
         study.enqueue_trial({**space.parameters_of(known), "learning_rate": 3e-3})
     study.optimize(lambda trial: objective(trial, space, options.epochs), n_trials=options.trials)
-    for trial in study.trials:
+    for trial in study.get_trials(states=(optuna.trial.TrialState.COMPLETE,)):
         steps = ", ".join(s.name for s in Policy.from_trial(trial).steps) or "no noise"
         clean, noisy = trial.user_attrs["clean"], trial.user_attrs["noisy"]
         print(f"{trial.number:3d}  clean {clean:.3f}  noisy {noisy:.3f}  {steps}")

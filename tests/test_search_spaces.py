@@ -96,7 +96,9 @@ def test_seeds_and_presets_lie_in_the_space_or_say_their_nearest(name: str, spac
         assert replayed(space, seed).hash == seed.hash, seed.name
     for preset in space.presets:
         near = replayed(space, preset)
-        assert [s.name for s in near.steps] == [s.name for s in preset.steps]
+        inside = [s.name for s in preset.steps if s.name in space.techniques]
+        assert inside
+        assert [s.name for s in near.steps] == inside
         assert replayed(space, near).hash == near.hash
 
 

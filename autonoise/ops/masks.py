@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import torch
@@ -34,14 +35,20 @@ def numeric_columns(x: Tensor, info: BatchInfo) -> Tensor | None:
     if info.spec.data_type is not DataType.TABULAR:
         return None
     if info.spec.numeric:
-        mask = torch.zeros(x.shape[-1], dtype=torch.bool, device=x.device)
-        mask[list(info.spec.numeric)] = True
-        return mask
+        return _mask(info.spec.numeric, x.shape[-1], x.device)
     mask = torch.ones(x.shape[-1], dtype=torch.bool, device=x.device)
     if info.categorical is not None:
         mask = ~info.categorical.to(x.device)
     if info.spec.flags:
         mask[[flag for flag, _ in info.spec.flags]] = False
+    return mask
+
+
+@functools.lru_cache(maxsize=16)
+def _mask(columns: tuple[int, ...], width: int, device: torch.device) -> Tensor:
+    """Kept between batches, so never to be changed in place."""
+    mask = torch.zeros(width, dtype=torch.bool, device=device)
+    mask[list(columns)] = True
     return mask
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -105,6 +106,8 @@ class NoiseInjector:
                 f"injector.training_step(x, y, optimizer), or attach with allow_partial=True"
             )
         self._check_first(x, y)
+        if not self.policy.steps:
+            return x, y
         self.clock.micro += 1
         return perturbing.perturb(self, x, y)
 
@@ -173,7 +176,10 @@ class NoiseInjector:
 
     def soft(self, y: Tensor) -> Tensor:
         """Targets as (B, C) float32."""
-        return y.float() if y.ndim == 2 else F.one_hot(y, self.classes).float()
+        if y.ndim == 2:
+            return y.float()
+        # F.one_hot makes integers and looks for the largest
+        return y.new_zeros((len(y), self.classes), dtype=torch.float32).scatter_(1, y[:, None].long(), 1.0)
 
     @property
     def wants_soft(self) -> bool:

@@ -30,10 +30,10 @@ def check_targets(y: Tensor, size: int, classes: int) -> None:
         raise AttachError(f"targets have {y.shape[1]} classes, but the model has {classes}: pass num_classes=")
     if y.ndim == 1 and y.is_floating_point():
         raise AttachError(f"targets of shape (B,) must be integer class indices, but are {y.dtype}: use y.long()")
-    if y.ndim == 1 and y.device.type == "cpu" and y.numel() and not 0 <= int(y.min()) <= int(y.max()) < classes:
-        raise AttachError(
-            f"targets go from {int(y.min())} to {int(y.max())}, but the model has {classes} classes: pass num_classes="
-        )
+    if y.ndim == 1 and y.device.type == "cpu" and y.numel():
+        low, high = map(int, y.aminmax())
+        if not 0 <= low <= high < classes:
+            raise AttachError(f"targets go from {low} to {high}, but the model has {classes} classes: pass num_classes=")
 
 
 def perturb(injector: NoiseInjector, x: Batch, y: Tensor) -> tuple[Batch, Tensor]:
@@ -71,6 +71,8 @@ def closed(injector: NoiseInjector, x: Batch, start: Tensor, main: Tensor) -> Ba
     """The batch x, opened as ``start``, with the values that differ in ``main``; the others keep every bit."""
     adapter = injector.adapter
     original = adapter.main(x)
+    if isinstance(x, Tensor) and start.dtype == x.dtype and adapter.affine(start, injector.spec) is None:
+        return main.reshape(x.shape).detach()
     changed = adapter.main(adapter.close(x, main, injector.spec))
     return adapter.replace(x, torch.where((main != start).reshape(original.shape), changed, original).detach())
 

@@ -34,7 +34,8 @@ def test_help_and_version_need_neither_torch_nor_optuna() -> None:
 
 
 @pytest.mark.parametrize(("text", "seconds"), [
-    ("90", 90), ("90s", 90), ("10m", 600), ("1h", 3600), ("1h30m", 5400), ("0.5h", 1800), ("2 m 5 s", 125), ("1d", 86400),
+    ("90", 90), ("90s", 90), ("10m", 600), ("1h", 3600), ("1h30m", 5400), ("0.5h", 1800), ("2 m 5 s", 125),
+    ("1d", 86400),
 ])
 def test_durations(text: str, seconds: float) -> None:
     assert seconds_of(text) == seconds

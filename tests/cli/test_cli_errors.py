@@ -107,7 +107,7 @@ def policy_text(tmp_path: Path) -> str:
 
 @pytest.mark.parametrize(("change", "words"), [
     (lambda t: t.replace("autonoise-policy/1", "autonoise-policy/2"), "upgrade autonoise"),
-    (lambda t: t[: len(t) * 2 // 3], "policy"),
+    (lambda t: t[: len(t) * 2 // 3], "truncated"),
     (lambda t: t.replace("std: 0.3", "std: 0.4"), "changed since it was exported"),
     (lambda t: "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n", "aliases are not allowed"),
     (lambda t: "", "mapping"),

@@ -1,0 +1,223 @@
+"""Whole searches on tiny data, in this process: every phase, every file, every mode."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pandas as pd
+import pytest
+from study_samples import MIXUP, config_of, space_of
+
+from autonoise.corruptions.base import Corruption, corruptions_for
+from autonoise.data.builtin import cbf_series
+from autonoise.errors import DataError, StudyError
+from autonoise.policy import Policy
+from autonoise.study.config import StudyConfig
+from autonoise.study.observer import Observer
+from autonoise.study.prepare import build_task
+from autonoise.study.search import Outcome, run_search
+from autonoise.study.storage import PREFIX
+
+SERIES = space_of("timeseries")
+
+
+class Watching(Observer):
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.phases: set[str] = set()
+
+    def line(self, text: str) -> None:
+        self.lines.append(text)
+
+    def phase(self, name: str, done: int, total: int) -> None:
+        assert 0 <= done <= total
+        self.phases.add(name)
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No processes, no shipped studies, and two corruptions of each group."""
+
+    def few(data_type: Any, group: Any = None) -> tuple[Corruption, ...]:
+        both = [corruptions_for(data_type, g)[:2] for g in ("search", "held_out")]
+        return (*both[0], *both[1])
+
+    monkeypatch.setattr("autonoise.study.search._pool", lambda config: 1)
+    monkeypatch.setattr("autonoise.study.prepare.corruptions_for", few)
+    monkeypatch.setattr("autonoise.study.memory.resource_dir", lambda name: Path("/nonexistent"))
+
+
+@pytest.fixture(scope="module")
+def series(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("data")
+    y = np.arange(120) % 3
+    x = cbf_series(y, np.random.default_rng(0))[:, None]
+    np.savez(folder / "series.npz", X=x, y=y)
+    np.savez(folder / "noisy.npz", X=x[:45] + np.float32(0.5), y=y[:45])
+    np.savez(folder / "short.npz", X=x[:45, :, :50], y=y[:45])
+    return str(folder / "series.npz")
+
+
+def search(folder: Path, data: str, space: Any = SERIES, observer: Observer | None = None, **settings: Any) -> Outcome:
+    config = config_of(folder, **{"data": data, "trials": 4, "epochs": 5, "size": 0.5, **settings})
+    return run_search(config, space, observer)
+
+
+def study_of(folder: Path) -> optuna.Study:
+    return optuna.load_study(study_name="sample", storage=f"sqlite:///{folder / 'study.db'}")
+
+
+def test_a_search_from_data_to_verdict_and_again(tmp_path: Path, series: str) -> None:
+    folder, watching = tmp_path / "study", Watching()
+    outcome = search(folder, series, observer=watching)
+    assert not outcome.stopped
+    assert outcome.result is not None
+    for name in ("study.yaml", "resolved_space.yaml", "corruptions.json", "study.db", "artifacts", "trials.csv",
+                 "policy.yaml", "policies", "report.html", "report.md", "result.json"):
+        assert (folder / name).exists(), name
+    assert {"balanced.yaml", "robust.yaml", "cheap.yaml"} <= {p.name for p in (folder / "policies").iterdir()}
+    assert watching.phases == {"calibrate", "confirm", "minimise", "verdict"}
+    assert watching.lines[0].startswith("timeseries · 120 rows, 3 classes")
+    assert watching.lines[-1] == outcome.result["sentence"]
+    assert StudyConfig.load(folder / "study.yaml").trials == 4
+
+    study = study_of(folder)
+    assert {PREFIX + k for k in ("space_hash", "data_fingerprint", "corruption_sha256", "baseline", "test_read_at",
+                                 "verdict")} <= set(study.user_attrs)
+    assert len(pd.read_csv(folder / "trials.csv")) == len(study.get_trials(states=(
+        optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED, optuna.trial.TrialState.WAITING)))
+    assert Policy.from_trial(study.get_trials()[0]).steps == ()
+
+    from autonoise.policy.format import load_policy
+
+    policy = load_policy(folder / "policy.yaml")
+    assert policy.scores["verdict"] == outcome.result["verdict"]
+    assert policy.provenance["seed"] == 0
+    assert policy.input is not None
+    assert set(outcome.result["differences"]) <= {"baseline", "preset"}
+
+    again = search(folder, series)
+    assert again.result == outcome.folder.load_result()
+    with pytest.raises(StudyError, match=r"other settings \(epochs: 5 → 3\)"):
+        search(folder, series, epochs=3)
+    other = space_of("timeseries", max_techniques=1)
+    with pytest.raises(StudyError, match="another space hash"):
+        search(folder, series, space=other)
+    # the same command with a larger total goes on
+    more = search(folder, series, trials=5, calibrate=False)
+    assert more.result is not None
+    assert more.result["counts"]["complete"] + more.result["counts"]["pruned"] == 5
+    assert more.result["test_read_at"] == outcome.result["test_read_at"]
+
+
+def test_wrong_labels_are_trained_on_and_never_judged_by(tmp_path: Path, series: str) -> None:
+    space = space_of("timeseries", with_label_noise={"gce": {"q": [0.2, 0.6], "probability": 1}})
+    outcome = search(tmp_path / "s", series, space=space, label_noise=0.3, trials=3)
+    assert outcome.result is not None
+    assert "gce" in (tmp_path / "s" / "resolved_space.yaml").read_text()
+    assert "use.gce" in study_of(tmp_path / "s").get_trials()[0].params
+    task = build_task(config_of(tmp_path / "s", data=series, label_noise=0.3))
+    assert (task.labels != task.truth).mean() == pytest.approx(0.3)
+    np.testing.assert_array_equal(task.truth, task.dataset.y)
+    np.testing.assert_array_equal(np.bincount(task.sets("test").labels), np.bincount(task.truth[task.splits.test]))
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_noisy_set_of_the_users_own(tmp_path: Path, series: str, alone: bool) -> None:
+    noisy = series.replace("series", "noisy")
+    result = search(tmp_path / "s", series, noisy_val=noisy, noisy_val_only=alone, trials=3).result
+    assert result is not None
+    assert "real" in result["held_out"]
+    assert (result["held_out"] == ["real"]) == alone
+    assert [c["name"] for c in result["corruptions"]][-1] == "real"
+    assert (len(result["corruptions"]) == 1) == alone
+    trial = study_of(tmp_path / "s").get_trials()[0]
+    families = [k for k in trial.user_attrs if k.startswith(PREFIX + "noisy.")]
+    assert PREFIX + "noisy.real" in families
+    assert (len(families) == 1) == alone
+
+
+def test_noise_clips_of_the_users_own(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    y = np.arange(90) % 2
+    t = np.arange(1600) / 8000
+    x = 0.3 * np.sin(2 * np.pi * np.where(y == 0, 300, 900)[:, None] * t) + 0.05 * rng.standard_normal((90, 1600))
+    np.savez(tmp_path / "tones.npz", X=x.astype(np.float32), y=y, sample_rate=8000)
+    clips = (0.1 * rng.standard_normal((4, 2000))).astype(np.float32)
+    np.savez(tmp_path / "clips.npz", X=clips, sample_rate=np.array(8000))
+    space = space_of("audio", techniques={"background_noise": {"snr_db": [5, 20]}, "mixup": {}})
+    data = str(tmp_path / "tones.npz")
+    outcome = search(tmp_path / "s", data, space=space, noise_data=str(tmp_path / "clips.npz"), trials=3)
+    assert outcome.result is not None
+    with np.load(tmp_path / "s" / "noise_clips.npz", allow_pickle=False) as stored:
+        assert sorted(stored["group"].tolist()) == ["held_out"] * 2 + ["search"] * 2
+    assert "noise_clips.npz" in (tmp_path / "s" / "resolved_space.yaml").read_text()
+    task = build_task(config_of(tmp_path / "s", data=data, noise_data=str(tmp_path / "clips.npz")))
+    assert task.clips is not None
+    assert task.clips.shape == (2, 2000)
+    assert search(tmp_path / "s", data, space=space, noise_data=str(tmp_path / "clips.npz"), trials=3).result
+
+
+def test_noise_clips_need_a_sample_rate(tmp_path: Path, series: str) -> None:
+    with pytest.raises(DataError, match="--noise-data is for data with a sample rate"):
+        search(tmp_path / "s", series, noise_data=series)
+
+
+def test_pareto_with_constraints_and_calibration(tmp_path: Path, series: str) -> None:
+    result = search(tmp_path / "s", series, objective="pareto", max_clean_drop=0.5, calibrate=False, trials=3, epochs=3).result
+    assert result is not None
+    assert len(study_of(tmp_path / "s").directions) == 2
+    assert result["counts"]["pruned"] == 0
+    assert "transfer" not in result
+    with_transfer = search(
+        tmp_path / "s", series, objective="pareto", max_clean_drop=0.5, calibrate=True, trials=3, epochs=3).result
+    assert with_transfer is not None
+    assert with_transfer["transfer"]["bigger_factor"] == 4.0
+    assert len(with_transfer["transfer"]["settings"]) == 4
+
+
+@pytest.mark.slow
+def test_two_workers(tmp_path: Path, series: str) -> None:
+    result = search(tmp_path / "s", series, workers=2, trials=5).result
+    assert result is not None
+    trials = study_of(tmp_path / "s").get_trials()
+    ended = [t for t in trials if t.state.is_finished()]
+    assert 5 <= len(ended) <= 6  # the second may have begun one more
+    assert len({t.user_attrs[PREFIX + "pid"] for t in ended}) == 2
+
+
+def test_a_timeout_is_kept(tmp_path: Path, series: str) -> None:
+    begun = time.monotonic()
+    result = search(tmp_path / "s", series, timeout=8.0, trials=500, epochs=2).result
+    assert result is not None
+    assert 1 <= result["counts"]["complete"] < 500
+    assert time.monotonic() - begun < 120  # generous: other work may share the machine
+    with pytest.raises(StudyError, match="--timeout 0.001 s was over before a trial was completed"):
+        search(tmp_path / "t", series, timeout=0.001, trials=500, epochs=2)
+
+
+def test_a_model_of_the_users_own(tmp_path: Path, series: str) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("from torch import nn\ndef make(spec, classes):\n    c, n = spec.layout\n"
+                    "    return nn.Sequential(nn.Flatten(), nn.Linear(c * n, 16), nn.ReLU(), nn.Linear(16, classes))\n")
+    watching = Watching()
+    result = search(tmp_path / "s", series, model=f"{file}:make", observer=watching, trials=3, epochs=20).result
+    assert result is not None
+    assert "model Sequential" in result["describe"]
+
+
+def test_a_space_for_other_data_is_refused(tmp_path: Path, series: str) -> None:
+    with pytest.raises(StudyError, match=r"the search space is for tabular data, but .* is timeseries"):
+        search(tmp_path / "s", series, space=space_of("tabular"))
+    assert not (tmp_path / "s").exists()
+
+
+def test_nothing_to_make_robust_is_refused(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "noise.npz", X=rng.standard_normal((90, 1, 20)).astype(np.float32), y=np.arange(90) % 3)
+    with pytest.raises(StudyError, match="nothing to make robust"):
+        search(tmp_path / "s", str(tmp_path / "noise.npz"), space=space_of("timeseries", presets=[MIXUP]), epochs=1)
