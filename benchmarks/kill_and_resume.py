@@ -85,7 +85,10 @@ def main() -> None:
                 lost = {n: v for n, v in before.items() if after.get(n) != v}
                 policy = out / "policy.yaml"
                 loaded = autonoise.load_policy(policy).name if policy.exists() else "none yet"
-                print(f"kill {kills:2d} after {wait:5.1f} s in: {where}; {len(after)} finished, lost {len(lost)}, policy {loaded}")
+                print(
+                    f"kill {kills:2d} after {wait:5.1f} s in: {where}; {len(after)} finished, lost {len(lost)}, "
+                    f"policy {loaded}", flush=True,
+                )
                 if lost:
                     sys.exit(f"trials were lost: {lost}")
                 continue

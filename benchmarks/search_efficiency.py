@@ -30,6 +30,7 @@ def run(data: str, engine: str, seed: int, budget: int, epochs: int | None, trai
     """One search without its conclusion; returns the incumbents' true scores over work, and where time went."""
     import torch
 
+    from autonoise.data import Splits
     from autonoise.policy import Policy
     from autonoise.space import SearchSpace
     from autonoise.study.config import StudyConfig
@@ -46,9 +47,11 @@ def run(data: str, engine: str, seed: int, budget: int, epochs: int | None, trai
     with tempfile.TemporaryDirectory() as out:
         name = Path(data).name.split(".")[0]
         config = StudyConfig(
-            data=data, study=name, out=out, seed=seed, epochs=epochs, train_rows=train_rows, engine=engine, trials=10**6,
+            data=data, study=name, out=out, seed=seed, epochs=epochs, train_rows=train_rows, engine=engine,
+            trials=10**6,
         )
         task = build_task(config)
+        task.splits = Splits(task.splits.folds[:1], task.splits.test)  # one fold: a full training is one training
         folder = StudyFolder(out)
         folder.create()
         ensure_corruptions(task, folder, seed=seed)
@@ -60,11 +63,10 @@ def run(data: str, engine: str, seed: int, budget: int, epochs: int | None, trai
         objective = Objective(task, space, config)
         wall = time.perf_counter()
         inside, work, best, points = 0.0, 0.0, -1.0, []
-        full = task.folds
         while work < budget:
             study.optimize(objective, n_trials=1)
             trial = next(t for t in reversed(study.get_trials(deepcopy=False)) if t.state.is_finished())
-            work += (trial.user_attrs.get(PREFIX + "work") or 0.0) / full
+            work += trial.user_attrs.get(PREFIX + "work") or 0.0
             inside += trial.user_attrs.get(PREFIX + "seconds") or 0.0
             score = trial.user_attrs.get(PREFIX + "score")
             if score is not None and score > best:
@@ -114,10 +116,13 @@ def table(results: list[dict[str, object]], seeds: int) -> str:
         for engine in ("autonoise", "tpe"):
             reach = [first_reach(c, target) for c in curves[engine]]  # type: ignore[arg-type]
             shown = ", ".join(f"{r:.1f}" for r in reach)
-            lines.append(f"\n{engine} reaches random search's score at {GRID[-1]} ({target:.3f}) after {shown} full trainings.")
+            lines.append(
+                f"\n{engine} reaches random search's score at {GRID[-1]} ({target:.3f}) after {shown} full trainings."
+            )
         for engine in ENGINES:
             own = [r for r in results if r["data"] == data and r["engine"] == engine]
-            mean = {k: float(np.mean([r[k] for r in own])) for k in ("overhead", "evaluation", "seconds_per_trial", "trials")}  # type: ignore[arg-type]
+            keys = ("overhead", "evaluation", "seconds_per_trial", "trials")
+            mean = {k: float(np.mean([r[k] for r in own])) for k in keys}  # type: ignore[arg-type]
             lines.append(
                 f"\n{engine}: {mean['trials']:.0f} trials, {mean['seconds_per_trial']:.1f} s each, "
                 f"{100 * mean['overhead']:.1f} % of the time outside training and evaluation, "
@@ -131,28 +136,31 @@ def main() -> None:
     parser.add_argument("--data", action="append", default=None)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--budget", type=int, default=100)
+    parser.add_argument("--own-budget", type=int, default=30, help="full trainings for this engine")
     parser.add_argument("--epochs", type=int, default=None)
     parser.add_argument("--train-rows", type=int, default=10_000)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--out", type=Path, default=HERE / "results" / "search_efficiency.md")
     args = parser.parse_args()
     data = args.data or ["digits", "cylinder_bell_funnel"]
+    budgets = {"autonoise": args.own_budget, "tpe": args.budget, "random": args.budget}
     jobs = [(d, e, s) for s in range(args.seeds) for d in data for e in ENGINES]
     results = []
     with ProcessPoolExecutor(args.processes, get_context("spawn")) as pool:
-        futures = [pool.submit(run, d, e, s, args.budget, args.epochs, args.train_rows) for d, e, s in jobs]
+        futures = [pool.submit(run, d, e, s, budgets[e], args.epochs, args.train_rows) for d, e, s in jobs]
         for future in futures:
             result = future.result()
             results.append(result)
-            print(result["data"], result["engine"], result["seed"], f"{result['wall']:.0f} s", result["curve"][-1], flush=True)
+            print(*(result[k] for k in ("data", "engine", "seed", "wall")), result["curve"][-1], flush=True)  # type: ignore[index]
     import torch
 
     names = " ".join(f"--data {Path(d).name}" for d in data)
     extra = f" --epochs {args.epochs}" if args.epochs else ""
     head = (
         f"# Search efficiency\n\nCommand: `python benchmarks/search_efficiency.py {names} --seeds {args.seeds} "
-        f"--budget {args.budget}{extra} --train-rows {args.train_rows}`\n\nMachine: {platform.processor() or platform.machine()}, "
-        f"{os.cpu_count()} cores, Python {platform.python_version()}, torch {torch.__version__}.\n"
+        f"--budget {args.budget} --own-budget {args.own_budget}{extra} --train-rows {args.train_rows}`\n\n"
+        f"Machine: {platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
+        f"Python {platform.python_version()}, torch {torch.__version__}.\n"
     )
     text = head + table(results, args.seeds) + "\n"
     args.out.parent.mkdir(parents=True, exist_ok=True)

@@ -57,9 +57,9 @@ def test_ruined_weights_after_a_finite_last_loss_are_told() -> None:
     """One update only: its loss is finite, and what it leaves is not."""
     task = task_of("wine")
     data = task.training(0).first(16)
-    recipe = replace(task.recipe, epochs=1, batch_size=16, learning_rate=1e300, warmup=0.0, optimizer="sgd")
+    recipe = replace(task.recipe, epochs=1, batch_size=16, learning_rate=3e38, warmup=0.0, optimizer="sgd")
     assert recipe.steps_per_epoch(len(data)) == 1
-    trained = train(nn.Linear(13, 3), data, PLAIN, recipe, seed=0)
+    trained = train(nn.Linear(13, 3), data, PLAIN, recipe, seed=0, forward=lambda m, x: m(100 * x))
     assert trained.diverged
     assert trained.passes == 16  # the training went to its end
 

@@ -33,7 +33,9 @@ def check_targets(y: Tensor, size: int, classes: int) -> None:
     if y.ndim == 1 and y.device.type == "cpu" and y.numel():
         low, high = map(int, y.aminmax())
         if not 0 <= low <= high < classes:
-            raise AttachError(f"targets go from {low} to {high}, but the model has {classes} classes: pass num_classes=")
+            raise AttachError(
+                f"targets go from {low} to {high}, but the model has {classes} classes: pass num_classes="
+            )
 
 
 def perturb(injector: NoiseInjector, x: Batch, y: Tensor) -> tuple[Batch, Tensor]:
@@ -72,7 +74,7 @@ def closed(injector: NoiseInjector, x: Batch, start: Tensor, main: Tensor) -> Ba
     adapter = injector.adapter
     original = adapter.main(x)
     if isinstance(x, Tensor) and start.dtype == x.dtype and adapter.affine(start, injector.spec) is None:
-        return main.reshape(x.shape).detach()
+        return main.reshape(x.shape).to(x.dtype).detach()
     changed = adapter.main(adapter.close(x, main, injector.spec))
     return adapter.replace(x, torch.where((main != start).reshape(original.shape), changed, original).detach())
 

@@ -27,7 +27,7 @@ from autonoise.study.winners import front_table, named_winners
 from autonoise.study.worker import Stop
 from autonoise.task import Task
 
-PLANS = (Plan(4, 3, 2, 5), Plan(3, 2, 2, 5), Plan(3, 2, 0, 5), Plan(2, 1, 0, 3))
+PLANS = (Plan(4, 3, 3, 5), Plan(3, 2, 2, 5), Plan(3, 2, 0, 5), Plan(2, 1, 0, 3))
 CONCLUDING_SHARE = 0.5
 TYPICAL_COST = 1.5
 """Passes per step that a found policy is expected to have, with its evaluation, when time is planned."""
@@ -35,7 +35,7 @@ TYPICAL_COST = 1.5
 
 def make_plan(config: StudyConfig, seconds: float, space: SearchSpace, started: float, fixed: float = 0.0) -> Plan:
     """The most careful plan that fits into half of ``--timeout``, or into what the number of trials justifies."""
-    full = Plan(4, 3, 2, config.seeds)
+    full = Plan(4, 3, 3, config.seeds)
     if config.timeout is None:
         # few trials: spending ten times as long on confirming them would surprise
         return full if config.trials >= 30 else Plan(3, 2, 2, config.seeds)

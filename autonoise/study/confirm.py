@@ -18,6 +18,8 @@ from autonoise.study.storage import PREFIX
 ADVANTAGE = 0.25
 """Share of an accuracy point by which a technique must earn its place in the minimiser, times 0.01."""
 CLEARLY_BEHIND = 0.025
+CERTAIN = 0.015
+"""A technique goes only where its contribution is surely below this; small data cannot tell, so there it stays."""
 
 
 @dataclass(frozen=True)
@@ -128,8 +130,9 @@ def minimise(
 ) -> tuple[Policy, list[Contribution]]:
     """Leave out each technique in turn on the confirm part; remove those that do not help.
 
-    A technique goes when the policy without it is no worse than ``ADVANTAGE`` of an accuracy point on average;
-    the reduced policy is accepted only if, all removals together, it still is no worse.
+    A technique goes when the policy without it is no worse than ``ADVANTAGE`` of an accuracy point on average, and
+    surely by less than ``CERTAIN``; the reduced policy is accepted only if, all removals together, it still is no
+    worse.
     """
     if len(policy.steps) < 2 or stop():
         return policy, []
@@ -145,7 +148,7 @@ def minimise(
     ]
     margin = ADVANTAGE * 0.01
     differences = [paired(parts[0], p, 0.8) for p in parts[1:]]
-    useless = [d.mean < margin for d in differences]
+    useless = [d.mean < margin and d.high < CERTAIN for d in differences]
     contributions = [
         Contribution(s.name, d, not u) for s, d, u in zip(policy.steps, differences, useless, strict=True)
     ]

@@ -229,7 +229,7 @@ def _processes(
             seen = now
             show(study)
     faulty = [p.exitcode for p in workers if p.exitcode not in (0, 130)]
-    if len(faulty) == len(workers):
+    if len(faulty) == len(workers) and not stop.asked:
         raise StudyError("all workers died; run with --workers 1 to see why")
     sweep(study)
     show(study)

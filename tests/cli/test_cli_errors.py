@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -91,7 +90,13 @@ def test_spaces_that_contradict_themselves(words: str, tmp_path: Path, command: 
 ])
 def test_options_out_of_range(option: str, value: str, words: str, tmp_path: Path, command: Command) -> None:
     refused(command("search", "wine", "--out", tmp_path / "out", option, value), words)
-    assert not list(tmp_path.rglob("*.yaml"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_was_there_before_a_refusal_stays(tmp_path: Path, command: Command) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    refused(command("search", "wine", "--out", tmp_path, "--proxy", "giant"), "giant")
+    assert listing(tmp_path) == {"notes.txt": b"mine"}
 
 
 def test_no_such_command_and_missing_argument(command: Command) -> None:
@@ -165,7 +170,6 @@ def test_a_finished_study_refuses_other_settings(finished_study: SimpleNamespace
 
 
 def test_real_processes_print_one_line_too(tmp_path: Path) -> None:
-    for arguments in (["search", str(tmp_path / "none.csv")], ["search", "wine", "--noise-weight", "2"],
-                      ["show", os.devnull]):
+    for arguments in (["search", str(tmp_path / "none.csv")], ["search", "wine", "--noise-weight", "2"]):
         refused(finish(start(*arguments, cwd=tmp_path)))
     assert not list(tmp_path.iterdir())

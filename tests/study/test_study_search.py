@@ -39,13 +39,15 @@ class Watching(Observer):
 
 
 @pytest.fixture(autouse=True)
-def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No processes, no shipped studies, and two corruptions of each group."""
+def _small(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """No processes, no shipped studies, two corruptions of each group; the report only where a test looks at it."""
 
     def few(data_type: Any, group: Any = None) -> tuple[Corruption, ...]:
         both = [corruptions_for(data_type, g)[:2] for g in ("search", "held_out")]
         return (*both[0], *both[1])
 
+    if "again" not in request.node.name:
+        monkeypatch.setattr("autonoise.study.concluding.write_study_report", lambda folder, result, study: None)
     monkeypatch.setattr("autonoise.study.search._pool", lambda config: 1)
     monkeypatch.setattr("autonoise.study.prepare.corruptions_for", few)
     monkeypatch.setattr("autonoise.study.memory.resource_dir", lambda name: Path("/nonexistent"))
@@ -71,6 +73,7 @@ def study_of(folder: Path) -> optuna.Study:
     return optuna.load_study(study_name="sample", storage=f"sqlite:///{folder / 'study.db'}")
 
 
+@pytest.mark.slow
 def test_a_search_from_data_to_verdict_and_again(tmp_path: Path, series: str) -> None:
     folder, watching = tmp_path / "study", Watching()
     outcome = search(folder, series, observer=watching)
@@ -141,6 +144,7 @@ def test_a_noisy_set_of_the_users_own(tmp_path: Path, series: str, alone: bool) 
     assert (len(families) == 1) == alone
 
 
+@pytest.mark.slow
 def test_noise_clips_of_the_users_own(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     y = np.arange(90) % 2
@@ -167,6 +171,7 @@ def test_noise_clips_need_a_sample_rate(tmp_path: Path, series: str) -> None:
         search(tmp_path / "s", series, noise_data=series)
 
 
+@pytest.mark.slow
 def test_pareto_with_constraints_and_calibration(tmp_path: Path, series: str) -> None:
     result = search(tmp_path / "s", series, objective="pareto", max_clean_drop=0.5, calibrate=False, trials=3, epochs=3).result
     assert result is not None
@@ -192,12 +197,12 @@ def test_two_workers(tmp_path: Path, series: str) -> None:
 
 def test_a_timeout_is_kept(tmp_path: Path, series: str) -> None:
     begun = time.monotonic()
-    result = search(tmp_path / "s", series, timeout=8.0, trials=500, epochs=2).result
+    result = search(tmp_path / "s", series, timeout=8.0, trials=500).result
     assert result is not None
     assert 1 <= result["counts"]["complete"] < 500
     assert time.monotonic() - begun < 120  # generous: other work may share the machine
     with pytest.raises(StudyError, match="--timeout 0.001 s was over before a trial was completed"):
-        search(tmp_path / "t", series, timeout=0.001, trials=500, epochs=2)
+        search(tmp_path / "t", series, timeout=0.001, trials=500)
 
 
 def test_a_model_of_the_users_own(tmp_path: Path, series: str) -> None:
