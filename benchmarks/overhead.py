@@ -224,9 +224,9 @@ def main() -> None:
              ""]
     for data_type in options.data:
         lines += measure(DataType(data_type), options.repeats, options.typical, options.only)
-    if options.write:
-        RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text("\n".join(lines), encoding="utf-8")
+        if options.write:
+            RESULTS.parent.mkdir(exist_ok=True)
+            RESULTS.write_text("\n".join(lines), encoding="utf-8")
 
 
 if __name__ == "__main__":

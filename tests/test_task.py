@@ -90,13 +90,15 @@ def test_the_users_noisy_rows_are_dealt_out_to_the_parts() -> None:
 
 def test_factories_are_found_in_files_and_modules(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
-    file.write_text("from torch import nn\nbroken = 3\ndef make(spec, classes):\n    return nn.Linear(spec.layout[0], classes)\n"
-                    "def fails(spec, classes):\n    raise ValueError('no\\nluck')\ndef number(spec, classes):\n    return 7\n")
+    file.write_text("from torch import nn\n"
+                    "def make(spec, classes):\n    return nn.Linear(spec.layout[0], classes)\n"
+                    "def fails(spec, classes):\n    raise ValueError('no\\nluck')\n"
+                    "def number(spec, classes):\n    return 7\n")
     assert isinstance(task_of(factory=load_factory(f"{file}:make")).model(0), nn.Linear)
     assert load_factory("torch.nn:Linear") is nn.Linear
-    with pytest.raises(StudyError, match="the factory failed.*ValueError: no luck"):
+    with pytest.raises(StudyError, match=r"the factory failed.*ValueError: no luck"):
         task_of(factory=load_factory(f"{file}:fails")).model(0)
-    with pytest.raises(StudyError, match="must return a torch.nn.Module, but returned int"):
+    with pytest.raises(StudyError, match=r"must return a torch\.nn.Module, but returned int"):
         task_of(factory=load_factory(f"{file}:number")).model(0)
 
 

@@ -101,7 +101,8 @@ class FakeTask:
     def train(self, policy: Policy, *, seed: int, fold: int, fidelity: Any) -> Trained:
         self.trainings.append((policy.hash, fidelity.cost))
         score = self.answers(policy, fidelity)
-        return Trained(score, 1000.0 * fidelity.rows * fidelity.epochs, 0.01, diverged=score is None)  # type: ignore[arg-type]
+        passes = 1000.0 * fidelity.rows * fidelity.epochs
+        return Trained(score, passes, 0.01, diverged=score is None)  # type: ignore[arg-type]
 
 
 def new_study(**options: Any) -> optuna.Study:

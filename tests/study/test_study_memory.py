@@ -28,7 +28,9 @@ def wine() -> Dataset:
     return load("wine")
 
 
-def leave(place: Path, name: str, rows: float, p: float, *, policy: float = 0.8, fingerprint: str = "", **changes: Any) -> None:
+def leave(
+    place: Path, name: str, rows: float, p: float, *, policy: float = 0.8, fingerprint: str = "", **changes: Any
+) -> None:
     body = {
         "format": "autonoise-memory/1", "study": name, "data_type": "tabular", "fingerprint": fingerprint or name,
         "features": {"log_rows": rows}, "policies": [policy_of("dropout", p=p).to_dict()],
@@ -62,7 +64,8 @@ def test_nearest_by_hand() -> None:
     def study(name: str, **features: float) -> Banked:
         return Banked(name, DataType.TABULAR, name, features, (), {})
 
-    found = nearest({"a": 0.0, "b": 0.0}, [study("far", a=10.0, b=0.0), study("near", a=1.0, b=2.0), study("one", a=2.0)])
+    studies = [study("far", a=10.0, b=0.0), study("near", a=1.0, b=2.0), study("one", a=2.0)]
+    found = nearest({"a": 0.0, "b": 0.0}, studies)
     # spreads with the new one: a over 10 1 2 0, b over 0 2 0
     a, b = np.std([10, 1, 2, 0]), np.std([0, 2, 0])
     by_hand = {"far": math.sqrt((10 / a) ** 2 / 2), "near": math.sqrt(((1 / a) ** 2 + (2 / b) ** 2) / 2), "one": 2 / a}

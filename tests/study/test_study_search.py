@@ -173,13 +173,13 @@ def test_noise_clips_need_a_sample_rate(tmp_path: Path, series: str) -> None:
 
 @pytest.mark.slow
 def test_pareto_with_constraints_and_calibration(tmp_path: Path, series: str) -> None:
-    result = search(tmp_path / "s", series, objective="pareto", max_clean_drop=0.5, calibrate=False, trials=3, epochs=3).result
+    settings: dict[str, Any] = {"objective": "pareto", "max_clean_drop": 0.5, "trials": 3, "epochs": 3}
+    result = search(tmp_path / "s", series, **settings).result
     assert result is not None
     assert len(study_of(tmp_path / "s").directions) == 2
     assert result["counts"]["pruned"] == 0
     assert "transfer" not in result
-    with_transfer = search(
-        tmp_path / "s", series, objective="pareto", max_clean_drop=0.5, calibrate=True, trials=3, epochs=3).result
+    with_transfer = search(tmp_path / "s", series, calibrate=True, **settings).result
     assert with_transfer is not None
     assert with_transfer["transfer"]["bigger_factor"] == 4.0
     assert len(with_transfer["transfer"]["settings"]) == 4
@@ -201,7 +201,7 @@ def test_a_timeout_is_kept(tmp_path: Path, series: str) -> None:
     assert result is not None
     assert 1 <= result["counts"]["complete"] < 500
     assert time.monotonic() - begun < 120  # generous: other work may share the machine
-    with pytest.raises(StudyError, match="--timeout 0.001 s was over before a trial was completed"):
+    with pytest.raises(StudyError, match=r"--timeout 0\.001 s was over before a trial was completed"):
         search(tmp_path / "t", series, timeout=0.001, trials=500)
 
 

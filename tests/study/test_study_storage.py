@@ -28,7 +28,6 @@ from autonoise.study.storage import (
     write_trials,
 )
 
-
 _now = datetime.now
 
 

@@ -110,7 +110,8 @@ def test_named_winners_by_hand() -> None:
     weak, baseline = policy_of("mixup"), Policy("tabular")
     assert dear.passes > 1.1
     standings = [
-        standing(dear, "found", 0.84, 0.80), standing(pair, "found", 0.82, 0.74), standing(single, "preset", 0.816, 0.73),
+        standing(dear, "found", 0.84, 0.80), standing(pair, "found", 0.82, 0.74),
+        standing(single, "preset", 0.816, 0.73),
         standing(weak, "preset", 0.70, 0.60), standing(baseline, "baseline", 0.9, 0.9),
     ]
     winners = named_winners(standings, pair)
