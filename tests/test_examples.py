@@ -25,7 +25,7 @@ def run(tmp_path: Path, *arguments: str) -> str:
                    "PYTHONPATH": str(EXAMPLES.parent)}
     done = subprocess.run(
         [sys.executable, "-W", "error::UserWarning:autonoise", *arguments], cwd=tmp_path, env=environment,
-        capture_output=True, text=True, timeout=300, check=False,
+        capture_output=True, text=True, timeout=900, check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout

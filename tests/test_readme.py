@@ -117,7 +117,8 @@ def test_numbers_of_the_table() -> None:
     from autonoise.technique import technique_names
     from autonoise.types import DataType
 
-    assert f"| techniques | {len(technique_names())}:" in README
+    assert "| techniques | more than 70:" in README
+    assert len(technique_names()) > 70
     total = sum(len(corruptions_for(d)) for d in DataType)
     assert f"| evaluation | {total} corruptions" in README
 

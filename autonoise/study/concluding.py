@@ -198,6 +198,10 @@ def _recommend(result: dict[str, Any], policy: Policy) -> tuple[str, str]:
     if against_baseline[1] > 0 and "preset" in result["contestants"]:
         name = result["contestants"]["preset"]["name"]
         better_preset = result["differences"]["preset"]["score"][0] < 0
+        cost, other = (result["contestants"][k]["passes"] for k in ("policy", "preset"))
+        if not better_preset and cost < other - 0.2:
+            saved = f"{cost:.1f} instead of {other:.1f} passes a step"
+            return "policy", f"train with {policy.name}: as good as the preset {name} at {saved}"
         what = f"the preset {name} (policies/preset.yaml)"
         if better_preset:
             return "preset", f"train with {what}: the search found nothing better"

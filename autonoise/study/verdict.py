@@ -203,9 +203,14 @@ def sentence(result: Mapping[str, Any]) -> str:
     clean = result["differences"]["baseline"]["clean"]
     cost_before = base["clean"][0] - base["held_out"][0]
     cost_after = base["clean"][0] - policy["held_out"][0]
+    score = result["differences"]["baseline"]["score"]
+    over = ""
+    if result["verdict"] == NO_GAIN and score[1] > 0 and "preset" in result["contestants"]:
+        name = result["contestants"]["preset"]["name"]
+        over = f" over the preset {name}, but better than no noise by {score[0]:.3f} [{score[1]:.3f}, {score[2]:.3f}]"
     closed = f" (gap closed {_percent(gap[0])} [{_percent(gap[1])}, {_percent(gap[2])}])" if gap else ""
     return (
-        f"{result['verdict']}: noise never trained on costs {cost_after:.3f} instead of {cost_before:.3f}{closed}; "
+        f"{result['verdict']}{over}: noise never trained on costs {cost_after:.3f} instead of {cost_before:.3f}{closed}; "
         f"clean accuracy {clean[0]:+.3f} [{clean[1]:+.3f}, {clean[2]:+.3f}]"
     )
 

@@ -83,7 +83,7 @@ class FakeRunner:
 
 
 class FakeTask:
-    """A task whose trainings only look up a score: ``answers(policy, fidelity)`` → Score, None (diverged) or a fault."""
+    """Trainings only look up a score: ``answers(policy, fidelity)`` → Score, None (diverged) or a fault."""
 
     chance, folds, real, factory = 0.4, 1, None, None
     recipe = SimpleNamespace(epochs=10)
