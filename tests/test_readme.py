@@ -33,7 +33,8 @@ def commands() -> list[str]:
 
 def run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "autonoise", *arguments], cwd=folder, capture_output=True, text=True, timeout=300, check=False
+        [sys.executable, "-m", "autonoise", *arguments], cwd=folder, capture_output=True, text=True, timeout=300,
+        check=False,
     )
 
 
@@ -54,8 +55,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_commands_are_the_ones_this_file_knows() -> None:
-    known = ("make demo", "make test", "autonoise search", "autonoise show", "autonoise dashboard", "autonoise techniques",
-             "autonoise corruptions")
+    known = ("make demo", "make test", "autonoise search", "autonoise show", "autonoise dashboard",
+             "autonoise techniques", "autonoise corruptions")
     unknown = [c for c in commands() if not c.startswith(known)]
     assert not unknown
     assert {"make demo", "make test"} <= set(commands())
@@ -89,7 +90,8 @@ def dashboard(folder: Path) -> None:
     """The page and its data are served on the loopback address, and the process ends when told to."""
     arguments = ["dashboard", "studies/sales", "--port", "18765"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "autonoise", *arguments], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [sys.executable, "-m", "autonoise", *arguments], cwd=folder, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
         for _ in range(120):

@@ -207,10 +207,12 @@ def sentence(result: Mapping[str, Any]) -> str:
     over = ""
     if result["verdict"] == NO_GAIN and score[1] > 0 and "preset" in result["contestants"]:
         name = result["contestants"]["preset"]["name"]
-        over = f" over the preset {name}, but better than no noise by {score[0]:.3f} [{score[1]:.3f}, {score[2]:.3f}]"
+        gain = f"{score[0]:.3f} [{score[1]:.3f}, {score[2]:.3f}]"
+        over = f" over the preset {name}, but better than no noise by {gain}"
     closed = f" (gap closed {_percent(gap[0])} [{_percent(gap[1])}, {_percent(gap[2])}])" if gap else ""
     return (
-        f"{result['verdict']}{over}: noise never trained on costs {cost_after:.3f} instead of {cost_before:.3f}{closed}; "
+        f"{result['verdict']}{over}: noise never trained on costs {cost_after:.3f} instead of {cost_before:.3f}"
+        f"{closed}; "
         f"clean accuracy {clean[0]:+.3f} [{clean[1]:+.3f}, {clean[2]:+.3f}]"
     )
 

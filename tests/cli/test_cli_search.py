@@ -150,7 +150,7 @@ def test_the_same_seed_gives_the_same_trials_and_policy(
 ) -> None:
     folders = [tmp_path / "first", tmp_path / "second"]
     for folder in folders:
-        done = command("search", "wine", *quick, "--trials", 8, "--seed", 3, "--study", "same", "--out", folder)
+        done = command("search", "wine", *quick, "--trials", 6, "--seed", 3, "--study", "same", "--out", folder)
         assert done.status == 0, done.err
     pd.testing.assert_frame_equal(trials(folders[0]), trials(folders[1]))
     first, second = (load_policy(f / "policy.yaml") for f in folders)
