@@ -114,7 +114,7 @@ class LiveDisplay(Display):
         return Group(self._bar(p.done, p.total, words(p)), trying)
 
     def _bar(self, done: int, total: int, text: str) -> Table:
-        width = min(BAR_WIDTH, self.console.width // 4)
+        width = min(BAR_WIDTH, self.console.width // 6)
         grid = Table.grid(padding=(0, 1))
         grid.add_row(
             f"{done:>{len(str(total))}}/{total}", ProgressBar(total=max(total, 1), completed=done, width=width),

@@ -13,7 +13,7 @@ from autonoise.files import dump_yaml, read_data, write_whole
 FORMAT = "autonoise-study/1"
 _FIXED = (
     "seed", "epochs", "train_rows", "noise_weight", "label_noise", "label_matrix", "model", "proxy", "objective",
-    "max_cost", "max_clean_drop", "noisy_val", "noisy_val_only", "size", "row_share",
+    "max_cost", "max_clean_drop", "noisy_val", "noisy_val_only", "size",
 )
 """Settings that may not change when a study goes on: scores would not be comparable."""
 
@@ -50,7 +50,6 @@ class StudyConfig:
     model: str | None = None
     proxy: str | None = None
     size: float = 1.0
-    row_share: float = 1.0
     calibrate: bool = False
     seeds: int = 5
     engine: str = "autonoise"

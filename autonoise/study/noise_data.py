@@ -38,7 +38,7 @@ def with_noise_data(config: StudyConfig, space: SearchSpace, task: Task, folder:
     x = np.stack([np.resize(w, size) for w in waves]).astype(np.float32)
     x = x / np.maximum(np.abs(x).max(1, keepdims=True), 1e-9)
     groups = np.array([TRAIN if i % 2 == 0 else HELD_OUT for i in range(len(x))])
-    path = folder.root / "noise_clips.npz"
+    path = (folder.root / "noise_clips.npz").resolve()
     buffer = io.BytesIO()
     np.savez_compressed(buffer, X=x, group=groups, sample_rate=np.array(rate))
     write_whole(path, buffer.getvalue())
