@@ -70,7 +70,8 @@ def test_make_knows_the_two_targets() -> None:
 
 @pytest.mark.slow
 def test_searching_showing_and_the_dashboard(folder: Path) -> None:
-    searches = [c for c in commands() if c.startswith("autonoise search")]
+    # the benchmark's own command is run by hand; its result file says when
+    searches = [c for c in commands() if c.startswith("autonoise search") and "fashion_mnist" not in c]
     assert len(searches) == 2
     for command in searches:
         found = run([*shlex.split(command)[1:], *SMALL], folder)

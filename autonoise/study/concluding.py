@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -165,7 +166,8 @@ def _result(
     result: dict[str, Any] = {
         "study": config.study, "data": task.dataset.fingerprint, "describe": describe(task),
         "data_type": str(task.dataset.data_type), "created": _now(), "versions": versions(),
-        "config": {k: v for k, v in config.to_dict().items() if k != "storage"},
+        "config": {k: v for k, v in config.to_dict().items() if k not in ("storage", "out", "data")}
+        | {"data": Path(config.data).name},
         "noise_weight": config.noise_weight, "warnings": warnings, **verdict, "verdict": decide(verdict["differences"]),
         "contributions": [
             {"technique": c.technique, "mean": c.interval.mean, "low": c.interval.low, "high": c.interval.high,

@@ -207,8 +207,8 @@ def sentence(result: Mapping[str, Any]) -> str:
     over = ""
     if result["verdict"] == NO_GAIN and score[1] > 0 and "preset" in result["contestants"]:
         name = result["contestants"]["preset"]["name"]
-        gain = f"{score[0]:.3f} [{score[1]:.3f}, {score[2]:.3f}]"
-        over = f" over the preset {name}, but better than no noise by {gain}"
+        by = f"{score[0]:.3f} [{score[1]:.3f}, {score[2]:.3f}]"
+        over = f" over the preset {name}, but better than no noise by {by}"
     closed = f" (gap closed {_percent(gap[0])} [{_percent(gap[1])}, {_percent(gap[2])}])" if gap else ""
     return (
         f"{result['verdict']}{over}: noise never trained on costs {cost_after:.3f} instead of {cost_before:.3f}"

@@ -72,7 +72,7 @@ def test_the_sentence() -> None:
             "baseline": {"clean": [0.87, 0, 0], "held_out": [0.63, 0, 0]},
             "policy": {"held_out": [0.73, 0, 0], "gap_closed_held_out": [0.42, 0.35, 0.49]},
         },
-        "differences": {"baseline": {"clean": [-0.004, -0.011, 0.003]}},
+        "differences": {"baseline": {"clean": [-0.004, -0.011, 0.003], "score": [0.05, 0.03, 0.07]}},
     }
     assert sentence(result) == (
         "better: noise never trained on costs 0.140 instead of 0.240 (gap closed 42 % [35 %, 49 %]); "
@@ -80,6 +80,11 @@ def test_the_sentence() -> None:
     )
     result["contestants"]["policy"]["gap_closed_held_out"] = None
     assert "gap closed" not in sentence(result)
+    result["verdict"] = "no significant gain"
+    result["contestants"]["preset"] = {"name": "AugMix"}
+    assert sentence(result).startswith(
+        "no significant gain over the preset AugMix, but better than no noise by 0.050 [0.030, 0.070]: noise never"
+    )
 
 
 def trial_of(number: int, clean: float, noisy: float, passes: float) -> Any:
