@@ -179,7 +179,7 @@ def measure(data_type: DataType, repeats: int, number: int, only: list[str] | No
     policies += [alone(space, n) for n in space.techniques if not only or n in only]
     policies += [] if only else typical(space, number)
     lines = [f"## {data_type}: a plain step takes {bench.plain_ms:.1f} ms", "",
-             "| policy | stages | passes | added time | on a quiet machine |", "|---|---|---:|---:|---:|"]
+             "| policy | stages | passes | added time | fastest tenth |", "|---|---|---:|---:|---:|"]
     cheap = []
     for policy in policies:
         share, spread, quiet = added(bench, policy, repeats)
