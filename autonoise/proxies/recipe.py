@@ -79,7 +79,7 @@ class _Plan:
 
 
 _PLANS = {
-    DataType.IMAGE: _Plan(updates=220, least_epochs=5, largest_batch=64, learning_rate=5e-3, weight_decay=0.01),
+    DataType.IMAGE: _Plan(updates=260, least_epochs=5, largest_batch=64, learning_rate=5e-3, weight_decay=0.01),
     DataType.TEXT: _Plan(updates=430, least_epochs=4, largest_batch=64, learning_rate=3e-3, weight_decay=0.1),
     DataType.TABULAR: _Plan(updates=300, least_epochs=5, largest_batch=128, learning_rate=2e-3, weight_decay=0.3),
     DataType.TIMESERIES: _Plan(updates=640, least_epochs=5, largest_batch=64, learning_rate=1e-2, weight_decay=0.01),

@@ -39,7 +39,7 @@ def make_plan(config: StudyConfig, seconds: float, space: SearchSpace, started: 
     full = Plan(4, 3, 3, config.seeds)
     if config.timeout is None:
         # few trials: spending ten times as long on confirming them would surprise
-        return full if config.trials >= 30 else Plan(2, 2, 0, config.seeds)
+        return full if config.trials >= 30 else Plan(3, 2, 2, config.seeds)
     left = config.timeout - (time.time() - started)
     options = (full, *(p if p.verdict_seeds == 3 else Plan(p.candidates, p.confirm_seeds, p.ablate_seeds, config.seeds)
                        for p in PLANS[1:]))
