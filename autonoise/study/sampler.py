@@ -14,19 +14,21 @@ from autonoise.ops.random import seed_from
 SWITCH = "use."
 
 
-class _SwitchPrior:
-    """Mixed into a sampler: independent draws of a switch are on with probability ``prior``."""
+class _SwitchPrior(BaseSampler):
+    """Put before a sampler: independent draws of a switch are on with probability ``prior``."""
 
     prior: float
     switches: RandomSampler
 
-    def draw_switch(self, name: str) -> bool | None:
-        if not name.startswith(SWITCH):
-            return None
-        return bool(self.switches._rng.rng.random() < self.prior)
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        if param_name.startswith(SWITCH):
+            return bool(self.switches._rng.rng.random() < self.prior)
+        return super().sample_independent(study, trial, param_name, param_distribution)  # type: ignore[safe-super]
 
 
-class PriorTPESampler(TPESampler, _SwitchPrior):
+class PriorTPESampler(_SwitchPrior, TPESampler):
     """TPESampler whose start-up trials follow the prior.
 
     Optuna draws a switch uniformly, so that 25 switches give 12 techniques a trial: too many to train well with,
@@ -37,29 +39,13 @@ class PriorTPESampler(TPESampler, _SwitchPrior):
         super().__init__(multivariate=True, group=True, seed=seed, **options)
         self.prior, self.switches = prior, RandomSampler(seed=seed + 1)
 
-    def sample_independent(
-        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
-        drawn = self.draw_switch(param_name)
-        if drawn is not None:
-            return drawn
-        return super().sample_independent(study, trial, param_name, param_distribution)
 
-
-class PriorRandomSampler(RandomSampler, _SwitchPrior):
+class PriorRandomSampler(_SwitchPrior, RandomSampler):
     """Random search with the same prior: the opponent in the benchmark of the engine."""
 
     def __init__(self, *, prior: float, seed: int) -> None:
         super().__init__(seed=seed)
         self.prior, self.switches = prior, RandomSampler(seed=seed + 1)
-
-    def sample_independent(
-        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
-        drawn = self.draw_switch(param_name)
-        if drawn is not None:
-            return drawn
-        return super().sample_independent(study, trial, param_name, param_distribution)
 
 
 def make_sampler(engine: str, *, prior: float, seed: int, trials: int, worker: int) -> BaseSampler:
