@@ -24,8 +24,8 @@ from autonoise.study.prepare import build_task, ensure_corruptions
 from autonoise.task import Fidelity, Task
 
 CONFIRM_SEVERITIES = (1, 3, 5)
-POOL_PAYS = 20.0
-"""Seconds of training from which on it pays to start processes, which take some seconds to begin."""
+POOL_PAYS = 10.0
+"""Seconds of training ahead from which on it pays to start processes, which take some seconds to begin."""
 GROUPS = {"confirm": ("search",), "test": ("search", "held_out")}
 
 
@@ -86,11 +86,11 @@ class Runner:
     """Runs jobs here, or on a pool of processes of one thread each; results come back in the order asked for."""
 
     def __init__(
-        self, config: StudyConfig, task: Task, folder: StudyFolder, processes: int, seconds: float = math.inf
+        self, config: StudyConfig, task: Task, folder: StudyFolder, processes: int, ahead: float = math.inf
     ) -> None:
-        """``seconds``: what one training takes; for few short ones no processes are started."""
+        """``ahead``: seconds that all trainings to come may take; for few short ones no processes are started."""
         self._config, self._task, self._folder = config, task, folder
-        self._processes, self._seconds = processes, seconds
+        self._processes = processes if ahead > POOL_PAYS else 1
         self._pool: ProcessPoolExecutor | None = None
 
     def run(
@@ -100,8 +100,7 @@ class Runner:
         """Results by job; None for jobs not begun when ``stop()`` became true."""
         different = {(j.policy.hash, j.part, j.seed, j.tag): j for j in jobs}
         missing = [j for j in different.values() if self._stored(j) is None]
-        pays = self._pool is not None or len(missing) * self._seconds > POOL_PAYS
-        if self._processes > 1 and len(missing) > 1 and pays:
+        if self._processes > 1 and len(missing) > 1:
             self._run_pool(missing, stop, done)
         else:
             for n, job in enumerate(missing):

@@ -34,6 +34,7 @@ from autonoise.study.storage import (
     finished,
     open_storage,
     open_study,
+    running,
     sweep,
     write_trials,
 )
@@ -101,7 +102,8 @@ def _phases(
         write_trials(study, folder)
         if stop():
             return Outcome(None, folder, stopped=True)
-        runner = Runner(config, task, folder, _pool(config), numbers["seconds"])
+        ahead = concluding.reserve(plan, numbers["seconds"], space, 1, fixed)
+        runner = Runner(config, task, folder, _pool(config), ahead)
         try:
             result = concluding.conclude(
                 config, space, task, study, folder, runner, observer, stop, plan, started=started
@@ -180,6 +182,7 @@ def _search(
         work(study, objective, config, stop, after=show)
     else:
         _processes(config, space, study, stop, show)
+    _await_others(study, stop)
     if not completed(study, feasible=False):
         reasons = [t.user_attrs.get(PREFIX + "reason", "") for t in finished(study)]
         if stop.late:
@@ -199,6 +202,14 @@ def _watcher(
         observer.progress(progress_of(study, config, begun, before, stop.deadline, text))
 
     return watch
+
+
+def _await_others(study: optuna.Study, stop: Stop) -> None:
+    """Let workers that joined from elsewhere end their last trials, as long as these may reasonably take."""
+    longest = max((t.user_attrs.get(PREFIX + "seconds") or 0.0 for t in finished(study)), default=0.0)
+    until = time.time() + max(60.0, 3 * longest)
+    while running(study) and not stop() and not stop.late and time.time() < until:
+        time.sleep(0.5)
 
 
 def _processes(

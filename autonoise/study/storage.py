@@ -86,12 +86,8 @@ def claim(study: optuna.Study, config: StudyConfig, facts: dict[str, str]) -> No
 def sweep(study: optuna.Study) -> int:
     """Fail the running trials whose process is gone, and queue their parameters again; returns how many."""
     swept = 0
-    host = socket.gethostname()
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        attrs = trial.user_attrs
-        pid = attrs.get(PREFIX + "pid")
-        here = attrs.get(PREFIX + "host", host) == host
-        if not here or (_alive(int(pid)) if pid is not None else _beginning(trial)):
+        if _at_work(trial):
             continue
         storage = study._storage
         storage.set_trial_user_attr(trial._trial_id, PREFIX + "reason", "its process was killed")
@@ -102,6 +98,15 @@ def sweep(study: optuna.Study) -> int:
             study.enqueue_trial(trial.system_attrs["fixed_params"])
         swept += 1
     return swept
+
+
+def _at_work(trial: FrozenTrial) -> bool:
+    """Whether the process of a running trial is there; a trial of another host is taken to be."""
+    pid = trial.user_attrs.get(PREFIX + "pid")
+    host = socket.gethostname()
+    if trial.user_attrs.get(PREFIX + "host", host) != host:
+        return True
+    return _alive(int(pid)) if pid is not None else _beginning(trial)
 
 
 def _beginning(trial: FrozenTrial) -> bool:
@@ -130,6 +135,16 @@ def finished(study: optuna.Study) -> list[FrozenTrial]:
     return out
 
 
+def running(study: optuna.Study) -> int:
+    """How many trials a living process is at."""
+    return sum(_at_work(t) for t in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
+
+
+def taken(study: optuna.Study) -> int:
+    """How many trials of the total are finished or in work."""
+    return len(finished(study)) + running(study)
+
+
 def completed(study: optuna.Study, *, feasible: bool = True) -> list[FrozenTrial]:
     """Fully trained trials, best mixed score first."""
     trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
@@ -146,6 +161,7 @@ def write_trials(study: optuna.Study, folder: StudyFolder) -> None:
     """trials.csv: one row per trial with state, scores, cost and parameters."""
     frame = study.trials_dataframe(attrs=("number", "state", "datetime_start", "duration", "params", "user_attrs"))
     frame.columns = [str(c).replace(f"user_attrs_{PREFIX}", "").replace("params_", "") for c in frame.columns]
+    frame = frame[frame["state"] != "WAITING"]
     drop = [c for c in frame.columns if c in {"policy", "host", "pid", "constraints"}]
     write_whole(folder.trials_file, frame.drop(columns=drop).to_csv(index=False))
 

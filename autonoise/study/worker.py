@@ -23,7 +23,7 @@ from autonoise.study.jobs import die_with, one_thread
 from autonoise.study.objective import Objective
 from autonoise.study.prepare import build_task, ensure_corruptions
 from autonoise.study.sampler import make_sampler
-from autonoise.study.storage import PREFIX, finished, open_storage, open_study
+from autonoise.study.storage import PREFIX, finished, open_storage, open_study, taken
 from autonoise.task import Task
 
 FAULTS_IN_A_ROW = 8
@@ -83,7 +83,7 @@ def work(
     def remember(_: optuna.Study, trial: FrozenTrial) -> None:
         last[:] = [trial]
 
-    while not stop() and not stop.late and len(finished(study)) < config.trials:
+    while not stop() and not stop.late and taken(study) < config.trials:
         study.optimize(objective, n_trials=1, catch=(Exception,), callbacks=[remember], show_progress_bar=False)
         failed = bool(last) and last[-1].state == TrialState.FAIL
         faults = faults + 1 if failed else 0
