@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autonoise.errors import AutonoiseError, StudyError
+from autonoise.errors import StudyError
 
 if TYPE_CHECKING:
     import optuna
@@ -56,25 +53,6 @@ def study_of(given: str) -> StudyConfig:
 
     folder = study_dir(given)
     return replace(StudyConfig.load(folder / "study.yaml"), out=str(folder))
-
-
-@contextmanager
-def nothing_half_begun(out: str) -> Iterator[None]:
-    """Take back what a search wrote into ``out`` when it is refused before its first training has ended.
-
-    Its study file would otherwise make the corrected command look like one with other settings.
-    """
-    root = Path(out)
-    existed, before = root.exists(), set(root.iterdir()) if root.is_dir() else set()
-    try:
-        yield
-    except AutonoiseError:
-        if root.is_dir() and not (root / "corruptions.json").exists():
-            for path in set(root.iterdir()) - before:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-            if not existed:
-                root.rmdir()
-        raise
 
 
 def optuna_study(config: StudyConfig) -> optuna.Study:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from autonoise.data.base import SIZE_LIMIT, Array, Dataset, Preparation, Raw, Request, Rows, count, take
+from autonoise.data.base import SIZE_LIMIT, Array, Dataset, Preparation, Raw, Request, Rows, compare_form, count, take
 from autonoise.data.builtin import builtin_names, read_builtin
 from autonoise.data.labels import finish
 from autonoise.data.readers import module_of, read, suffix_of
@@ -22,6 +22,7 @@ __all__ = [
     "Rows",
     "Splits",
     "builtin_names",
+    "compare_form",
     "count",
     "load",
     "prepare",

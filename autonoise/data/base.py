@@ -179,3 +179,24 @@ def _bytes(values: Array) -> bytes:
         return "\x1f".join("\x00" if pd.isna(v) else str(v) for v in values).encode("utf-8", "surrogatepass")
     head = f"{values.shape}{values.dtype.kind}{values.dtype.itemsize}".encode()
     return head + np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<")).tobytes()
+
+
+def compare_form(other: Dataset, dataset: Dataset, *, what: str) -> None:
+    """DataError, in one line that begins with ``what``, when rows of ``other`` would not fit a model of ``dataset``."""
+    if isinstance(other.x, pd.DataFrame) and isinstance(dataset.x, pd.DataFrame):
+        lost = [c for c in dataset.x.columns if c not in set(other.x.columns)]
+        if lost:
+            raise DataError(f"{what} lacks the column {lost[0]!r} of the training data: give the same columns")
+        return
+    if other.sample_rate != dataset.sample_rate:
+        raise DataError(f"{what} has {other.sample_rate} Hz, the training data {dataset.sample_rate} Hz: resample it")
+    fixed = {DataType.IMAGE: slice(1, None), DataType.TIMESERIES: slice(1, 2)}.get(dataset.data_type)
+    if fixed is None or isinstance(other.x, list) or isinstance(dataset.x, list):
+        return
+    found, wanted = _form(tuple(other.x.shape)[fixed]), _form(tuple(dataset.x.shape)[fixed])
+    if found != wanted:
+        raise DataError(f"{what} has rows of {found}, the training data of {wanted}: give the same form")
+
+
+def _form(shape: tuple[int, ...]) -> str:
+    return f"{shape[0]} channels" if len(shape) == 1 else "x".join(map(str, shape))

@@ -14,7 +14,7 @@ from autonoise.policy import Policy
 from autonoise.space import SearchSpace
 from autonoise.study.config import StudyConfig
 from autonoise.study.confirm import Contribution, Plan, Standing, minimise, pick_candidates, race, standing_of
-from autonoise.study.export import _now, complete_policy, scores_of, versions
+from autonoise.study.export import complete_policy, scores_of, utc_now, versions
 from autonoise.study.folder import StudyFolder
 from autonoise.study.jobs import CONFIRM_SEVERITIES, Job, Runner
 from autonoise.study.memory import deposit
@@ -162,10 +162,13 @@ def _result(
         warnings.append(f"small data: only {smallest} rows decide; the intervals are wide")
     if not verdict["held_out"]:
         warnings.append("a contestant trained on every held-out family of noise: clean rows alone decide")
+    if verdict["test_reads"] > 1:
+        times = verdict["test_reads"]
+        warnings.append(f"the test part was read {times} times, as the study was continued after a verdict")
     warnings += [f"{f.name}: {f.note}" for f in task.frozen if f.note]
     result: dict[str, Any] = {
         "study": config.study, "data": task.dataset.fingerprint, "describe": describe(task),
-        "data_type": str(task.dataset.data_type), "created": _now(), "versions": versions(),
+        "data_type": str(task.dataset.data_type), "created": utc_now(), "versions": versions(),
         "config": {k: v for k, v in config.to_dict().items() if k not in ("storage", "out", "data")}
         | {"data": Path(config.data).name},
         "noise_weight": config.noise_weight, "warnings": warnings, **verdict, "verdict": decide(verdict["differences"]),

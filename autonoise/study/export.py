@@ -37,13 +37,13 @@ def complete_policy(
     provenance = {
         "study": config.study, "data": task.dataset.fingerprint, "seed": config.seed,
         "train_rows": len(task.splits.folds[0].train), "epochs": task.recipe.epochs,
-        "trials": config.trials, "versions": versions(), "created": created or _now(),
+        "trials": config.trials, "versions": versions(), "created": created or utc_now(),
     }
     made = replace(policy, name=name, input=task.spec(), scores=dict(scores), provenance=provenance, check={})
     return replace(made, check={"seed": 0, "statistics": statistics_of(made)})
 
 
-def _now() -> str:
+def utc_now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 

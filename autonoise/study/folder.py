@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from autonoise.corruptions.frozen import FrozenCorruption, freeze, thaw
-from autonoise.errors import StudyError
+from autonoise.errors import AutonoiseError, StudyError
 from autonoise.files import write_json, write_whole
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -86,6 +88,24 @@ class StudyFolder:
                 raise StudyError(f"cannot write to {folder} ({e.strerror}); choose another folder by --out") from None
         if not os.access(self.root, os.W_OK):
             raise StudyError(f"cannot write to {self.root}; choose another folder by --out")
+
+    @contextmanager
+    def nothing_half_begun(self) -> Iterator[None]:
+        """Take back what a search wrote here when it is refused before its first training has ended.
+
+        Its study file would otherwise make the corrected call look like one with other settings.
+        """
+        root = self.root
+        existed, before = root.exists(), set(root.iterdir()) if root.is_dir() else set()
+        try:
+            yield
+        except AutonoiseError:
+            if root.is_dir() and not self.corruptions_file.exists():
+                for path in set(root.iterdir()) - before:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+                if not existed:
+                    root.rmdir()
+            raise
 
     def run_file(self, policy_hash: str, part: str, fold: int, seed: int, tag: str = "") -> Path:
         return self.runs / f"{policy_hash}-{part}-f{fold}-s{seed}{tag}.npz"

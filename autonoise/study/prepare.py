@@ -11,7 +11,7 @@ import numpy as np
 from autonoise.corruptions.base import corruptions_for
 from autonoise.corruptions.calibrate import calibrate
 from autonoise.corruptions.frozen import FrozenCorruption, checksum, corrupted, fix, seed_of
-from autonoise.data import Dataset, load, split
+from autonoise.data import Dataset, compare_form, load, split
 from autonoise.data.label_noise import corrupt_labels, read_matrix
 from autonoise.errors import StudyError
 from autonoise.policy import Policy
@@ -31,9 +31,7 @@ def build_task(config: StudyConfig, dataset: Dataset | None = None) -> Task:
         config.data, data_type=config.data_type, target=config.target, clean_target=config.clean_target,
         group=config.group,
     )
-    splits = split(
-        dataset, seed=config.seed, train_rows=config.train_rows, search_rows=1000, confirm_rows=1000, test_rows=2000
-    )
+    splits = split(dataset, seed=config.seed, train_rows=config.train_rows)
     truth = dataset.clean_y if dataset.clean_y is not None else dataset.y
     labels = dataset.y
     if config.label_noise > 0 or config.label_matrix:
@@ -44,6 +42,7 @@ def build_task(config: StudyConfig, dataset: Dataset | None = None) -> Task:
     real = None
     if config.noisy_val:
         noisy = load(config.noisy_val, data_type=dataset.data_type, target=config.target)
+        compare_form(noisy, dataset, what="--noisy-val")
         real = RealNoise(noisy, config.noisy_val_only)
     clips = clips_of(StudyFolder(config.out)) if config.noise_data else None
     return Task(

@@ -64,6 +64,13 @@ def run_search(config: StudyConfig, space: SearchSpace | None = None, observer: 
     started = time.time()
     one_thread()
     folder = StudyFolder(config.out)
+    with folder.nothing_half_begun():
+        return _run(config, space, observer, folder, started)
+
+
+def _run(
+    config: StudyConfig, space: SearchSpace | None, observer: Observer, folder: StudyFolder, started: float
+) -> Outcome:
     _compare_with_disk(config, folder)
     task = build_task(config)
     space = _space_for(config, space, task)

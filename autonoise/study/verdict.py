@@ -71,8 +71,7 @@ def judge(
 
     ``policies``: label → policy, with "baseline" and "policy", and "preset" where there is one.
     """
-    if study.user_attrs.get(PREFIX + "test_read_at") is None:
-        study.set_user_attr(PREFIX + "test_read_at", datetime.now(UTC).isoformat(timespec="seconds"))
+    reads = _remember_reading(study, policies)
     jobs = [Job(p, "test", FIRST_SEED + k) for k in range(seeds) for p in policies.values()]
     results = runner.run(jobs, stop=stop, done=done)
     runs = [r for r in results if r is not None]
@@ -95,7 +94,22 @@ def judge(
         "seeds": seeds,
         "test_rows": len(task.splits.test),
         "test_read_at": study.user_attrs[PREFIX + "test_read_at"],
+        "test_reads": reads,
     }
+
+
+def _remember_reading(study: optuna.Study, policies: Mapping[str, Policy]) -> int:
+    """Write into the study that the test part is read, first when; returns how many sets of contestants have met on it.
+
+    One after a search; more when it was continued, and each choice then rests a little on the test part too.
+    """
+    if study.user_attrs.get(PREFIX + "test_read_at") is None:
+        study.set_user_attr(PREFIX + "test_read_at", datetime.now(UTC).isoformat(timespec="seconds"))
+    met: list[str] = study.user_attrs.get(PREFIX + "test_contestants", [])
+    now = "+".join(p.hash for p in policies.values())
+    if now not in met:
+        study.set_user_attr(PREFIX + "test_contestants", [*met, now])
+    return len({*met, now})
 
 
 def decide(differences: Mapping[str, Mapping[str, Sequence[float]]]) -> str:

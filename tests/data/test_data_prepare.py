@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from autonoise.data import Dataset, count, load, prepare, split, take
+from autonoise.data import Dataset, compare_form, count, load, prepare, split, take
 from autonoise.data.tabular import from_frame
 from autonoise.errors import DataError
 from autonoise.types import DataType, InputSpec, Scale
@@ -188,3 +188,20 @@ def test_take_of_every_kind():
     assert list(take(np.arange(3), index)) == [2, 0]
     frame = take(pd.DataFrame({"v": [1, 2, 3]}), index)
     assert list(frame["v"]) == [3, 1] and list(frame.index) == [0, 1] and count(frame) == 2
+
+
+def test_rows_of_another_form_are_refused():
+    images = make("image", np.zeros((4, 5, 5, 3), np.uint8))
+    compare_form(make("image", np.zeros((2, 5, 5, 3), np.uint8)), images, what="A")
+    with pytest.raises(DataError, match=r"^A has rows of 5x4x3, the training data of 5x5x3: give the same form$"):
+        compare_form(make("image", np.zeros((2, 5, 4, 3), np.uint8)), images, what="A")
+    series = make("timeseries", np.zeros((4, 2, 9), np.float32))
+    compare_form(make("timeseries", np.zeros((4, 2, 30), np.float32)), series, what="A")  # the length may differ
+    with pytest.raises(DataError, match="1 channels"):
+        compare_form(make("timeseries", np.zeros((4, 1, 9), np.float32)), series, what="A")
+    table = make("tabular", pd.DataFrame({"a": [1.0, 2.0], "b": [0.0, 1.0]}))
+    with pytest.raises(DataError, match="A lacks the column 'b'"):
+        compare_form(make("tabular", pd.DataFrame({"a": [1.0, 2.0]})), table, what="A")
+    sound = make("audio", np.zeros((2, 80), np.float32), sample_rate=8000)
+    with pytest.raises(DataError, match="16000 Hz, the training data 8000 Hz"):
+        compare_form(make("audio", np.zeros((2, 80), np.float32), sample_rate=16000), sound, what="A")

@@ -46,6 +46,14 @@ def test_caps_keep_shares_and_every_class():
     assert abs((y[f.train] == 1).mean() - 0.099) < 0.01
 
 
+@pytest.mark.parametrize(("data_type", "sizes"), [("tabular", (8000, 4000, 4000)), ("image", (2000, 1000, 1000))])
+def test_tables_are_judged_on_more_rows_because_it_is_cheap(data_type, sizes):
+    data = dataclasses.replace(make(np.arange(50_000) % 2), data_type=DataType(data_type))
+    s = split(data, seed=0)
+    assert (len(s.test), len(s.folds[0].search), len(s.folds[0].confirm)) == sizes
+    assert len(s.folds[0].train) == 10_000
+
+
 def test_small_data_makes_three_folds_and_never_confirms_on_searched_rows():
     y = np.arange(500) % 4
     s = split(make(y), seed=3)

@@ -14,7 +14,7 @@ from study_samples import MIXUP, config_of, space_of
 
 from autonoise.corruptions.base import Corruption, corruptions_for
 from autonoise.data.builtin import cbf_series
-from autonoise.errors import DataError, StudyError
+from autonoise.errors import AutonoiseError, DataError, StudyError
 from autonoise.policy import Policy
 from autonoise.study.concluding import make_plan, reserve
 from autonoise.study.config import StudyConfig
@@ -64,6 +64,7 @@ def series(tmp_path_factory: pytest.TempPathFactory) -> str:
     np.savez(folder / "series.npz", X=x, y=y)
     np.savez(folder / "noisy.npz", X=x[:45] + np.float32(0.5), y=y[:45])
     np.savez(folder / "short.npz", X=x[:45, :, :50], y=y[:45])
+    np.savez(folder / "pairs.npz", X=np.concatenate([x, x], axis=1), y=y)
     return str(folder / "series.npz")
 
 
@@ -94,8 +95,9 @@ def test_a_search_from_data_to_verdict_and_again(tmp_path: Path, series: str) ->
     study = study_of(folder)
     assert {PREFIX + k for k in ("space_hash", "data_fingerprint", "corruption_sha256", "baseline", "test_read_at",
                                  "verdict")} <= set(study.user_attrs)
-    assert len(pd.read_csv(folder / "trials.csv")) == len(study.get_trials(states=(
-        optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED, optuna.trial.TrialState.WAITING)))
+    states = pd.read_csv(folder / "trials.csv")["state"]
+    assert len(states) == 4
+    assert set(states) <= {"COMPLETE", "PRUNED"}  # what is still queued is no result
     assert Policy.from_trial(study.get_trials()[0]).steps == ()
 
     from autonoise.policy.format import load_policy
@@ -118,6 +120,10 @@ def test_a_search_from_data_to_verdict_and_again(tmp_path: Path, series: str) ->
     assert more.result is not None
     assert more.result["counts"]["complete"] + more.result["counts"]["pruned"] == 5
     assert more.result["test_read_at"] == outcome.result["test_read_at"]
+    read_again = more.result["contestants"]["policy"]["hash"] != outcome.result["contestants"]["policy"]["hash"]
+    assert outcome.result["test_reads"] == 1
+    assert more.result["test_reads"] == 1 + read_again
+    assert any("test part was read 2 times" in w for w in more.result["warnings"]) == read_again
 
 
 def test_wrong_labels_are_trained_on_and_never_judged_by(tmp_path: Path, series: str) -> None:
@@ -130,6 +136,15 @@ def test_wrong_labels_are_trained_on_and_never_judged_by(tmp_path: Path, series:
     assert (task.labels != task.truth).mean() == pytest.approx(0.3)
     np.testing.assert_array_equal(task.truth, task.dataset.y)
     np.testing.assert_array_equal(np.bincount(task.sets("test").labels), np.bincount(task.truth[task.splits.test]))
+
+
+def test_what_is_refused_before_the_first_training_leaves_nothing(tmp_path: Path, series: str) -> None:
+    with pytest.raises(AutonoiseError, match="resnt"):
+        search(tmp_path / "s", series, proxy="resnt")
+    assert not (tmp_path / "s").exists()
+    with pytest.raises(DataError, match="--noisy-val has rows of 1 channels, the training data of 2 channels"):
+        search(tmp_path / "s", series.replace("series", "pairs"), noisy_val=series)
+    assert not (tmp_path / "s").exists()
 
 
 @pytest.mark.parametrize("alone", [True, False])

@@ -25,6 +25,7 @@ from autonoise.study.storage import (
     open_storage,
     open_study,
     sweep,
+    taken,
     write_trials,
 )
 
@@ -62,6 +63,7 @@ def test_sweep_fails_what_is_dead_and_queues_it_again(dead: int) -> None:
     space.suggest(again)
     assert again.params == killed.params
     assert again.user_attrs[PREFIX + "retry_of"] == killed.number
+    assert taken(study) == 4  # three in work and the retry; what is killed or queued does not count
     assert finished(study) == []  # a killed trial does not count towards --trials
     assert sweep(study) == 0  # the retry has just begun
     assert {alive.number, elsewhere.number, beginning.number} <= {
