@@ -238,7 +238,8 @@ def cautions(result: Result) -> list[str]:
     """What a reader has to know beside the verdict: overused noise, lost clean accuracy, diverged runs."""
     shown, out = contestants(result), []
     if {"baseline", "policy"} <= shown.keys():
-        out += [t for g in ("search", "held_out") if (t := _overused(shown["baseline"], shown["policy"], g))]
+        told = (_overused(shown["baseline"], shown["policy"], g) for g in ("search", "held_out"))
+        out += [t for t in told if t][:1]  # the second would say the same of other families
     clean = triple(((result.get("differences") or {}).get("baseline") or {}).get("clean"))
     if clean and clean[2] < 0:
         change = f"{signed(clean[0])} {interval(clean, sign=True)}"
