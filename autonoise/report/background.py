@@ -89,8 +89,8 @@ def _contribution_table(contributions: Rows) -> Table:
         ["technique", "adds to the score", ""], rows, wide=True,
         title=f"{kept} of {len(contributions)} techniques {matter}",
         note="Score of the policy as found minus its score without the technique, on the confirm part, with 80 % "
-             "intervals. A technique is left out that adds less than a quarter of an accuracy point and surely less than "
-             "one and a half; where the data cannot tell it stays, and one always does.",
+             "intervals. A technique is left out that adds less than a quarter of an accuracy point and surely less "
+             "than one and a half; where the data cannot tell it stays, and one always does.",
     )
 
 
