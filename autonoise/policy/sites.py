@@ -36,6 +36,9 @@ def resolve(model: nn.Module, site: str, classes: int, overrides: Mapping[str, s
         return _embedding(model)
     if site == "penultimate":
         return [_penultimate(model, classes)]
+    if site == "late_norm":
+        points = resolve(model, "after_norm", classes, overrides, default=default)
+        return points[len(points) // 2 :]
     if site == "after_norm":
         points = _of(model, lambda m: "Norm" in type(m).__name__ and not list(m.children()))
         if points or not default:

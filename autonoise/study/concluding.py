@@ -34,7 +34,9 @@ TYPICAL_COST = 1.5
 """Passes per step that a found policy is expected to have, with its evaluation, when time is planned."""
 
 
-def make_plan(config: StudyConfig, seconds: float, space: SearchSpace, started: float, fixed: float = 0.0) -> Plan:
+def make_plan(
+    config: StudyConfig, seconds: float, space: SearchSpace, started: float, fixed: float = 0.0, processes: int = 1
+) -> Plan:
     """The most careful plan that fits into half of ``--timeout``, or into what the number of trials justifies."""
     full = Plan(4, 3, 3, config.seeds)
     if config.timeout is None:
@@ -44,7 +46,7 @@ def make_plan(config: StudyConfig, seconds: float, space: SearchSpace, started: 
     options = (full, *(p if p.verdict_seeds == 3 else Plan(p.candidates, p.confirm_seeds, p.ablate_seeds, config.seeds)
                        for p in PLANS[1:]))
     for plan in options:
-        if reserve(plan, seconds, space, config.workers, fixed) <= CONCLUDING_SHARE * left:
+        if reserve(plan, seconds, space, processes, fixed) <= CONCLUDING_SHARE * left:
             return plan
     return options[-1]
 

@@ -98,7 +98,7 @@ def _phases(
         claim(study, config, {"corruption_sha256": _corruption_digest(folder)})
         numbers = baseline_numbers(folder)
         fixed = concluding.evaluation_seconds(task, numbers)
-        plan = concluding.make_plan(config, numbers["seconds"], space, started, fixed)
+        plan = concluding.make_plan(config, numbers["seconds"], space, started, fixed, _pool(config))
         if config.timeout is not None:
             reserved = concluding.reserve(plan, numbers["seconds"], space, _pool(config), fixed)
             left = max(started + config.timeout - time.time(), 0.0)

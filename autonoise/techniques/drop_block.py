@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Generator, Tensor
 
 from autonoise.ops.masks import chance
@@ -23,8 +25,10 @@ class DropBlock(ActivationNoise):
     h: (B, C, ...), channels second; of a vector (B, C) blocks are single units. Block centres fall with
     probability 1 - (1 - r)^(1 / block^n), also outside the border, which makes r exact at every position (the
     paper's formula neglects overlaps). What is left is divided by its realised share, per sample, as in the
-    paper.
+    paper, which also keeps it to the later half of the network.
     """
+
+    default_site: ClassVar[str] = "late_norm"
 
     p: float = ranged(0.0, 0.3, default=0.1, unit="share of positions", maximum=0.95)
     block: int = whole(3, 7, default=5, unit="positions", maximum=1024)

@@ -28,6 +28,7 @@ def found(site: str, overrides: dict[str, str] | None = None, *, model: nn.Modul
 @pytest.mark.parametrize(("site", "points"), [
     ("embedding", ["words:output"]),
     ("after_norm", ["blocks.1:output", "blocks.4:output"]),
+    ("late_norm", ["blocks.4:output"]),
     ("penultimate", ["head.fc:input"]),
     ("blocks.?", [f"blocks.{i}:output" for i in range(5)]),
     ("*.1", ["blocks.1:output"]),
@@ -47,8 +48,9 @@ def test_overrides() -> None:
 def test_fallbacks_and_refusals() -> None:
     plain = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 3))
     assert found("after_norm", model=plain) == ["1:output"]
+    assert found("late_norm", model=plain) == ["1:output"]  # of one point, that one
     assert found("after_norm", model=nn.Sequential(nn.Linear(4, 3))) == ["0:input"]
-    for site in ("after_norm", "embedding", "residual", "nowhere*"):
+    for site in ("after_norm", "late_norm", "embedding", "residual", "nowhere*"):
         with pytest.raises(AttachError) as caught:
             resolve(plain, site, 3, {}, default=False)
         assert "\n" not in str(caught.value)
