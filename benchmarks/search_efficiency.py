@@ -136,14 +136,15 @@ def main() -> None:
     parser.add_argument("--data", action="append", default=None)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--budget", type=int, default=100)
-    parser.add_argument("--own-budget", type=int, default=30, help="full trainings for this engine")
+    parser.add_argument("--own-budget", type=int, default=20, help="full trainings for this engine")
+    parser.add_argument("--tpe-budget", type=int, default=50, help="full trainings for plain TPE")
     parser.add_argument("--epochs", type=int, default=None)
     parser.add_argument("--train-rows", type=int, default=10_000)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--out", type=Path, default=HERE / "results" / "search_efficiency.md")
     args = parser.parse_args()
     data = args.data or ["digits", "cylinder_bell_funnel"]
-    budgets = {"autonoise": args.own_budget, "tpe": args.budget, "random": args.budget}
+    budgets = {"autonoise": args.own_budget, "tpe": args.tpe_budget, "random": args.budget}
     jobs = [(d, e, s) for s in range(args.seeds) for d in data for e in ENGINES]
     results = []
     with ProcessPoolExecutor(args.processes, get_context("spawn")) as pool:
@@ -158,7 +159,8 @@ def main() -> None:
     extra = f" --epochs {args.epochs}" if args.epochs else ""
     head = (
         f"# Search efficiency\n\nCommand: `python benchmarks/search_efficiency.py {names} --seeds {args.seeds} "
-        f"--budget {args.budget} --own-budget {args.own_budget}{extra} --train-rows {args.train_rows}`\n\n"
+        f"--budget {args.budget} --own-budget {args.own_budget} "
+        f"--tpe-budget {args.tpe_budget}{extra} --train-rows {args.train_rows}`\n\n"
         f"Machine: {platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
         f"Python {platform.python_version()}, torch {torch.__version__}.\n"
     )

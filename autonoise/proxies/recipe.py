@@ -69,20 +69,24 @@ class Recipe:
 
 @dataclass(frozen=True, kw_only=True)
 class _Plan:
-    """What was measured to be enough: about ``updates`` updates, and no fewer than ``least_epochs`` passes."""
+    """What was measured to be enough: about ``updates`` updates, no fewer than ``least_epochs`` passes over the data,
+    and of small sets, whose batches are small, so many passes that ``least_rows`` rows are seen."""
 
     updates: int
     least_epochs: int
     largest_batch: int
     learning_rate: float
     weight_decay: float
+    least_rows: int = 0
 
 
 _PLANS = {
     DataType.IMAGE: _Plan(updates=260, least_epochs=5, largest_batch=64, learning_rate=5e-3, weight_decay=0.01),
     DataType.TEXT: _Plan(updates=430, least_epochs=4, largest_batch=64, learning_rate=3e-3, weight_decay=0.1),
     DataType.TABULAR: _Plan(updates=300, least_epochs=5, largest_batch=128, learning_rate=2e-3, weight_decay=0.3),
-    DataType.TIMESERIES: _Plan(updates=640, least_epochs=5, largest_batch=64, learning_rate=1e-2, weight_decay=0.01),
+    DataType.TIMESERIES: _Plan(
+        updates=640, least_epochs=5, largest_batch=64, learning_rate=1e-2, weight_decay=0.01, least_rows=24_000
+    ),
     DataType.AUDIO: _Plan(updates=260, least_epochs=5, largest_batch=64, learning_rate=1e-2, weight_decay=0.01),
 }
 MOST_EPOCHS = 100
@@ -101,5 +105,5 @@ def default_recipe(data_type: DataType | str, rows: int) -> Recipe:
     plan = _PLANS[DataType(data_type)]
     batch_size = min(plan.largest_batch, max(16, 2 ** round(math.log2(rows / 20))))
     recipe = Recipe(epochs=1, batch_size=batch_size, learning_rate=plan.learning_rate, weight_decay=plan.weight_decay)
-    epochs = math.ceil(plan.updates / recipe.steps_per_epoch(rows))
+    epochs = math.ceil(max(plan.updates / recipe.steps_per_epoch(rows), plan.least_rows / rows))
     return replace(recipe, epochs=min(MOST_EPOCHS, max(plan.least_epochs, epochs)))

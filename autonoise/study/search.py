@@ -158,9 +158,10 @@ def _enqueue(study: optuna.Study, space: SearchSpace, task: Task, folder: StudyF
     """The baseline, the seed combinations, presets and what nearby studies found, before anything else."""
     if study.user_attrs.get(PREFIX + "seeded"):
         return
-    queue = [Policy(space.data_type), *warm_start(task, folder), *space.seeds, *space.presets]
-    for policy in queue:
-        study.enqueue_trial(space.parameters_of(policy), skip_if_exists=True)
+    trusted = [(p, "memory") for p in warm_start(task, folder)] + [(p, "seed") for p in space.seeds]
+    for policy, origin in [(Policy(space.data_type), ""), *trusted, *((p, "") for p in space.presets)]:
+        attrs = {PREFIX + "origin": origin} if origin else None
+        study.enqueue_trial(space.parameters_of(policy), user_attrs=attrs, skip_if_exists=True)
     study.set_user_attr(PREFIX + "seeded", True)
 
 

@@ -24,8 +24,8 @@ PREFIX = "autonoise."
 HEARTBEAT, GRACE = 60, 180
 BEGINNING = 60
 """Seconds a running trial without a process id may be old and still be taken for one that has just begun."""
-REDUCTION = 4
-"""One trial in four goes on from the short training to the full one."""
+REDUCTION = 3
+"""One trial in three goes on from the short training to the full one."""
 
 # a failed trial carries its reason; a traceback on the screen would say no more
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -92,10 +92,11 @@ def sweep(study: optuna.Study) -> int:
         storage = study._storage
         storage.set_trial_user_attr(trial._trial_id, PREFIX + "reason", "its process was killed")
         storage.set_trial_state_values(trial._trial_id, state=TrialState.FAIL)
+        origin = {k: v for k, v in trial.user_attrs.items() if k == PREFIX + "origin"}
         if trial.params:
-            study.enqueue_trial(trial.params, user_attrs={PREFIX + "retry_of": trial.number})
+            study.enqueue_trial(trial.params, user_attrs={**origin, PREFIX + "retry_of": trial.number})
         elif "fixed_params" in trial.system_attrs:
-            study.enqueue_trial(trial.system_attrs["fixed_params"])
+            study.enqueue_trial(trial.system_attrs["fixed_params"], user_attrs=origin)
         swept += 1
     return swept
 

@@ -39,7 +39,7 @@ def test_weight_decay_spares_vectors(name, kind):
     ("data_type", "rows", "epochs", "batch_size"),
     [
         ("image", 6000, 5, 64), ("image", 1300, 13, 64), ("tabular", 8000, 5, 128), ("text", 5452, 5, 64),
-        ("timeseries", 500, 40, 32), ("timeseries", 67, 100, 16), ("audio", 2700, 7, 64), ("image", 10_000, 5, 64),
+        ("timeseries", 500, 48, 32), ("timeseries", 67, 100, 16), ("audio", 2700, 7, 64), ("image", 10_000, 5, 64),
     ],
 )  # fmt: skip
 def test_default_recipes_where_they_were_measured(data_type, rows, epochs, batch_size):

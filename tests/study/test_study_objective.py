@@ -55,7 +55,7 @@ def test_the_attributes_of_a_trial() -> None:
     assert (of(trial, "passes"), of(trial, "rung")) == (1.0, 1)
     assert of(trial, "seconds") >= 0
     assert (of(trial, "host"), of(trial, "pid")) == (socket.gethostname(), os.getpid())
-    # a sixth for the short training, and a full one: passes / (100 rows x 10 epochs)
+    # a third for the short training, and a full one: passes / (100 rows x 10 epochs)
     assert of(trial, "work") == pytest.approx(SHORT.rows * SHORT.epochs + 1)
     assert of(base, "work") == pytest.approx(1)
 
@@ -115,7 +115,7 @@ def test_diverged_training_completes_at_chance(short: bool) -> None:
 
 
 def test_short_trainings_prune_all_but_the_best_and_never_the_baseline() -> None:
-    """Of policies that come in falling quality only the first is among the best quarter."""
+    """Of policies that come in falling quality only the first is among the best third."""
     policies = [policy_of("gaussian_noise", std=0.1 + 0.05 * i) for i in range(6)]
     quality = {p.hash: 0.9 - 0.05 * i for i, p in enumerate(policies)}
     task = FakeTask(lambda p, f: score_of(quality.get(p.hash, 0.1), quality.get(p.hash, 0.1)))
@@ -130,6 +130,20 @@ def test_short_trainings_prune_all_but_the_best_and_never_the_baseline() -> None
     trained = len(task.trainings)
     run(task, policies[1], study=study)
     assert (study.get_trials()[-1].state, len(task.trainings)) == (TrialState.PRUNED, trained)
+
+
+def test_seeds_report_their_short_training_but_are_never_pruned() -> None:
+    policies = [policy_of("gaussian_noise", std=0.1 + 0.05 * i) for i in range(5)]
+    quality = {p.hash: 0.9 - 0.05 * i for i, p in enumerate(policies)}
+    task = FakeTask(lambda p, f: score_of(quality.get(p.hash, 0.1), quality.get(p.hash, 0.1)))
+    study = new_study()
+    for policy in policies[:4]:
+        study.enqueue_trial(SPACE.parameters_of(policy), user_attrs={PREFIX + "origin": "seed"})
+    study.enqueue_trial(SPACE.parameters_of(policies[4]))
+    config = config_of(Path("nowhere"), trials=5)
+    work(study, Objective(task, SPACE, config), config, Stop())  # type: ignore[arg-type]
+    assert [t.state.name for t in study.get_trials()] == [*["COMPLETE"] * 4, "PRUNED"]
+    assert [t.intermediate_values for t in study.get_trials()] == [{1: pytest.approx(0.9 - 0.05 * i)} for i in range(5)]
 
 
 def test_pareto_returns_two_values_and_never_reports() -> None:
