@@ -70,7 +70,8 @@ class Recipe:
 @dataclass(frozen=True, kw_only=True)
 class _Plan:
     """What was measured to be enough: about ``updates`` updates, no fewer than ``least_epochs`` passes over the data,
-    and of small sets, whose batches are small, so many passes that ``least_rows`` rows are seen."""
+    and of small sets, whose batches are small, so many passes that ``least_rows`` rows are seen.
+    """
 
     updates: int
     least_epochs: int

@@ -83,7 +83,8 @@ def conclude(
     entries |= {f"found/{p.hash}": (p, "found") for p in candidates if p.hash not in taken}
 
     standings = race(
-        entries, runner, config, families, plan.confirm_seeds, stop, _counter(observer, "confirm", len(entries))
+        entries, runner, config, families, plan.confirm_seeds, stop,
+        _counter(observer, "confirm", plan.confirm_seeds * len(entries)),
     )
     if stop():
         return None
