@@ -190,7 +190,7 @@ def _search(
         work(study, objective, config, stop, after=show)
     else:
         _processes(config, space, study, stop, show)
-    _await_others(study, stop)
+    _await_others(study, stop, observer)
     if not completed(study, feasible=False):
         reasons = [t.user_attrs.get(PREFIX + "reason", "") for t in finished(study)]
         if stop.late:
@@ -212,10 +212,13 @@ def _watcher(
     return watch
 
 
-def _await_others(study: optuna.Study, stop: Stop) -> None:
+def _await_others(study: optuna.Study, stop: Stop, observer: Observer) -> None:
     """Let workers that joined from elsewhere end their last trials, as long as these may reasonably take."""
     longest = max((t.user_attrs.get(PREFIX + "seconds") or 0.0 for t in finished(study)), default=0.0)
-    until = time.time() + max(60.0, 3 * longest)
+    patience = max(60.0, 3 * longest)
+    until = time.time() + patience
+    if running(study):
+        observer.line(f"waiting up to {patience:.0f} s for trials of other workers: {running(study)}")
     while running(study) and not stop() and not stop.late and time.time() < until:
         time.sleep(0.5)
 
