@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +12,7 @@ import numpy as np
 import optuna
 import pandas as pd
 import pytest
-from study_samples import MIXUP, config_of, space_of
+from study_samples import MIXUP, config_of, new_study, space_of
 
 from autonoise.corruptions.base import Corruption, corruptions_for
 from autonoise.data.builtin import cbf_series
@@ -21,7 +23,7 @@ from autonoise.study.config import StudyConfig
 from autonoise.study.confirm import Plan
 from autonoise.study.observer import Observer
 from autonoise.study.prepare import build_task
-from autonoise.study.search import Outcome, run_search
+from autonoise.study.search import Outcome, _await_others, run_search
 from autonoise.study.storage import PREFIX
 from autonoise.study.worker import Stop
 
@@ -136,6 +138,19 @@ def test_wrong_labels_are_trained_on_and_never_judged_by(tmp_path: Path, series:
     assert (task.labels != task.truth).mean() == pytest.approx(0.3)
     np.testing.assert_array_equal(task.truth, task.dataset.y)
     np.testing.assert_array_equal(np.bincount(task.sets("test").labels), np.bincount(task.truth[task.splits.test]))
+
+
+def test_trials_of_other_workers_are_waited_for() -> None:
+    study, watching = new_study(), Watching()
+    trial = study.ask()
+    trial.set_user_attr(PREFIX + "pid", os.getpid())
+    end = threading.Timer(1.0, lambda: study.tell(trial, 0.5))
+    end.start()
+    _await_others(study, Stop(), watching)
+    assert [t.state.name for t in study.get_trials()] == ["COMPLETE"]
+    assert watching.lines == ["waiting up to 60 s for trials of other workers: 1"]
+    study.ask().set_user_attr(PREFIX + "pid", os.getpid())
+    _await_others(study, Stop(asked=True), watching)  # Ctrl-C is heard
 
 
 def test_what_is_refused_before_the_first_training_leaves_nothing(tmp_path: Path, series: str) -> None:
