@@ -44,6 +44,8 @@ from autonoise.task import Task
 POOL_LIMIT = 4
 SEARCH_SHARE = 0.3
 """Of the time left after the calibration that trials get, however long confirming may take."""
+TRUSTED = 3
+"""Seeds, the most promising of a space first, that get a full training whatever the short one says."""
 
 
 @dataclass(frozen=True)
@@ -158,8 +160,9 @@ def _enqueue(study: optuna.Study, space: SearchSpace, task: Task, folder: StudyF
     """The baseline, the seed combinations, presets and what nearby studies found, before anything else."""
     if study.user_attrs.get(PREFIX + "seeded"):
         return
-    trusted = [(p, "memory") for p in warm_start(task, folder)] + [(p, "seed") for p in space.seeds]
-    for policy, origin in [(Policy(space.data_type), ""), *trusted, *((p, "") for p in space.presets)]:
+    trusted = [(p, "memory") for p in warm_start(task, folder)] + [(p, "seed") for p in space.seeds[:TRUSTED]]
+    others = [(p, "") for p in (*space.seeds[TRUSTED:], *space.presets)]
+    for policy, origin in [(Policy(space.data_type), ""), *trusted, *others]:
         attrs = {PREFIX + "origin": origin} if origin else None
         study.enqueue_trial(space.parameters_of(policy), user_attrs=attrs, skip_if_exists=True)
     study.set_user_attr(PREFIX + "seeded", True)
