@@ -3,8 +3,9 @@
     python benchmarks/kill_and_resume.py --kills 20
 
 After each kill: no trial that had finished may be missing or changed, policy.yaml (where there is one) must load. The
-last run is left alone and must end with a verdict. The kills fall at random over the length of an undisturbed run, so
-that calibration, search, confirmation, verdict and export are all met; which phase was hit is printed.
+last run is left alone and must end with a verdict. Waiting times are drawn over most of the length of an undisturbed run,
+and a study that has ended makes room for a fresh one, so that calibration, search, confirmation and verdict are all met;
+which phase was hit is printed.
 """
 
 from __future__ import annotations
@@ -47,6 +48,16 @@ def phase_of(out: Path) -> str:
     return "search" if trials_of(out, out.name) else "before the first trial"
 
 
+def told(out: Path, total: int) -> None:
+    """What a study ended with; exits when trials are missing or the policy is not valid."""
+    final, trials = autonoise.load_policy(out / "policy.yaml"), trials_of(out, out.name)
+    counted = sum(state in ("COMPLETE", "PRUNED") for state, _ in trials.values())
+    print(f"ended: {final.name}, verdict {final.scores['verdict']}, {counted} of {total} trials and "
+          f"{len(trials) - counted} killed ones", flush=True)
+    if counted < total:
+        sys.exit("trials are missing")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="breast_cancer")
@@ -57,7 +68,7 @@ def main() -> None:
     args = parser.parse_args()
     draw = random.Random(args.seed)
     with tempfile.TemporaryDirectory() as root:
-        reference, out = Path(root) / "whole", Path(root) / "killed"
+        reference, out = Path(root) / "whole", Path(root) / "killed-0"
 
         def command(folder: Path) -> list[str]:
             return [
@@ -68,12 +79,12 @@ def main() -> None:
         begun = time.time()
         subprocess.run(command(reference), check=True, stdout=subprocess.DEVNULL)
         length = time.time() - begun
-        print(f"an undisturbed run takes {length:.0f} s; killing {args.kills} times")
-        kills = 0
+        print(f"an undisturbed run takes {length:.0f} s; killing {args.kills} times", flush=True)
+        kills, ended = 0, 0
         while kills < args.kills:
             before = trials_of(out, out.name)
             process = subprocess.Popen(command(out), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-            wait = draw.uniform(0.1, 1.0) * length
+            wait = draw.uniform(0.05, 0.8) * length
             try:
                 process.wait(wait)
             except subprocess.TimeoutExpired:
@@ -94,13 +105,11 @@ def main() -> None:
                 continue
             if process.returncode:
                 sys.exit(f"the search failed: {process.stderr.read().decode() if process.stderr else ''}")
-            # it ended before the kill: take a part of the results away, as a fresh study would lack them
-            for path in [*list((out / "runs").glob("*-test-*.npz")), out / "result.json"]:
-                path.unlink(missing_ok=True)
-            (out / "runs").mkdir(exist_ok=True)
+            told(out, args.trials)
+            ended += 1
+            out = Path(root) / f"killed-{ended}"
         subprocess.run(command(out), check=True)
-        final = autonoise.load_policy(out / "policy.yaml")
-        print(f"ended: {final.name}, verdict {final.scores['verdict']}, {len(trials_of(out, out.name))} trials")
+        told(out, args.trials)
 
 
 if __name__ == "__main__":
