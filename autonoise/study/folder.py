@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from autonoise.corruptions.frozen import FrozenCorruption, freeze, thaw
-from autonoise.errors import AutonoiseError, StudyError
+from autonoise.errors import StudyError
 from autonoise.files import write_json, write_whole
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -99,7 +99,7 @@ class StudyFolder:
         existed, before = root.exists(), set(root.iterdir()) if root.is_dir() else set()
         try:
             yield
-        except AutonoiseError:
+        except Exception:
             if root.is_dir() and not self.corruptions_file.exists():
                 for path in set(root.iterdir()) - before:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
