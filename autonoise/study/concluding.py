@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 from optuna.trial import TrialState
 
@@ -35,9 +36,10 @@ TYPICAL_COST = 1.5
 
 
 def make_plan(
-    config: StudyConfig, seconds: float, space: SearchSpace, started: float, fixed: float = 0.0, processes: int = 1
+    config: StudyConfig, seconds: float, space: SearchSpace, started: float, fixed: float = 0.0, processes: int = 1,
+    share: float = CONCLUDING_SHARE,
 ) -> Plan:
-    """The most careful plan that fits into half of ``--timeout``, or into what the number of trials justifies."""
+    """The most careful plan that fits into a share of what is left of ``--timeout``, or that few trials justify."""
     full = Plan(4, 3, 3, config.seeds)
     if config.timeout is None:
         # few trials: spending ten times as long on confirming them would surprise
@@ -46,9 +48,16 @@ def make_plan(
     options = (full, *(p if p.verdict_seeds == 3 else Plan(p.candidates, p.confirm_seeds, p.ablate_seeds, config.seeds)
                        for p in PLANS[1:]))
     for plan in options:
-        if reserve(plan, seconds, space, processes, fixed) <= CONCLUDING_SHARE * left:
+        if reserve(plan, seconds, space, processes, fixed) <= share * left:
             return plan
     return options[-1]
+
+
+def measured_seconds(study: optuna.Study, calibrated: float) -> float:
+    """Seconds of a full training as the search met them: a machine that others use is slower than calibrated."""
+    met = [t.user_attrs[PREFIX + "seconds"] / t.user_attrs[PREFIX + "work"] for t in completed(study)
+           if t.user_attrs.get(PREFIX + "work")]
+    return max(calibrated, float(np.median(met)) / TYPICAL_COST) if met else calibrated
 
 
 def evaluation_seconds(task: Task, numbers: Mapping[str, float]) -> float:

@@ -111,6 +111,10 @@ def _phases(
         write_trials(study, folder)
         if stop():
             return Outcome(None, folder, stopped=True)
+        if config.timeout is not None:
+            # what the search left, at the speed that it met
+            seconds = concluding.measured_seconds(study, numbers["seconds"])
+            plan = concluding.make_plan(config, seconds, space, started, fixed, _pool(config), share=1.0)
         ahead = concluding.reserve(plan, numbers["seconds"], space, 1, fixed)
         runner = Runner(config, task, folder, _pool(config), ahead)
         try:

@@ -18,7 +18,7 @@ from autonoise.corruptions.base import Corruption, corruptions_for
 from autonoise.data.builtin import cbf_series
 from autonoise.errors import AutonoiseError, DataError, StudyError
 from autonoise.policy import Policy
-from autonoise.study.concluding import make_plan, reserve
+from autonoise.study.concluding import make_plan, measured_seconds, reserve
 from autonoise.study.config import StudyConfig
 from autonoise.study.confirm import Plan
 from autonoise.study.observer import Observer
@@ -252,8 +252,23 @@ def test_time_is_kept_for_what_follows_the_search(monkeypatch: pytest.MonkeyPatc
     assert make_plan(config, 2.0, SERIES, started=100.0) == Plan(4, 3, 3, 5)
     assert make_plan(config, 20.0, SERIES, started=100.0) == Plan(2, 1, 0, 3)
     assert make_plan(config, 2.0, SERIES, started=100.0, fixed=600.0) == Plan(2, 1, 0, 3)
+    # after the search all that is left may be spent: (4 + 1 + 1) * 2.1 + 3 * 3 + 15 = 36.6 trainings of 27 s, 993 s
+    assert make_plan(config, 18.0, SERIES, started=100.0, share=1.0) == Plan(4, 3, 3, 5)
+    assert make_plan(config, 18.0, SERIES, started=100.0) != Plan(4, 3, 3, 5)
     few = config_of(Path("nowhere"), trials=10, seeds=4)
     assert make_plan(few, 20.0, SERIES, started=100.0) == Plan(3, 2, 2, 4)
+
+
+def test_a_slow_search_makes_the_plan_smaller() -> None:
+    study = new_study()
+    for seconds, work in ((30.0, 1.0), (60.0, 2.0), (9.0, 0.0)):
+        trial = study.ask()
+        for name, value in {"seconds": seconds, "work": work, "score": 0.5}.items():
+            trial.set_user_attr(PREFIX + name, value)
+        study.tell(trial, 0.5)
+    assert measured_seconds(study, 2.0) == pytest.approx(30 / 1.5)  # evaluation is a part of what was met
+    assert measured_seconds(study, 25.0) == 25.0
+    assert measured_seconds(new_study(), 2.0) == 2.0
 
 
 def test_a_model_of_the_users_own(tmp_path: Path, series: str) -> None:
