@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -56,6 +57,11 @@ class Schedule:
         start = self.start if self.start is not None else (0.5 if self.shape == "window" else 0.0)
         end = self.end if self.end is not None else (0.1 if self.shape == "warm_up" else 1.0)
         return start, end
+
+    @functools.cached_property
+    def steady(self) -> bool:
+        """Whether the multiplier is 1 all the time."""
+        return self.shape in ("constant", "window") and self.limits == (0.0, 1.0)
 
     def __call__(self, progress: float) -> float:
         start, end = self.limits

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
+import torch
 from torch import Generator, Tensor, nn
 
 from autonoise.technique import Technique
@@ -91,7 +92,7 @@ class PairNoise(Technique):
     def mix(self, x: Tensor, plan: PairPlan, *, rng: Generator, info: BatchInfo) -> Tensor:
         """Mix x (input in canonical units, or activations) by the plan."""
         weight = plan.weight.to(x.dtype).reshape(-1, *[1] * (x.ndim - 1))
-        return weight * x + (1 - weight) * x[plan.permutation]
+        return torch.lerp(x.index_select(0, plan.permutation), x, weight)
 
 
 class ActivationNoise(Technique):

@@ -147,6 +147,16 @@ class InputSpec:
     flags: tuple[tuple[int, int], ...] = ()
     sample_rate: int | None = None
 
+    def __hash__(self) -> int:
+        # kept: it is asked for in every batch, and a table has hundreds of columns
+        if "_hash" not in self.__dict__:
+            self.__dict__["_hash"] = hash(tuple(getattr(self, f.name) for f in fields(self)))
+        return int(self.__dict__["_hash"])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the hash, which is another one in every process."""
+        return {k: v for k, v in self.__dict__.items() if k != "_hash"}
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data for a policy file; fields at their defaults are left out."""
         out: dict[str, Any] = {}

@@ -155,3 +155,9 @@ def standardise(x: Tensor, spec: InputSpec, channels: int, shape: tuple[int, ...
     mean = channel_values(spec.mean, channels, x, 0.0)
     std = channel_values(spec.std, channels, x, 1.0)
     return (1 / std).reshape(shape), (-mean / std).reshape(shape)
+
+
+def known_values(x: Tensor) -> Tensor | None:
+    """Bool of x's shape, False where a value is missing (NaN); None where none is."""
+    # one sum, which is NaN if any value is, is cheaper than a mask
+    return ~torch.isnan(x) if bool(torch.isnan(x.sum())) and bool(torch.isnan(x).any()) else None

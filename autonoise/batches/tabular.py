@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor
 
-from autonoise.batches.base import BatchAdapter, log, standardise
+from autonoise.batches.base import BatchAdapter, known_values, log, standardise
 from autonoise.batches.timeseries import moments, plausible
 from autonoise.errors import AttachError
 from autonoise.types import Batch, BatchInfo, DataType, InputSpec, Scale
@@ -86,9 +86,8 @@ class Adapter(BatchAdapter):
     def open(self, batch: Batch, spec: InputSpec) -> tuple[Tensor, BatchInfo]:
         x, _ = super().open(batch, spec)
         feature, categorical = _columns(spec, x.shape[1])
-        valid = ~torch.isnan(x) if bool(torch.isnan(x).any()) else None
         return x, BatchInfo(
-            spec=spec, valid=valid, feature_of=feature.to(x.device), categorical=categorical.to(x.device)
+            spec=spec, valid=known_values(x), feature_of=feature.to(x.device), categorical=categorical.to(x.device)
         )
 
     def code_columns(self, spec: InputSpec, x: Tensor) -> Tensor | None:

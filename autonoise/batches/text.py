@@ -45,9 +45,9 @@ class Adapter(BatchAdapter):
         valid = torch.ones_like(x, dtype=torch.bool)
         if isinstance(batch, dict) and "attention_mask" in batch:
             valid &= batch["attention_mask"].bool()
-        special = {*spec.special_ids, *(i for i in (spec.pad_id,) if i is not None)}
-        if special:
-            valid &= ~torch.isin(x, torch.tensor(sorted(special), device=x.device))
+        special = sorted({*spec.special_ids, *(i for i in (spec.pad_id,) if i is not None)})
+        for first, last in runs_of(special):
+            valid &= x != first if first == last else (x < first) | (x > last)
         return x, BatchInfo(spec=spec, valid=valid, lengths=valid.sum(1))
 
     def close(self, batch: Batch, x: Tensor, spec: InputSpec) -> Batch:
@@ -64,3 +64,14 @@ class Adapter(BatchAdapter):
         high = spec.vocabulary_size or 1000
         low = min(max((*spec.special_ids, spec.pad_id or 0)) + 1, high - 1)
         return torch.randint(low, high, (size, *spec.layout), generator=rng)
+
+
+def runs_of(numbers: list[int]) -> list[tuple[int, int]]:
+    """(first, last) of each run of consecutive integers among sorted ones: special ids mostly are one."""
+    runs: list[tuple[int, int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][1] + 1:
+            runs[-1] = (runs[-1][0], number)
+        else:
+            runs.append((number, number))
+    return runs

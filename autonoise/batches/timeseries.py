@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from autonoise.batches.base import BatchAdapter, length_mask, log, standardise
+from autonoise.batches.base import BatchAdapter, known_values, length_mask, log, standardise
 from autonoise.types import Batch, BatchInfo, DataType, InputSpec, Scale
 
 
@@ -46,8 +46,9 @@ class Adapter(BatchAdapter):
         lengths = batch.get("lengths") if isinstance(batch, dict) else None
         valid = length_mask(lengths, x.shape[-1])
         mask = valid[:, None, :] if valid is not None else None
-        if bool(torch.isnan(x).any()):
-            mask = ~torch.isnan(x) if mask is None else mask & ~torch.isnan(x)
+        known = known_values(x)
+        if known is not None:
+            mask = known if mask is None else mask & known
         return x, BatchInfo(spec=spec, valid=mask, lengths=lengths)
 
     @staticmethod

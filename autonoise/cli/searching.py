@@ -86,6 +86,10 @@ def search(
     space: Annotated[
         str | None, _option("Search space: a YAML file or a shipped name (the data type's).", panel=_SCORE)
     ] = None,
+    memory: Annotated[
+        bool | None, typer.Option("--memory/--no-memory", help="Start from the policies of earlier studies (yes).",
+                                  rich_help_panel=_SCORE, show_default=False)
+    ] = None,
     model: Annotated[
         str | None, _option("Your model instead of the proxy: module:factory or file.py:factory.", panel=_SCORE)
     ] = None,

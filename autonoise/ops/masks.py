@@ -19,20 +19,20 @@ def chance(rate: Tensor, shape: torch.Size | tuple[int, ...], rng: Generator) ->
     size = math.prod(shape)
     words = torch.empty((size + 3) // 4, dtype=torch.int64, device=rate.device)
     bits = words.random_(-(2**63), 2**63 - 1, generator=rng).view(torch.int16)[:size].reshape(shape)
-    threshold = ((rate.float() * 65536).round() - 32768).clamp(-32768, 32767).to(torch.int16)
-    return bits < threshold
+    return bits < (rate.float() * 65536 - 32768).round_().clamp_(-32768, 32767).to(torch.int16)
 
 
 def dropped(h: Tensor, rate: Tensor, shape: torch.Size | tuple[int, ...], rng: Generator) -> Tensor:
     """Set units of ``shape`` (broadcastable to h) to 0 at ``rate``, the others to h / (1 - rate)."""
     rate = rate.float().clamp(0, 0.95)
-    keep = ~chance(rate, shape, rng)
-    return h * (keep.to(h.dtype) * (1 / (1 - rate)).to(h.dtype))
+    gone = chance(rate, shape, rng)
+    # 0 times a value that is not finite would be NaN, but so it is in torch's own dropout
+    return h * (1 / (1 - rate)).to(h.dtype).expand(shape).masked_fill(gone, 0)
 
 
 def numeric_columns(x: Tensor, info: BatchInfo) -> Tensor | None:
-    """(D,) bool: the columns of a table that hold numbers, not codes, one-hots or flags; None off tables."""
-    if info.spec.data_type is not DataType.TABULAR:
+    """(D,) bool: the columns of a table that hold numbers, not codes, one-hots or flags; None: all, or no table."""
+    if info.spec.data_type is not DataType.TABULAR or len(info.spec.numeric) == x.shape[-1]:
         return None
     if info.spec.numeric:
         return _mask(info.spec.numeric, x.shape[-1], x.device)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import torch
 from torch import Generator, Tensor
 
 _MASK = (1 << 64) - 1
+TABLE = 1 << 22
+"""Normal numbers in the table that noise on a CPU is taken from: 16 MB, many times a batch."""
+FEW = 1 << 13
+"""Fewer numbers than these are drawn afresh, which is as fast."""
 
 
 def seed_from(*parts: int) -> int:
@@ -28,9 +34,23 @@ def generator(seed: int, device: torch.device | str = "cpu") -> Generator:
 
 
 def randn_like(x: Tensor, rng: Generator) -> Tensor:
-    """Standard normal noise of x's shape, dtype and device."""
+    """Standard normal noise of x's shape, dtype and device; not to be changed in place.
+
+    On a CPU a stretch, from a random place on, of a table of normal numbers that is drawn once (Salimans et al. 2017,
+    Evolution strategies as a scalable alternative, section 2.1): a tenth of the time of fresh numbers.
+    """
     dtype = x.dtype if x.is_floating_point() else torch.float32
-    return torch.randn(x.shape, generator=rng, device=x.device, dtype=dtype)
+    size = x.numel()
+    if x.device.type != "cpu" or dtype is torch.float64 or not FEW <= size <= TABLE // 4:
+        return torch.randn(x.shape, generator=rng, device=x.device, dtype=dtype)
+    start = int(torch.randint(TABLE - size, (1,), generator=rng))
+    return _normal_table()[start : start + size].view(x.shape).to(dtype)
+
+
+@functools.cache
+def _normal_table() -> Tensor:
+    numbers = torch.randn(TABLE, generator=generator(seed_from(TABLE)))
+    return (numbers - numbers.mean()) / numbers.std()
 
 
 def rand_like(x: Tensor, rng: Generator) -> Tensor:
@@ -50,9 +70,15 @@ def randint(high: int, shape: torch.Size | tuple[int, ...], rng: Generator, like
 
 
 def beta(alpha: float, size: int, rng: Generator, like: Tensor) -> Tensor:
-    """(size,) draws from Beta(alpha, alpha), float32, on the device of ``like``."""
-    draws = numpy_generator(rng).beta(alpha, alpha, size=size).astype(np.float32)
-    return torch.from_numpy(draws).to(like.device)
+    """(size,) draws from Beta(alpha, alpha), float32, on the device of ``like``.
+
+    X / (X + Y) of two Gamma(alpha) numbers, in logarithms, since they underflow where alpha is small; Gamma(alpha) as
+    Gamma(alpha + 1) * U^(1 / alpha) (Marsaglia & Tsang 2000).
+    """
+    shape = torch.full((2, size), alpha + 1, dtype=torch.float64, device=like.device)
+    uniform = torch.rand(2, size, generator=rng, device=like.device, dtype=torch.float64)
+    logs = torch._standard_gamma(shape, generator=rng).log() + uniform.log() / alpha
+    return torch.sigmoid(logs[0] - logs[1]).float()
 
 
 def permutation(size: int, rng: Generator, like: Tensor) -> Tensor:

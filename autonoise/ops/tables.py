@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from torch import Generator, Tensor
 
 from autonoise.ops.random import rand, randint
-from autonoise.types import BatchInfo
+from autonoise.types import BatchInfo, InputSpec
 
 
 def features(x: Tensor, info: BatchInfo) -> Tensor:
@@ -17,9 +19,14 @@ def features(x: Tensor, info: BatchInfo) -> Tensor:
 
 
 def flag_columns(x: Tensor, info: BatchInfo) -> Tensor:
-    """(D,) bool, True for columns that say "this value is missing"."""
-    out = torch.zeros(x.shape[1], dtype=torch.bool, device=x.device)
-    out[[flag for flag, _ in info.spec.flags]] = True
+    """(D,) bool, True for columns that say "this value is missing"; not to be changed in place."""
+    return _flags(info.spec, x.shape[1], x.device)
+
+
+@functools.lru_cache(maxsize=16)
+def _flags(spec: InputSpec, width: int, device: torch.device) -> Tensor:
+    out = torch.zeros(width, dtype=torch.bool, device=device)
+    out[[flag for flag, _ in spec.flags]] = True
     return out
 
 
@@ -42,7 +49,9 @@ def choose_features(
     """
     of = features(x, info)
     owner = of.clamp(min=0)
-    chosen = rand(x.shape, rng, rate.float())[:, owner] < rate.float()
+    rate = rate.float()
+    # a feature's columns read one draw, that of the column that bears its number
+    chosen = rand(x.shape, rng, rate).index_select(1, owner) < rate
     chosen &= of >= 0
     if among is not None:
         has = torch.zeros(x.shape[1], dtype=torch.bool, device=x.device)

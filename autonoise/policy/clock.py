@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from torch import Generator, Tensor
 
@@ -13,6 +12,18 @@ from autonoise.policy.policy import Step
 
 # What a generator is for; part of its seed, so that uses never share a stream.
 DRAW, LEAF, PLAN, SITE, VIEW = range(5)
+BLOCK = 16
+"""Updates whose draws of who is perturbed are made at once: one by one they cost more than the noise of a table."""
+NOBODY = 1 << 62
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Strengths before the multiplier, (BLOCK, at least size), and the first row of each update that is not 0."""
+
+    key: tuple[int, int, float, bool]
+    values: Tensor
+    first: list[int]
 
 
 @dataclass
@@ -29,6 +40,8 @@ class Clock:
     update: int = 0
     micro: int = -1
     _strengths: dict[int, tuple[tuple[int, int, float, Step], float]] = field(default_factory=dict, repr=False)
+    _generators: dict[tuple[int, int, int, str], Generator] = field(default_factory=dict, repr=False)
+    _blocks: dict[tuple[int, ...], _Block] = field(default_factory=dict, repr=False)
 
     @property
     def progress(self) -> float:
@@ -44,13 +57,18 @@ class Clock:
     ) -> Generator:
         """``per_update``: the same on all ranks and micro-batches, for what replicas must decide or do alike."""
         rank, micro = (0, 0) if per_update else (self.rank, self.micro)
-        return generator(seed_from(self.seed, rank, self.update, micro, index, purpose, extra), device)
+        seed = seed_from(self.seed, rank, self.update, micro, index, purpose, extra)
+        place = (index, purpose, extra, str(device))
+        if place not in self._generators:
+            self._generators[place] = generator(seed, device)
+        # a use has its own generator for good: seeding one again takes half the time of making one
+        return self._generators[place].manual_seed(seed)
 
     def multiplier(self, step: Step, knob: float) -> float:
         """Schedule times gate times the policy's global strength."""
-        if not step.gate(epoch=self.epoch, update=self.update):
+        if step.gate.every > 1 and not step.gate(epoch=self.epoch, update=self.update):
             return 0.0
-        return knob * step.schedule(self.progress)
+        return knob if step.schedule.steady else knob * step.schedule(self.progress)
 
     def strengths(
         self, step: Step, index: int, size: int, knob: float, device: torch.device, extra: int = 0,
@@ -68,12 +86,29 @@ class Clock:
             share, amplitude, fixed = share * m, 1.0, True
         if share >= 1 and fixed:
             return torch.full((size,), amplitude, dtype=torch.float32, device=device)
-        # in numpy: a handful of operations on a few numbers, which cost a fifth there
-        draws = torch.rand(2, size, generator=self.rng(index, DRAW, extra, per_update=per_update)).numpy()
-        values = np.float32(amplitude) * (draws[0] < share)
-        if not fixed:
-            values = values * draws[1]
-        return torch.from_numpy(values).to(device) if values.any() else None
+        block, row = self._block(index, extra, size, share, fixed, per_update), self.update % BLOCK
+        return (amplitude * block.values[row, :size]).to(device) if block.first[row] < size else None
+
+    def _block(self, index: int, extra: int, size: int, share: float, fixed: bool, per_update: bool) -> _Block:
+        """The draws of BLOCK updates from a multiple of it on; a function of the keys, whatever was drawn before."""
+        rank, micro = (0, 0) if per_update else (self.rank, self.micro)
+        width = 1 << max(size - 1, 0).bit_length()
+        place, key = (index, extra, rank, micro, width), (self.seed, self.update // BLOCK, share, fixed)
+        block = self._blocks.get(place)
+        if block is None or block.key != key:
+            seed = seed_from(self.seed, rank, self.update // BLOCK, micro, index, DRAW, extra)
+            draws = torch.rand(2, BLOCK, width, generator=generator(seed))
+            acts = draws[0] < share
+            values = acts.float() if fixed else acts * draws[1]
+            first = torch.where(acts.any(1), acts.int().argmax(1), NOBODY)
+            block = self._blocks[place] = _Block(key, values, first.tolist())
+        return block
+
+    def everywhere(self, step: Step, knob: float) -> bool:
+        """Whether every row's strength is above 0, as far as that needs no draws."""
+        scaled = step.technique.multiplier == "probability"
+        share = step.probability * (self.multiplier(step, knob) if scaled else 1.0)
+        return share >= 1 and (scaled or step.magnitude == "fixed")
 
     def strength(self, step: Step, index: int, knob: float) -> float:
         """One strength for the whole update (weight, loss, gradient and step stages)."""

@@ -16,8 +16,8 @@ from autonoise.batches import batch_adapter
 from autonoise.errors import AttachError
 from autonoise.policy import perturbing
 from autonoise.policy.clock import LEAF, Clock
-from autonoise.policy.layers import LayerNoise, MicroBatch, check_fired
-from autonoise.policy.setup import check_attachable, input_spec, place_steps, rank_of
+from autonoise.policy.layers import LayerNoise, MicroBatch
+from autonoise.policy.setup import check_acted, check_attachable, input_spec, place_steps, rank_of
 from autonoise.policy.sites import Point
 from autonoise.policy.steps import Heads, StepRunner
 from autonoise.policy.weights import WeightSwap
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from autonoise.policy.policy import Policy
     from autonoise.policy.raw import RawTransform
 
+CHECKED = 16
+"""Updates in which every target is looked at before it is used."""
 _SOFT_STAGES = (Stage.TARGET, Stage.PAIR, Stage.LOSS, Stage.STEP)
 
 
@@ -82,6 +84,7 @@ class NoiseInjector:
         self._gradient_done = False
         self._raw_used = False
         self._soft = any(s.stage in _SOFT_STAGES for s in policy.steps)
+        self._one_hot = torch.eye(self.classes)
         self.weights: dict[int, WeightSwap] = {}
         self.embedding: Point | None = None
         self.steps_ran = False
@@ -118,20 +121,21 @@ class NoiseInjector:
                 f"the model gives {logits.shape[1]} logits, but the targets have {y.shape[1]} classes: pass "
                 f"num_classes={logits.shape[1]} to attach"
             )
-        base = self._loss(logits, y) if self._loss is not None else F.cross_entropy(logits.float(), y)
-        if not self.model.training:
-            return base
-        for index, step in self.policy.at_stage(Stage.LOSS):
+        base: Tensor | None = None
+        for index, step in self.policy.at_stage(Stage.LOSS) if self.model.training else ():
             assert isinstance(step.technique, LossNoise)
             m = min(self.clock.strength(step, index, self.knob), 1.0)
             if m > 0:
-                base = (1 - m) * base + m * step.technique.loss(logits.float(), self.soft(y)).mean()
-        return base
+                robust = step.technique.loss(logits.float(), self.soft(y)).mean()
+                base = robust if m == 1 else (1 - m) * (self._base(logits, y) if base is None else base) + m * robust
+        return self._base(logits, y) if base is None else base
 
     def step(self) -> None:
         """Once per optimiser update: progress moves on (and stops at 1)."""
         if not self._verified and self.model.training:
-            self._verify()
+            self._verified = True
+            if not self._allow_partial:
+                check_acted(self, raw_used=self._raw_used, gradient_done=self._gradient_done)
         self.clock.update += 1
         self.clock.micro = -1
 
@@ -178,8 +182,23 @@ class NoiseInjector:
         """Targets as (B, C) float32."""
         if y.ndim == 2:
             return y.float()
+        if self._one_hot.device != y.device:
+            self._one_hot = torch.eye(self.classes, device=y.device)
         # F.one_hot makes integers and looks for the largest
-        return y.new_zeros((len(y), self.classes), dtype=torch.float32).scatter_(1, y[:, None].long(), 1.0)
+        try:
+            return self._one_hot.index_select(0, y.long())
+        except (IndexError, RuntimeError):
+            perturbing.check_targets(y, len(y), self.classes)
+            raise
+
+    def _base(self, logits: Tensor, y: Tensor) -> Tensor:
+        if self._loss is not None:
+            return self._loss(logits, y)
+        try:
+            return F.cross_entropy(logits.float(), y)
+        except (IndexError, RuntimeError):
+            perturbing.check_targets(y, len(y), self.classes)
+            raise
 
     @property
     def wants_soft(self) -> bool:
@@ -272,27 +291,9 @@ class NoiseInjector:
             layout = spec.layout or tuple(self.adapter.main(x).shape[1:])
             self.spec = replace(spec, classes=self.classes, layout=layout)
             self._checked = True
-        perturbing.check_targets(y, self.adapter.size(x), self.classes)
-
-    def _verify(self) -> None:
-        self._verified = True
-        if self._allow_partial:
-            return
-        check_fired(self.layers, dict(enumerate(self.policy.steps)))
-        for index, swap in self.weights.items():
-            if not swap.fired and self.clock.multiplier(self.policy.steps[index], self.knob) > 0:
-                raise AttachError(
-                    f"{self.policy.steps[index].name}: none of the model's weights was used through a module it knows; "
-                    f"choose modules by site, or attach with allow_partial=True"
-                )
-        if self.policy.at_stage(Stage.RAW) and not (self._raw_used or getattr(self.policy, "_raw_taken", False)):
-            raise AttachError(
-                "this policy perturbs raw strings: run injector.raw_transform() (or policy.raw_transform()) on them "
-                "before the tokenizer, or attach with allow_partial=True"
-            )
-        # a gradient scaler may skip the first steps, and the hook with them
-        if self.policy.at_stage(Stage.GRADIENT) and not self._gradient_done and self.optimizer_hook is None:
-            raise AttachError("this policy has gradient noise: pass optimizer= to attach, or use training_step")
+        # later ones meet torch's own checks of indices
+        values = self.clock.update < CHECKED
+        perturbing.check_targets(y, self.adapter.size(x), self.classes, values=values)
 
 
 def _is_ddp(model: nn.Module) -> bool:

@@ -31,6 +31,7 @@ class MicroBatch:
     plans: dict[int, PairPlan] = field(default_factory=dict)
     chosen: dict[int, int] = field(default_factory=dict)
     delta: Tensor | None = None
+    inner: BatchInfo | None = None
 
 
 class LayerNoise:
@@ -152,7 +153,7 @@ class LayerNoise:
         dim, repeat = batch_dimension(h, self.batch.size, prefer=int(point.module in self._sequence_first))
         technique = step.technique
         if isinstance(technique, PairNoise):
-            return self._mix(h, index, technique, number, dim, repeat)
+            return self._mix(h, index, step, technique, number, dim, repeat)
         assert isinstance(technique, ActivationNoise)
         strength = self._strengths(step, index, h, dim, repeat)
         if strength is None:
@@ -162,8 +163,7 @@ class LayerNoise:
         rng = self._clock.rng(index, LEAF, number, h.device)
         info = self._info_for(moved)
         out = technique.perturb(moved, strength=shaped, rng=rng, info=info)
-        everywhere = info.valid is None and strength.device.type == "cpu" and bool((strength > 0).all())
-        if not everywhere:
+        if info.valid is not None or not self._clock.everywhere(step, self._knob):
             keep = shaped > 0 if info.valid is None else (shaped > 0) & info.valid
             out = torch.where(keep, out, moved)
         out = out.to(h.dtype)
@@ -182,7 +182,9 @@ class LayerNoise:
             return self._clock.strengths(step, index, h.shape[dim], self._knob, h.device)
         return strength.repeat_interleave(repeat) if repeat > 1 else strength
 
-    def _mix(self, h: Tensor, index: int, technique: PairNoise, number: int, dim: int, repeat: int) -> Tensor:
+    def _mix(
+        self, h: Tensor, index: int, step: Step, technique: PairNoise, number: int, dim: int, repeat: int
+    ) -> Tensor:
         self.mixing[index].discard(number)
         plan = self.batch.plans.get(index)
         if plan is None or plan.weight.shape[0] * repeat != h.shape[dim]:
@@ -195,17 +197,21 @@ class LayerNoise:
         moved = h.transpose(0, dim) if dim else h
         moved = moved.reshape(-1, repeat, *moved.shape[1:]) if repeat > 1 else moved
         rng = self._clock.rng(index, LEAF, number, h.device)
-        mixed = technique.mix(moved, plan, rng=rng, info=self._info_for(moved))
-        out = torch.where(per_sample(plan.weight, moved) < 1, mixed, moved).to(h.dtype)
+        out = technique.mix(moved, plan, rng=rng, info=self._info_for(moved)).to(h.dtype)
+        if not self._clock.everywhere(step, self._knob):
+            out = torch.where(per_sample(plan.weight, moved) < 1, out, moved)
         out = out.flatten(0, 1) if repeat > 1 else out
         return out.transpose(0, dim) if dim else out
 
     def _info_for(self, h: Tensor) -> BatchInfo:
         """The batch's info as far as it fits these activations: token validity for (B, L, E)."""
-        info = self.batch.info
-        valid = info.valid
-        fits = valid is not None and valid.ndim == 2 and h.ndim == 3 and valid.shape == h.shape[:2]
-        shaped = valid[..., None] if valid is not None and fits else None
+        info, valid = self.batch.info, self.batch.info.valid
+        if valid is None:
+            if self.batch.inner is None:
+                self.batch.inner = replace(info, bounds=None, feature_of=None, categorical=None)
+            return self.batch.inner
+        fits = valid.ndim == 2 and h.ndim == 3 and valid.shape == h.shape[:2]
+        shaped = valid[..., None] if fits else None
         return replace(info, valid=shaped, bounds=None, feature_of=None, categorical=None)
 
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from autonoise.policy.policy import Step
 
 
-def check_targets(y: Tensor, size: int, classes: int) -> None:
-    """Raise AttachError unless y is (B,) class indices or (B, C) soft targets."""
+def check_targets(y: Tensor, size: int, classes: int, *, values: bool = True) -> None:
+    """Raise AttachError unless y is (B,) class indices (``values``: of classes that there are) or (B, C) soft."""
     if not isinstance(y, Tensor) or y.ndim not in (1, 2) or y.shape[0] != size:
         shape = tuple(y.shape) if isinstance(y, Tensor) else type(y).__name__
         raise AttachError(f"targets must be ({size},) class indices or ({size}, {classes}), but got {shape}")
@@ -30,7 +30,7 @@ def check_targets(y: Tensor, size: int, classes: int) -> None:
         raise AttachError(f"targets have {y.shape[1]} classes, but the model has {classes}: pass num_classes=")
     if y.ndim == 1 and y.is_floating_point():
         raise AttachError(f"targets of shape (B,) must be integer class indices, but are {y.dtype}: use y.long()")
-    if y.ndim == 1 and y.device.type == "cpu" and y.numel():
+    if values and y.ndim == 1 and y.device.type == "cpu" and y.numel():
         low, high = map(int, y.aminmax())
         if not 0 <= low <= high < classes:
             raise AttachError(
@@ -59,13 +59,15 @@ def perturb(injector: NoiseInjector, x: Batch, y: Tensor) -> tuple[Batch, Tensor
         if pair_site(injector, step) == "input":
             mixed = technique.mix(main, plan, rng=injector.clock.rng(index, LEAF, 0, main.device), info=info)
             mixed = _whole_values(injector, main, mixed, plan.weight, plan.permutation)
-            # a missing value stays missing, and makes nobody else's value missing
-            main = torch.where((per_sample(plan.weight, main) < 1) & ~torch.isnan(mixed), mixed, main)
+            if info.valid is not None:
+                # a missing value stays missing, and makes nobody else's value missing
+                mixed = torch.where(torch.isnan(mixed), main, mixed)
+            everywhere = injector.clock.everywhere(step, injector.knob)
+            main = mixed if everywhere else torch.where(per_sample(plan.weight, main) < 1, mixed, main)
         else:
             batch.plans[index] = plan
         x = injector.adapter.join(x, plan.permutation, plan.weight)
-        weight = plan.weight.to(y)[:, None]
-        y = weight * y + (1 - weight) * y[plan.permutation]
+        y = torch.lerp(y.index_select(0, plan.permutation), y, plan.weight.to(y)[:, None])
     return (x if main is start else closed(injector, x, start, main)), y
 
 
@@ -89,15 +91,20 @@ def input_stage(
         if strength is None:
             continue
         rng = injector.clock.rng(index, LEAF, view, main.device)
-        main = apply_input(step, main, strength, rng, info)
+        main = apply_input(step, main, strength, rng, info, everywhere=injector.clock.everywhere(step, knob))
     return main
 
 
-def apply_input(step: Step, x: Tensor, strength: Tensor, rng: torch.Generator, info: BatchInfo) -> Tensor:
-    """One input technique on a canonical tensor: rows of strength 0 and invalid positions stay, bounds hold."""
+def apply_input(
+    step: Step, x: Tensor, strength: Tensor, rng: torch.Generator, info: BatchInfo, *, everywhere: bool = False
+) -> Tensor:
+    """One input technique on a canonical tensor: rows of strength 0 and invalid positions stay, bounds hold.
+
+    ``everywhere``: no strength is 0.
+    """
     technique = step.technique
     assert isinstance(technique, InputNoise)
-    rows = torch.nonzero(strength > 0)[:, 0] if technique.subset else None
+    rows = torch.nonzero(strength > 0)[:, 0] if technique.subset and not everywhere else None
     if rows is not None and rows.numel() < x.shape[0]:
         part = apply_input(step, x[rows], strength[rows], rng, rows_of(info, rows))
         return x.index_copy(0, rows, part)
@@ -106,10 +113,10 @@ def apply_input(step: Step, x: Tensor, strength: Tensor, rng: torch.Generator, i
     out = technique.perturb(source, strength=shaped, rng=rng, info=info)
     if info.bounds is not None:
         out = out.clamp(*info.bounds)
-    keep = shaped > 0
+    out = out.to(x.dtype)
     if info.valid is not None:
-        keep = keep & info.valid
-    return torch.where(keep, out.to(x.dtype), x)
+        return torch.where((shaped > 0) & info.valid, out, x)
+    return out if everywhere else torch.where(shaped > 0, out, x)
 
 
 def rows_of(info: BatchInfo, rows: Tensor) -> BatchInfo:
@@ -129,7 +136,8 @@ def _target_stage(injector: NoiseInjector, y: Tensor) -> Tensor:
         if strength is not None:
             rng = injector.clock.rng(index, LEAF, 0, y.device)
             shaped = strength[:, None]
-            y = torch.where(shaped > 0, technique.perturb(y, strength=shaped, rng=rng), y)
+            changed = technique.perturb(y, strength=shaped, rng=rng)
+            y = changed if injector.clock.everywhere(step, injector.knob) else torch.where(shaped > 0, changed, y)
     return y
 
 

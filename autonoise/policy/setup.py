@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from autonoise.batches import BatchAdapter
 from autonoise.errors import AttachError
 from autonoise.policy.clock import LEAF
+from autonoise.policy.layers import check_fired
 from autonoise.policy.sites import WEIGHTED, Point, classifier, resolve
 from autonoise.policy.weights import WeightSwap
 from autonoise.stages import ActivationNoise, WeightNoise
@@ -127,3 +128,23 @@ def _place_weights(injector: NoiseInjector, index: int, step: Step, sites: dict[
     if swap.count == 0:
         raise AttachError(f"{step.name}: the model has no weights it knows how to reach; name modules by site")
     return swap
+
+
+def check_acted(injector: NoiseInjector, *, raw_used: bool, gradient_done: bool) -> None:
+    """Raise AttachError for a step of the policy that did nothing in the first update though it should have."""
+    policy, layers = injector.policy, injector.layers
+    check_fired(layers, dict(enumerate(policy.steps)))
+    for index, swap in injector.weights.items():
+        if not swap.fired and injector.clock.multiplier(policy.steps[index], injector.knob) > 0:
+            raise AttachError(
+                f"{policy.steps[index].name}: none of the model's weights was used through a module it knows; "
+                f"choose modules by site, or attach with allow_partial=True"
+            )
+    if policy.at_stage(Stage.RAW) and not (raw_used or getattr(policy, "_raw_taken", False)):
+        raise AttachError(
+            "this policy perturbs raw strings: run injector.raw_transform() (or policy.raw_transform()) on them "
+            "before the tokenizer, or attach with allow_partial=True"
+        )
+    # a gradient scaler may skip the first steps, and the hook with them
+    if policy.at_stage(Stage.GRADIENT) and not gradient_done and injector.optimizer_hook is None:
+        raise AttachError("this policy has gradient noise: pass optimizer= to attach, or use training_step")

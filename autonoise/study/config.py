@@ -51,6 +51,7 @@ class StudyConfig:
     proxy: str | None = None
     size: float = 1.0
     calibrate: bool = False
+    memory: bool = True
     seeds: int = 5
     engine: str = "autonoise"
 

@@ -106,7 +106,7 @@ def _phases(
             left = max(started + config.timeout - time.time(), 0.0)
             stop.deadline = time.time() + max(left - reserved, SEARCH_SHARE * left)
         sweep(study)
-        _enqueue(study, space, task, folder)
+        _enqueue(config, space, task, study, folder)
         _search(config, space, task, study, folder, observer, stop)
         write_trials(study, folder)
         if stop():
@@ -160,11 +160,14 @@ def _corruption_digest(folder: StudyFolder) -> str:
     return hashlib.sha256(folder.corruptions_file.read_bytes()).hexdigest()
 
 
-def _enqueue(study: optuna.Study, space: SearchSpace, task: Task, folder: StudyFolder) -> None:
+def _enqueue(
+    config: StudyConfig, space: SearchSpace, task: Task, study: optuna.Study, folder: StudyFolder
+) -> None:
     """The baseline, the seed combinations, presets and what nearby studies found, before anything else."""
     if study.user_attrs.get(PREFIX + "seeded"):
         return
-    trusted = [(p, "memory") for p in warm_start(task, folder)] + [(p, "seed") for p in space.seeds[:TRUSTED]]
+    banked = warm_start(task, folder) if config.memory else []
+    trusted = [(p, "memory") for p in banked] + [(p, "seed") for p in space.seeds[:TRUSTED]]
     others = [(p, "") for p in (*space.seeds[TRUSTED:], *space.presets)]
     for policy, origin in [(Policy(space.data_type), ""), *trusted, *others]:
         attrs = {PREFIX + "origin": origin} if origin else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Generator, Tensor
 
 from autonoise import stages
@@ -27,4 +28,4 @@ class ActivationNoise(stages.ActivationNoise):
     sigma: float = ranged(0.01, 0.5, default=0.1, log=True, unit="RMS of the activation", maximum=10.0)
 
     def perturb(self, h: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
-        return h + strength * self.sigma * rms(h) * randn_like(h, rng)
+        return torch.addcmul(h, strength * self.sigma * rms(h), randn_like(h, rng))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import torch
 from torch import Generator, Tensor
 
 from autonoise.ranges import ranged
@@ -30,4 +31,4 @@ class LabelSmoothing(TargetNoise):
 
     def perturb(self, y: Tensor, *, strength: Tensor, rng: Generator) -> Tensor:
         share = (strength * self.smoothing).clamp(0, 1)
-        return (1 - share) * y + share / y.shape[1]
+        return torch.lerp(y, y.new_full((), 1 / y.shape[1]), share)

@@ -43,6 +43,5 @@ class NoisyFeatureMixup(PairNoise):
     def mix(self, x: Tensor, plan: PairPlan, *, rng: Generator, info: BatchInfo) -> Tensor:
         mixed = super().mix(x, plan, rng=rng, info=info)
         strength = plan.extra["strength"].to(x.dtype).reshape(-1, *[1] * (x.ndim - 1))
-        factor: Tensor = 1 + strength * self.multiplicative * randn_like(x, rng)
-        added: Tensor = strength * self.additive * rms(x) * randn_like(x, rng)
-        return factor * mixed + added
+        scaled = torch.addcmul(mixed, mixed, strength * self.multiplicative * randn_like(x, rng))
+        return torch.addcmul(scaled, strength * self.additive * rms(x), randn_like(x, rng))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+import torch
 from torch import Generator, Tensor
 
 from autonoise import stages
@@ -26,8 +29,8 @@ class WeightNoise(stages.WeightNoise):
     kind: str = choice("additive", "multiplicative")
 
     def perturb(self, w: Tensor, *, strength: float, rng: Generator) -> Tensor:
-        noise = randn_like(w, rng) * (strength * self.sigma)
+        noise, size = randn_like(w, rng), strength * self.sigma
         if self.kind == "multiplicative":
-            return w + w * noise
-        scale = w.detach().float().square().mean().sqrt().to(w.dtype)
-        return w + scale * noise
+            return torch.addcmul(w, w, noise, value=size)
+        scale = torch.linalg.vector_norm(w.detach(), dtype=torch.promote_types(w.dtype, torch.float32))
+        return torch.addcmul(w, scale.to(w.dtype), noise, value=size / math.sqrt(max(w.numel(), 1)))
