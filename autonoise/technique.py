@@ -31,6 +31,8 @@ class Technique:
         multiplier: what a schedule's multiplier scales: the ``amplitude`` of the noise, the ``probability`` of
             acting at full strength, or the ``blend`` with what would be there without it. 0 is the identity.
         tags, conflicts: a policy with two steps of which one's tags meet the other's conflicts is refused.
+        exact: the leaf of an activation or pair technique itself gives back rows of strength 0 as they were; those of
+            other techniques the injector puts back, at the price of another pass forward and backward.
         subset: only rows that are really perturbed are handed to the leaf (for costly operations).
     """
 
@@ -46,6 +48,7 @@ class Technique:
     tags: ClassVar[frozenset[str]] = frozenset()
     conflicts: ClassVar[frozenset[str]] = frozenset()
     default_site: ClassVar[str] = ""
+    exact: ClassVar[bool] = False
     subset: ClassVar[bool] = False
 
     @property

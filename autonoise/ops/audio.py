@@ -8,7 +8,7 @@ from scipy.fft import next_fast_len
 from torch import Generator, Tensor
 
 from autonoise.ops.precision import widen
-from autonoise.ops.random import rand
+from autonoise.ops.random import rand, randn
 from autonoise.types import BatchInfo
 
 ACTIVE_DB = -40.0
@@ -26,7 +26,8 @@ def mean_power(x: Tensor, lengths: Tensor | None = None) -> Tensor:
     """Mean of x^2 over the valid samples, (B, 1)."""
     inside = within(x, lengths)
     if inside is None:
-        return x.square().mean(1, keepdim=True)
+        norm: Tensor = torch.linalg.vector_norm(x, dim=1, keepdim=True)
+        return norm.square() / x.shape[1]
     return (x.square() * inside).sum(1, keepdim=True) / inside.sum(1, keepdim=True).clamp(min=1)
 
 
@@ -37,11 +38,11 @@ def active_power(x: Tensor, lengths: Tensor | None = None, sample_rate: int | No
     """
     size = x.shape[1]
     frame = max(1, min(size, round(0.02 * sample_rate) if sample_rate else size // 50))
-    inside = within(x, lengths)
-    samples = torch.ones_like(x) if inside is None else inside.to(x.dtype)
-    padding = (0, -size % frame)
-    energy = F.pad(x.square() * samples, padding).reshape(len(x), -1, frame).sum(2)
-    count = F.pad(samples, padding).reshape(len(x), -1, frame).sum(2)
+    inside, padding = within(x, lengths), (0, -size % frame)
+    samples = x.new_ones(1, size) if inside is None else inside.to(x.dtype)
+    padded = F.pad(x if inside is None else x * samples, padding) if padding[1] or inside is not None else x
+    energy = torch.linalg.vector_norm(padded.reshape(len(x), -1, frame), dim=2).square()
+    count = F.pad(samples, padding).reshape(len(samples), -1, frame).sum(2)
     # energies of whole frames are compared: a last frame of three samples must not be the loudest of the clip
     active = energy > energy.amax(1, keepdim=True) * 10 ** (ACTIVE_DB / 10)
     power: Tensor = (energy * active).sum(1, keepdim=True) / (count * active).sum(1, keepdim=True).clamp(min=1)
@@ -59,14 +60,14 @@ def mix_at_snr(
     clean = widen(x)
     wanted = active_power(clean, info.lengths, info.spec.sample_rate) * 10 ** (-snr_db / 10)
     gain = (wanted / mean_power(noise, info.lengths).clamp(min=floor)).sqrt()
-    return (clean + strength.to(clean.dtype) * gain * noise).to(x.dtype)
+    return torch.addcmul(clean, strength.to(clean.dtype) * gain, noise).to(x.dtype)
 
 
 def shaped_noise(spectrum: Tensor, shape: tuple[int, ...], rng: Generator, like: Tensor) -> Tensor:
     """Gaussian noise (..., T) of unit RMS whose amplitude spectrum is ``spectrum`` (..., n // 2 + 1)."""
     bins = spectrum.shape[-1]
-    draws = torch.randn((*shape[:-1], bins, 2), generator=rng, device=like.device, dtype=spectrum.dtype)
-    noise = torch.fft.irfft(torch.view_as_complex(draws) * spectrum, n=2 * (bins - 1))[..., : shape[-1]]
+    draws = randn((*shape[:-1], bins, 2), rng, spectrum)
+    noise = torch.fft.irfft(torch.view_as_complex(draws * spectrum[..., None]), n=2 * (bins - 1))[..., : shape[-1]]
     return _unit(noise)
 
 
@@ -78,7 +79,8 @@ def frequencies(size: int, like: Tensor) -> Tensor:
 
 def _unit(noise: Tensor) -> Tensor:
     """Scaled to RMS 1 along time."""
-    return noise / noise.square().mean(-1, keepdim=True).clamp(min=1e-20).sqrt()
+    rms: Tensor = torch.linalg.vector_norm(noise, dim=-1, keepdim=True) / noise.shape[-1] ** 0.5
+    return noise * (1 / rms.clamp(min=1e-10))
 
 
 def coloured_noise(shape: tuple[int, ...], exponent: float, rng: Generator, like: Tensor) -> Tensor:
@@ -104,31 +106,36 @@ def environment_noise(
     spectrum = torch.exp(-0.5 * ((f.clamp(min=1e-4).log() - centre.log()) / width) ** 2)
     noise = shaped_noise(spectrum, (batch, bands, size), rng, like)
     knots = max(3, round(3 * size / sample_rate) if sample_rate else 4)
-    swell = F.interpolate(rand((batch, bands, knots), rng, f), size=size, mode="linear", align_corners=True)
-    mixed = (noise * (0.1 + swell) * (0.3 + draws[2])).sum(1)
-    return _unit(mixed)
+    swell = rand((batch, bands, knots), rng, f) @ _hats(knots, size, f)
+    return _unit((noise * (0.1 + swell).mul_(0.3 + draws[2])).sum(1))
+
+
+def _hats(knots: int, size: int, like: Tensor) -> Tensor:
+    """(knots, size): values at equally spaced knots times this are linearly interpolated, ends included."""
+    place = torch.linspace(0, knots - 1, size, dtype=like.dtype, device=like.device)
+    return (1 - (place - torch.arange(knots, device=like.device)[:, None]).abs()).clamp_(min=0)
 
 
 def filtered(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """Keep low..high (B, 1), in fractions of Nyquist, of x (B, T).
 
-    Edges fall as a cosine over a tenth of an octave. A low edge of 0 and a high edge of 1 keep everything; the
+    Edges fall smoothly over a tenth of an octave. A low edge of 0 and a high edge of 1 keep everything; the
     phase is unchanged.
     """
     size = x.shape[1]
     f = frequencies(size + min(size, 512), x)  # room for the ringing, which would else come in at the other end
     octaves = f.clamp(min=1e-6).log2()
-    pass_low = _rise((octaves - low.clamp(min=1e-9).log2()) * 10)
-    pass_high = torch.where(high >= 1, torch.ones_like(high), _rise((high.log2() - octaves) * 10))
-    keep = torch.where(low <= 0, torch.ones_like(low), pass_low) * pass_high
+    edge = torch.where(high >= 1, torch.ones_like(high), high.log2())
+    keep = _rise((octaves - low.clamp(min=1e-9).log2()) * 10).mul_(_rise((edge - octaves) * 10))
     n = 2 * (f.shape[0] - 1)
     out: Tensor = torch.fft.irfft(torch.fft.rfft(x, n=n) * keep, n=n)[:, :size]
     return out
 
 
 def _rise(u: Tensor) -> Tensor:
-    """0 below -1/2, 1 above 1/2, half a cosine between."""
-    return 0.5 - 0.5 * torch.cos(torch.pi * (u + 0.5).clamp(0, 1))
+    """0 below -1/2, 1 above 1/2, the cubic with flat ends between; u is used up."""
+    u = u.add_(0.5).clamp_(0, 1)
+    return u.square().mul_(u.mul_(-2).add_(3))
 
 
 def convolved(x: Tensor, response: Tensor) -> Tensor:
@@ -146,13 +153,17 @@ def resampled_at(x: Tensor, factor: Tensor) -> Tensor:
     size = x.shape[1]
     f = frequencies(size + 64, x)
     n = 2 * (f.shape[0] - 1)
-    keep = 4 * ((f < 1) & (f * factor <= 1)).to(x.dtype)
-    fine = torch.fft.irfft(torch.fft.rfft(x, n=n) * keep, n=4 * n)
+    keep = torch.le(f * factor, 1, out=torch.empty(len(x), len(f), dtype=x.dtype, device=x.device))
+    keep[:, -1] = 0
+    fine = torch.fft.irfft(torch.fft.rfft(x, n=n) * keep.mul_(4), n=4 * n)
     # float32 would lose the fraction after a minute
     place = 4 * factor.double() * torch.arange(size, device=x.device)
-    index = place.long().clamp(max=4 * n - 2)
-    y = torch.lerp(fine.gather(1, index), fine.gather(1, index + 1), (place - index).clamp(0, 1).to(x.dtype))
-    return y * (place <= 4 * (size - 1))
+    index = place.long().clamp_(max=4 * n - 2)
+    share = place.sub_(index).to(x.dtype)
+    # a share above 1 is a place behind the end; the last sample is at 4 (size - 1)
+    ended = torch.gt(index, 4 * (size - 1), out=torch.empty_like(share))
+    y = torch.lerp(fine.gather(1, index), fine.gather(1, index.add_(1)), share.clamp_(0, 1))
+    return y * ended.neg_().add_(1)
 
 
 def level_exceeded(x: Tensor, rate: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -164,9 +175,10 @@ def level_exceeded(x: Tensor, rate: Tensor, lengths: Tensor | None = None) -> Te
     loud = x.abs() if inside is None else x.abs() * inside
     count = x.new_tensor(x.shape[1]) if lengths is None else lengths.to(x).unsqueeze(1)
     high = loud.amax(1, keepdim=True)
-    low = torch.zeros_like(high)
+    low, over = torch.zeros_like(high), torch.empty_like(loud)
     for _ in range(13):
         middle = (low + high) / 2
-        few = (loud > middle).sum(1, keepdim=True) <= rate * count
+        # the comparison writes numbers, which a CPU counts several times as fast as bools
+        few = torch.gt(loud, middle, out=over).sum(1, keepdim=True) <= rate * count
         high, low = torch.where(few, middle, high), torch.where(few, low, middle)
     return high

@@ -16,18 +16,46 @@ def chance(rate: Tensor, shape: torch.Size | tuple[int, ...], rng: Generator) ->
 
     Compares 16 random bits instead of a float: five times faster on a CPU, exact to 2^-16.
     """
+    bits, limit = _bits(rate, shape, rng)
+    return bits < limit
+
+
+def _bits(rate: Tensor, shape: torch.Size | tuple[int, ...], rng: Generator) -> tuple[Tensor, Tensor]:
+    """Random int16 numbers and the limit that a share ``rate`` of them is below."""
     size = math.prod(shape)
     words = torch.empty((size + 3) // 4, dtype=torch.int64, device=rate.device)
     bits = words.random_(-(2**63), 2**63 - 1, generator=rng).view(torch.int16)[:size].reshape(shape)
-    return bits < (rate.float() * 65536 - 32768).round_().clamp_(-32768, 32767).to(torch.int16)
+    return bits, (rate.float() * 65536 - 32768).round_().clamp_(-32768, 32767).to(torch.int16)
+
+
+def numbers(rate: Tensor, shape: torch.Size | tuple[int, ...], rng: Generator, dtype: torch.dtype) -> Tensor:
+    """As :func:`chance`, but 1 and 0 of ``dtype``: a CPU needs ten times as long for bools and their conversion."""
+    bits, limit = _bits(rate, shape, rng)
+    return torch.lt(bits, limit, out=torch.empty(shape, dtype=dtype, device=rate.device))
+
+
+def as_number(mask: Tensor, like: Tensor) -> Tensor:
+    """A bool mask as 0 and 1 in the dtype of ``like``; by way of bytes, which a CPU converts eight times as fast."""
+    return mask.view(torch.uint8).to(like.dtype)
+
+
+def select(mask: Tensor, new: Tensor, old: Tensor) -> Tensor:
+    """``torch.where(mask, new, old)`` for finite floating-point tensors.
+
+    As a blend by 0 and 1, which is exact, and on a CPU twenty times as fast where the mask is random, and in the
+    backward pass. Integers go through ``torch.where``.
+    """
+    new = new.to(old.dtype)
+    if not old.is_floating_point():
+        return torch.where(mask, new, old)
+    return torch.lerp(old, new, as_number(mask, old))
 
 
 def dropped(h: Tensor, rate: Tensor, shape: torch.Size | tuple[int, ...], rng: Generator) -> Tensor:
     """Set units of ``shape`` (broadcastable to h) to 0 at ``rate``, the others to h / (1 - rate)."""
     rate = rate.float().clamp(0, 0.95)
-    gone = chance(rate, shape, rng)
-    # 0 times a value that is not finite would be NaN, but so it is in torch's own dropout
-    return h * (1 / (1 - rate)).to(h.dtype).expand(shape).masked_fill(gone, 0)
+    scale = (1 / (1 - rate)).to(h.dtype)
+    return h * torch.addcmul(scale, scale, numbers(rate, shape, rng, h.dtype), value=-1)
 
 
 def numeric_columns(x: Tensor, info: BatchInfo) -> Tensor | None:

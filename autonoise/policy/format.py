@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from autonoise.errors import AutonoiseError, PolicyError
 from autonoise.files import dump_yaml, read_data, write_whole
 from autonoise.policy.policy import Policy, Step, digest
+from autonoise.ranges import parameters_of
 from autonoise.schedule import Gate, Schedule, Shape
 from autonoise.technique import get_technique
 from autonoise.types import DataType, InputSpec, Scale
@@ -197,9 +198,10 @@ def _step(model: StepModel, where: str) -> Step:
                 f"({kind.version}); upgrade"
             )
         extra = dict(model.model_extra or {})
-        unknown = set(extra) - set(kind.__dataclass_fields__)  # type: ignore[attr-defined]
+        parameters = parameters_of(kind)
+        unknown = set(extra) - set(parameters)
         if unknown:
-            known = ", ".join(kind.__dataclass_fields__) or "none"  # type: ignore[attr-defined]
+            known = ", ".join(parameters) or "none"
             raise PolicyError(f"{model.technique} has no parameter {sorted(unknown)[0]!r}; it has: {known}")
         return Step(
             kind(**extra), model.probability, Schedule(**model.schedule.model_dump()),

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from autonoise.errors import AttachError
+from autonoise.ops.masks import select
 from autonoise.policy.clock import LEAF, SITE, Clock
 from autonoise.policy.policy import Step
 from autonoise.policy.sites import Point, sequence_first
@@ -163,9 +164,9 @@ class LayerNoise:
         rng = self._clock.rng(index, LEAF, number, h.device)
         info = self._info_for(moved)
         out = technique.perturb(moved, strength=shaped, rng=rng, info=info)
-        if info.valid is not None or not self._clock.everywhere(step, self._knob):
+        if info.valid is not None or not (technique.exact or self._clock.everywhere(step, self._knob)):
             keep = shaped > 0 if info.valid is None else (shaped > 0) & info.valid
-            out = torch.where(keep, out, moved)
+            out = select(keep, out, moved)
         out = out.to(h.dtype)
         return out.transpose(0, dim) if dim else out
 
@@ -198,8 +199,8 @@ class LayerNoise:
         moved = moved.reshape(-1, repeat, *moved.shape[1:]) if repeat > 1 else moved
         rng = self._clock.rng(index, LEAF, number, h.device)
         out = technique.mix(moved, plan, rng=rng, info=self._info_for(moved)).to(h.dtype)
-        if not self._clock.everywhere(step, self._knob):
-            out = torch.where(per_sample(plan.weight, moved) < 1, out, moved)
+        if not (technique.exact or self._clock.everywhere(step, self._knob)):
+            out = select(per_sample(plan.weight, moved) < 1, out, moved)
         out = out.flatten(0, 1) if repeat > 1 else out
         return out.transpose(0, dim) if dim else out
 

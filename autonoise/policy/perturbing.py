@@ -62,8 +62,8 @@ def perturb(injector: NoiseInjector, x: Batch, y: Tensor) -> tuple[Batch, Tensor
             if info.valid is not None:
                 # a missing value stays missing, and makes nobody else's value missing
                 mixed = torch.where(torch.isnan(mixed), main, mixed)
-            everywhere = injector.clock.everywhere(step, injector.knob)
-            main = mixed if everywhere else torch.where(per_sample(plan.weight, main) < 1, mixed, main)
+            everywhere = technique.exact or injector.clock.everywhere(step, injector.knob)
+            main = mixed if everywhere else _rows(plan.weight < 1, mixed, main)
         else:
             batch.plans[index] = plan
         x = injector.adapter.join(x, plan.permutation, plan.weight)
@@ -116,7 +116,15 @@ def apply_input(
     out = out.to(x.dtype)
     if info.valid is not None:
         return torch.where((shaped > 0) & info.valid, out, x)
-    return out if everywhere else torch.where(shaped > 0, out, x)
+    return out if everywhere else _rows(strength > 0, out, x)
+
+
+def _rows(chosen: Tensor, new: Tensor, old: Tensor) -> Tensor:
+    """``chosen`` (B,) rows of ``new``, the others of ``old``, which may hold missing values: row by row, as copies."""
+    if old.device.type != "cpu":
+        return torch.where(chosen.reshape(-1, *[1] * (old.ndim - 1)), new, old)
+    left = torch.nonzero(~chosen)[:, 0]
+    return new.index_copy(0, left, old.index_select(0, left))
 
 
 def rows_of(info: BatchInfo, rows: Tensor) -> BatchInfo:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Generator, Tensor
 
@@ -24,6 +26,8 @@ class ActivationNoise(stages.ActivationNoise):
     h: (B, ...); no gradient through the RMS. Enters after normalisation, since a batch norm that follows
     would scale it away again.
     """
+
+    exact: ClassVar[bool] = True
 
     sigma: float = ranged(0.01, 0.5, default=0.1, log=True, unit="RMS of the activation", maximum=10.0)
 

@@ -39,5 +39,4 @@ class BandLimit(InputNoise):
         which = (3 * u[2]).long() if self.kind == "any" else torch.full_like(u[2], kinds.index(self.kind))
         high = torch.where(which == 1, 1.0, self.high ** u[0])
         low = torch.where(which == 0, 0.0, self.low * 8 ** -u[1])
-        change = filtered(clean, low, high) - clean
-        return (clean + strength.to(clean.dtype).clamp(max=1) * change).to(x.dtype)
+        return torch.lerp(clean, filtered(clean, low, high), strength.to(clean.dtype).clamp(max=1)).to(x.dtype)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import torch
 from torch import Generator, Tensor
 
-from autonoise.ops.masks import chance
+from autonoise.ops.masks import numbers
 from autonoise.ranges import ranged, whole
 from autonoise.stages import ActivationNoise
 from autonoise.technique import technique
@@ -29,6 +30,7 @@ class DropBlock(ActivationNoise):
     """
 
     default_site: ClassVar[str] = "late_norm"
+    exact: ClassVar[bool] = True
 
     p: float = ranged(0.0, 0.3, default=0.1, unit="share of positions", maximum=0.95)
     block: int = whole(3, 7, default=5, unit="positions", maximum=1024)
@@ -38,16 +40,17 @@ class DropBlock(ActivationNoise):
         side = min(self.block, *h.shape[2:]) if places else 1
         rate = (strength.float() * self.p).clamp(0, 0.95)
         centre = 1 - (1 - rate) ** (1 / side ** len(places))
-        gone = chance(centre, (*h.shape[:2], *(n + side - 1 for n in h.shape[2:])), rng)
+        centres = numbers(centre, (*h.shape[:2], *(n + side - 1 for n in h.shape[2:])), rng, torch.int16)
         for dim in places:
-            gone = _widened(gone, dim, side)
-        keep = (~gone).to(h.dtype)
-        share = keep.float().mean(tuple(range(1, h.ndim)), keepdim=True).clamp(min=0.05)
-        return h * keep / share.to(h.dtype)
+            centres = _widened(centres, dim, side)
+        gone = centres.to(h.dtype)
+        share = 1 - gone.mean(tuple(range(1, h.ndim)), keepdim=True, dtype=torch.float32)
+        scale = (1 / share.clamp(min=0.05)).to(h.dtype)
+        return h * torch.addcmul(scale, scale, gone, value=-1)
 
 
 def _widened(mask: Tensor, dim: int, side: int) -> Tensor:
-    """True where any of ``side`` neighbours along ``dim`` is, by doubling (max pooling takes ten times as long)."""
+    """1 where any of ``side`` neighbours along ``dim`` is, by doubling (max pooling takes ten times as long)."""
     width = 1
     while width < side:
         step = min(width, side - width)

@@ -25,6 +25,7 @@ class Dropout(ActivationNoise):
     (strength 1) instead of adding a second dropout.
     """
 
+    exact: ClassVar[bool] = True
     default_site: ClassVar[str] = "penultimate"
     adopts: ClassVar[tuple[type[nn.Module], ...]] = (nn.Dropout,)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Generator, Tensor
 
@@ -23,6 +25,8 @@ class EmbeddingNoise(stages.EmbeddingNoise):
 
     h: (B, L, E) output of the input embedding.
     """
+
+    exact: ClassVar[bool] = True
 
     sigma: float = ranged(0.01, 0.5, default=0.1, log=True, unit="RMS of the embedding", maximum=10.0)
 

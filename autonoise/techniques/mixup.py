@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Generator, Tensor
 
@@ -23,6 +25,8 @@ class Mixup(PairNoise):
     x: (B, ...). A weight for each sample; taking the larger share only renames the two of a pair, and makes a
     small strength a small change. Texts are mixed at their embedding, one-hot columns as numbers.
     """
+
+    exact: ClassVar[bool] = True
 
     alpha: float = ranged(0.05, 1.0, default=0.3, log=True, minimum=0.001, maximum=100.0)
 

@@ -28,6 +28,7 @@ class MuLaw(InputNoise):
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
         clean = widen(x).clamp(-1, 1)
         steps = 2 ** (self.bits - 1) - 1
-        code = torch.round(torch.log1p(255 * clean.abs()) / math.log(256) * steps) / steps
-        decoded = clean.sign() * torch.expm1(code * math.log(256)) / 255
-        return (widen(x) + strength.to(clean.dtype) * (decoded - clean)).to(x.dtype)
+        # in place, since every pass over a batch of clips counts
+        code = clean.abs().mul_(255).log1p_().mul_(steps / math.log(256)).round_()
+        decoded = code.mul_(math.log(256) / steps).expm1_().div_(255).copysign_(clean)
+        return torch.addcmul(widen(x), strength.to(clean.dtype), decoded.sub_(clean)).to(x.dtype)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Generator, Tensor
 
@@ -23,6 +25,8 @@ class Neftune(EmbeddingNoise):
 
     h: (B, L, d); L in the formula is the number of real tokens of each sample, not the padded length.
     """
+
+    exact: ClassVar[bool] = True
 
     alpha: float = ranged(1.0, 15.0, default=5.0, log=True, unit="embedding scale", maximum=1000.0)
 

@@ -28,6 +28,7 @@ class NoisyFeatureMixup(PairNoise):
     a = strength * additive. After a normalisation the RMS is near 1, which is the paper's formula.
     """
 
+    exact: ClassVar[bool] = True
     default_site: ClassVar[str] = "after_norm"
 
     alpha: float = ranged(0.05, 1.0, default=1.0, log=True, minimum=0.001, maximum=100.0)

@@ -8,6 +8,7 @@ from torch import Generator, Tensor
 from autonoise.errors import AttachError
 from autonoise.ops.audio import convolved
 from autonoise.ops.precision import widen
+from autonoise.ops.random import randn
 from autonoise.ranges import ranged
 from autonoise.stages import InputNoise
 from autonoise.technique import technique
@@ -36,7 +37,7 @@ class Reverberation(InputNoise):
         rows, size = clean.shape
         length = min(size, max(1, round(self.rt60 * info.spec.sample_rate)))
         time = torch.arange(1, length + 1, device=x.device, dtype=clean.dtype) / info.spec.sample_rate
-        noise = torch.randn((rows, length), generator=rng, device=x.device, dtype=clean.dtype)
+        noise = randn((rows, length), rng, clean)
         tail = noise * 10 ** (-3 * time / self.rt60)
         energy = 10 ** (-self.direct_db / 10)
         tail = tail * (energy / tail.square().sum(1, keepdim=True).clamp(min=1e-20)).sqrt()

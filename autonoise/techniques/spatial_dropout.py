@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Generator, Tensor
 
 from autonoise.ops.masks import dropped
@@ -21,6 +23,8 @@ class SpatialDropout(ActivationNoise):
 
     h: (B, C, ...), channels second; of a vector (B, C) each unit is a channel.
     """
+
+    exact: ClassVar[bool] = True
 
     p: float = ranged(0.0, 0.4, default=0.1, unit="share of channels", maximum=0.95)
 

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
 from torch import Generator, Tensor
 
 from autonoise.ops.audio import resampled_at
+from autonoise.ops.masks import select
 from autonoise.ops.precision import signed, widen
 from autonoise.ranges import ranged
 from autonoise.stages import InputNoise
@@ -31,4 +31,4 @@ class SpeedPerturbation(InputNoise):
         clean = widen(x)
         u = signed((x.shape[0], 1), rng, x)
         factor = (1 + strength.float() * self.change * u).clamp(0.5, 2.0)
-        return torch.where(factor == 1, clean, resampled_at(clean, factor)).to(x.dtype)
+        return select(factor == 1, clean, resampled_at(clean, factor)).to(x.dtype)

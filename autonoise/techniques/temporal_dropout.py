@@ -24,8 +24,8 @@ class TemporalDropout(InputNoise):
     """Set random spans to 0 (the mean), in all channels; each step is hit with chance rate * strength (at
     most .95).
 
-    Spans last w = span * length of the row (at least one step) and may overlap: a span starts at any step
-    with chance 1 - (1 - rate)^(1 / w). x: (B, C, L) or (B, T).
+    Spans last w = span * length of the row (at least one step) and may overlap: at every step a Poisson number
+    of them starts, -log(1 - rate) / w on average. x: (B, C, L) or (B, T).
     """
 
     rate: float = ranged(0.02, 0.4, default=0.1, unit="fraction of steps", maximum=0.95)
@@ -34,12 +34,16 @@ class TemporalDropout(InputNoise):
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
         size = x.shape[-1]
         width = (self.span * row_lengths(x, info.lengths)).round().clamp(min=1)
-        longest = max(1, round(self.span * size))
         rate = (self.rate * flat(strength)[:, None]).clamp(max=0.95)
-        start = 1 - (1 - rate) ** (1 / width)
         # spans that began before the first step count too, or the beginning would be hit less often
-        u = torch.rand(len(x), size + longest, generator=rng, device=x.device)
-        begun = torch.cumsum(u < start, dim=1, dtype=torch.int32)
-        now = torch.arange(longest, longest + size, device=x.device)
-        hit = begun[:, longest:] > begun.gather(1, now - width.long())
-        return x.masked_fill(hit if x.ndim == 2 else hit[:, None], 0)
+        places = size + width
+        number = torch.poisson(-(1 - rate).log() / width * places, generator=rng)
+        most = int(number.max())
+        first = (torch.rand(len(x), most, generator=rng, device=x.device) * places).floor() - width
+        real = (torch.arange(most, device=x.device) < number).to(first.dtype)
+        # +1 where a span begins, -1 behind its end: the running sum counts the spans over a step
+        edges = torch.zeros(len(x), size + 1, device=x.device)
+        edges.scatter_add_(1, first.clamp(0, size).long(), real)
+        edges.scatter_add_(1, (first + width).clamp(0, size).long(), -real)
+        free = torch.lt(edges.cumsum(1)[:, :size], 0.5, out=torch.empty(len(x), size, device=x.device)).to(x.dtype)
+        return x * (free if x.ndim == 2 else free[:, None])

@@ -27,6 +27,7 @@ class TimeShift(InputNoise):
         share = (strength.float() * self.fraction).clamp(max=1) * signed(tuple(strength.shape), rng, x)
         length = size if info.lengths is None else info.lengths.to(share).reshape(strength.shape)
         shift = (share * length).round().long()
-        source = torch.arange(size, device=x.device) - shift
-        inside = (source >= 0) & (source < size)
-        return x.gather(-1, source.clamp(0, size - 1).expand_as(x)) * inside.to(x.dtype)
+        room = max(1, int(shift.abs().max()))
+        # every shifted version is a stretch of the padded row: copied whole, not step by step
+        stretches = torch.nn.functional.pad(x, (room, room)).unfold(-1, size, 1)
+        return stretches.movedim(-2, 1)[torch.arange(len(x), device=x.device), (room - shift).reshape(-1)]

@@ -13,8 +13,9 @@ from torch import nn
 
 from autonoise.policy import Policy
 from autonoise.schedule import Schedule
-from autonoise.technique import Technique
-from autonoise.types import DataType, Stage
+from autonoise.stages import ActivationNoise, PairNoise
+from autonoise.technique import Technique, techniques_for
+from autonoise.types import BatchInfo, DataType, InputSpec, Stage
 from contract.samples import (
     CLASSES,
     PAIRS,
@@ -255,3 +256,23 @@ def test_an_empty_policy_changes_nothing() -> None:
             trainer = Trainer(Policy(data_type), form).run(2)
             assert same([trainer.record.losses, trainer.record.weights], plain_training(data_type, form, soft=False))
             assert spec_of(data_type, form(data_type)).data_type is data_type
+
+
+EXACT = [kind for kind in techniques_for() if kind.exact]
+
+
+@pytest.mark.parametrize("kind", EXACT, ids=lambda k: k.name)
+def test_exact_leaves_give_back_rows_of_strength_zero(kind: type[Technique]) -> None:
+    technique, info = kind(), BatchInfo(InputSpec(data_type=DataType.TEXT, layout=(4,)))
+    strength = torch.tensor([0.0, 1.0, 0.0, 0.5, 0.0, 1.0])
+    h = torch.randn(6, 40, 50, generator=torch.Generator().manual_seed(0))
+    rng = torch.Generator().manual_seed(1)
+    if isinstance(technique, PairNoise):
+        plan = technique.plan(h, strength=strength, rng=rng)
+        out = technique.mix(h, plan, rng=rng, info=info)
+    else:
+        assert isinstance(technique, ActivationNoise)
+        out = technique.perturb(h, strength=strength[:, None, None], rng=rng, info=info)
+    still = strength == 0
+    assert torch.equal(out[still], h[still])
+    assert not torch.equal(out[~still], h[~still])

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from autonoise.ops.masks import chance, dropped, movable, numeric_columns, rms
+from autonoise.ops.masks import chance, dropped, movable, numbers, numeric_columns, rms, select
 from autonoise.ops.random import generator
 from autonoise.types import BatchInfo, DataType, InputSpec
 
@@ -59,3 +59,26 @@ def test_rms_by_hand() -> None:
     assert rms(h, torch.tensor([[True, True], [True, False]])).flatten().tolist() == pytest.approx([12.5**0.5, 1])
     assert rms(h.half() * 300).dtype == torch.float16
     assert torch.isfinite(rms(h.half() * 300)).all()
+
+
+def test_numbers_are_the_same_draws_as_chance() -> None:
+    rate = torch.tensor([[0.1], [0.7]])
+    drawn = numbers(rate, (2, 1001), generator(4), torch.float16)
+    assert drawn.dtype == torch.float16
+    assert torch.equal(drawn.bool(), chance(rate, (2, 1001), generator(4)))
+
+
+def test_select_is_where_bit_for_bit() -> None:
+    new, old = torch.randn(2, 300, generator=generator(5)) * 1e6, torch.randn(2, 300, generator=generator(6)) * 1e-6
+    mask = torch.rand(2, 300, generator=generator(7)) < 0.5
+    assert torch.equal(select(mask, new, old), torch.where(mask, new, old))
+    assert torch.equal(select(mask[:, :1], new, old), torch.where(mask[:, :1], new, old))
+    assert torch.equal(select(mask, new.long(), old.long()), torch.where(mask, new.long(), old.long()))
+
+
+def test_gradients_of_select_go_only_to_what_was_taken() -> None:
+    new, old = torch.ones(3, requires_grad=True), torch.ones(3, requires_grad=True)
+    mask = torch.tensor([True, False, True])
+    select(mask, new, old).sum().backward()
+    assert new.grad.tolist() == [1, 0, 1]
+    assert old.grad.tolist() == [0, 1, 0]
