@@ -28,5 +28,5 @@ def neighbour(character: str, rng: np.random.Generator) -> str | None:
     near = NEIGHBOURS.get(character.lower())
     if near is None:
         return None
-    key = near[int(rng.integers(len(near)))]
+    key = near[int(len(near) * rng.random())]
     return key.upper() if character.isupper() else key

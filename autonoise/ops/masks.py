@@ -22,10 +22,15 @@ def chance(rate: Tensor, shape: torch.Size | tuple[int, ...], rng: Generator) ->
 
 def _bits(rate: Tensor, shape: torch.Size | tuple[int, ...], rng: Generator) -> tuple[Tensor, Tensor]:
     """Random int16 numbers and the limit that a share ``rate`` of them is below."""
+    limit = (rate.float() * 65536 - 32768).round_().clamp_(-32768, 32767).to(torch.int16)
+    return _words(shape, rate.device, rng), limit
+
+
+def _words(shape: torch.Size | tuple[int, ...], device: torch.device, rng: Generator) -> Tensor:
+    """Random int16 numbers of a shape."""
     size = math.prod(shape)
-    words = torch.empty((size + 3) // 4, dtype=torch.int64, device=rate.device)
-    bits = words.random_(-(2**63), 2**63 - 1, generator=rng).view(torch.int16)[:size].reshape(shape)
-    return bits, (rate.float() * 65536 - 32768).round_().clamp_(-32768, 32767).to(torch.int16)
+    words = torch.empty((size + 3) // 4, dtype=torch.int64, device=device)
+    return words.random_(-(2**63), 2**63 - 1, generator=rng).view(torch.int16)[:size].reshape(shape)
 
 
 def numbers(rate: Tensor, shape: torch.Size | tuple[int, ...], rng: Generator, dtype: torch.dtype) -> Tensor:
@@ -56,6 +61,15 @@ def dropped(h: Tensor, rate: Tensor, shape: torch.Size | tuple[int, ...], rng: G
     rate = rate.float().clamp(0, 0.95)
     scale = (1 / (1 - rate)).to(h.dtype)
     return h * torch.addcmul(scale, scale, numbers(rate, shape, rng, h.dtype), value=-1)
+
+
+def dropped_alike(w: Tensor, rate: float, rng: Generator) -> Tensor:
+    """As :func:`dropped` at one rate for all of w, with the arithmetic of the rate left to Python."""
+    rate = min(max(rate, 0.0), 0.95)
+    bits = _words(w.shape, w.device, rng)
+    limit = min(max(round(rate * 65536) - 32768, -32768), 32767)
+    keep = torch.ge(bits, limit, out=torch.empty(w.shape, dtype=w.dtype, device=w.device))
+    return w * keep.mul_(1 / (1 - rate))
 
 
 def numeric_columns(x: Tensor, info: BatchInfo) -> Tensor | None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import functools
 import math
+import threading
 
 import numpy as np
 import torch
 from torch import Generator, Tensor
 
 _MASK = (1 << 64) - 1
+_OF_THREAD = threading.local()
+_INCREMENT = 0x5851F42D4C957F2D14057B7EF767814F
+"""Of PCG64: any odd number."""
 TABLE = 1 << 22
 """Normal numbers in the table that noise on a CPU is taken from: 16 MB, many times a batch."""
 FEW = 1 << 13
@@ -27,6 +31,24 @@ def seed_from(*parts: int) -> int:
         z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
         state = z ^ (z >> 31)
     return state >> 1
+
+
+def uniform_from(*parts: int) -> float:
+    """A number in [0, 1) that depends on integers as :func:`seed_from` does."""
+    return (seed_from(*parts) >> 10) * 2.0**-53
+
+
+def text_generator(seed: int) -> np.random.Generator:
+    """This thread's numpy generator, started at ``seed``; good until the next call.
+
+    For raw strings, of which each has its own: making a generator takes as long as editing a sentence.
+    """
+    if not hasattr(_OF_THREAD, "rng"):
+        _OF_THREAD.rng = np.random.Generator(np.random.PCG64(0))
+    rng: np.random.Generator = _OF_THREAD.rng
+    state = {"state": seed_from(seed, 1) << 64 | seed_from(seed, 2), "inc": _INCREMENT}
+    rng.bit_generator.state = {"bit_generator": "PCG64", "state": state, "has_uint32": 0, "uinteger": 0}
+    return rng
 
 
 def generator(seed: int, device: torch.device | str = "cpu") -> Generator:

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 
 from autonoise.errors import AttachError
-from autonoise.ops.random import seed_from
+from autonoise.ops.random import seed_from, text_generator, uniform_from
 from autonoise.stages import RawNoise
 from autonoise.types import Stage
 
 if TYPE_CHECKING:
-    from autonoise.policy.policy import Policy
+    from autonoise.policy.policy import Policy, Step
 
 
 class RawTransform:
@@ -33,19 +33,30 @@ class RawTransform:
         self._epoch[0] = epoch
 
     def __call__(self, text: str, index: int) -> str:
-        if not isinstance(text, str):
-            raise AttachError(f"raw noise acts on strings, but got {type(text).__name__}: use it before the tokenizer")
         epoch = int(self._epoch[0])
-        progress = min(epoch / max(self.epochs - 1, 1), 1.0)
-        for position, step in self.steps:
-            assert isinstance(step.technique, RawNoise)
-            m = self.strength * step.schedule(progress) * step.gate(epoch=epoch, update=epoch)
-            rng = np.random.default_rng(seed_from(self.seed, epoch, index, position))
-            act, size = rng.random(), rng.random()
-            m *= size if step.magnitude == "uniform" else 1.0
-            if m > 0 and text and act < step.probability:
-                text = step.technique.perturb_text(text, strength=m, rng=rng) or text
-        return text
+        return self._perturb(text, index, epoch, self._acting(epoch))
 
     def many(self, texts: Sequence[str], indices: Sequence[int] | np.ndarray) -> list[str]:
-        return [self(text, int(index)) for text, index in zip(texts, indices, strict=True)]
+        epoch = int(self._epoch[0])
+        acting = self._acting(epoch)
+        return [self._perturb(text, int(index), epoch, acting) for text, index in zip(texts, indices, strict=True)]
+
+    def _acting(self, epoch: int) -> list[tuple[int, Step, float]]:
+        """(position, step, multiplier) of the steps that do something in an epoch."""
+        progress = min(epoch / max(self.epochs - 1, 1), 1.0)
+        strengths = [
+            (i, s, self.strength * s.schedule(progress) * s.gate(epoch=epoch, update=epoch)) for i, s in self.steps
+        ]
+        return [(i, s, m) for i, s, m in strengths if m > 0]
+
+    def _perturb(self, text: str, index: int, epoch: int, acting: list[tuple[int, Step, float]]) -> str:
+        if not isinstance(text, str):
+            raise AttachError(f"raw noise acts on strings, but got {type(text).__name__}: use it before the tokenizer")
+        for position, step, m in acting:
+            assert isinstance(step.technique, RawNoise)
+            # the draw that most strings need comes without a generator
+            if text and uniform_from(self.seed, epoch, index, position, 0) < step.probability:
+                rng = text_generator(seed_from(self.seed, epoch, index, position, 1))
+                m = m * rng.random() if step.magnitude == "uniform" else m
+                text = step.technique.perturb_text(text, strength=m, rng=rng) or text
+        return text

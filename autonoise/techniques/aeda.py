@@ -27,7 +27,7 @@ class AEDA(RawNoise):
         if not words:
             return text
         most = max(1, int(min(1.0, self.fraction * max(1.0, strength)) * len(words)))
-        count = rng.binomial(int(rng.integers(1, most + 1)), min(1.0, strength))
-        for i in rng.choice(len(words), size=min(count, len(words)), replace=False):
-            words[i] = f"{MARKS[int(rng.integers(len(MARKS)))]} {words[i]}"
+        count = rng.binomial(1 + int(most * rng.random()), min(1.0, strength))
+        for i in rng.random(len(words)).argsort()[:count]:
+            words[i] = f"{MARKS[int(len(MARKS) * rng.random())]} {words[i]}"
         return join_words(words, gaps)

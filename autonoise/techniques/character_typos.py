@@ -23,24 +23,21 @@ class CharacterTypos(RawNoise):
     fraction: float = ranged(0.005, 0.1, default=0.03, log=True, unit="characters", maximum=1.0)
 
     def perturb_text(self, text: str, *, strength: float, rng: np.random.Generator) -> str:
-        hit = rng.random(len(text)) < self.fraction * strength
-        kinds = rng.integers(4, size=len(text))
         out: list[str] = []
-        i = 0
-        while i < len(text):
+        done = 0
+        for i in (rng.random(len(text)) < self.fraction * strength).nonzero()[0].tolist():
             here, following = text[i], text[i + 1 : i + 2]
-            if not hit[i] or not here.isalnum():
-                out.append(here)
-            elif kinds[i] == 0:
-                out.append(neighbour(here, rng) or here * 2)
-            elif kinds[i] == 1:
+            if i < done or not here.isalnum():
+                continue
+            out.append(text[done:i])
+            done = i + 1
+            kind = int(4 * rng.random())
+            if kind == 1:
                 out.append(here + (neighbour(here, rng) or here))
-            elif kinds[i] == 3:
-                if following.isalnum() and following != here:
-                    out.append(following + here)
-                    i += 1
-                else:
-                    out.append(neighbour(here, rng) or here * 2)
-            i += 1
-        changed = "".join(out)
+            elif kind == 3 and following.isalnum() and following != here:
+                out.append(following + here)
+                done = i + 2
+            elif kind != 2:
+                out.append(neighbour(here, rng) or here * 2)
+        changed = "".join([*out, text[done:]])
         return changed if changed.strip() else text

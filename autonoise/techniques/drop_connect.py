@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Generator, Tensor
 
-from autonoise.ops.masks import dropped
+from autonoise.ops.masks import dropped_alike
 from autonoise.ranges import ranged
 from autonoise.stages import WeightNoise
 from autonoise.technique import technique
@@ -27,4 +26,4 @@ class DropConnect(WeightNoise):
     p: float = ranged(0.0, 0.5, default=0.2, unit="share of weights", maximum=0.95)
 
     def perturb(self, w: Tensor, *, strength: float, rng: Generator) -> Tensor:
-        return dropped(w, torch.tensor(strength * self.p, device=w.device), w.shape, rng)
+        return dropped_alike(w, strength * self.p, rng)

@@ -28,18 +28,19 @@ class EDA(RawNoise):
         if not words:
             return text
         share = min(1.0, self.alpha * strength)
-        operation = int(rng.integers(3))
+        operation = int(3 * rng.random())
         if operation == 1:
             kept = [w for w, u in zip(words, rng.random(len(words)), strict=True) if u >= share]
-            kept = kept or [words[int(rng.integers(len(words)))]]
+            kept = kept or [words[int(len(words) * rng.random())]]
             return " ".join(kept) if len(kept) < len(words) else text
         count = count_for(share * len(words), rng)
         if count == 0 or len(words) < 2:
             return text
         for _ in range(count):
-            i, j = rng.choice(len(words), size=2, replace=False)
+            i, j = int(len(words) * rng.random()), int((len(words) - 1) * rng.random())
+            j += j >= i
             if operation == 0:
                 words[i], words[j] = words[j], words[i]
             else:
-                words.insert(int(j), words[i])
+                words.insert(j, words[i])
         return " ".join(words)

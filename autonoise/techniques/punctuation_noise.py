@@ -23,10 +23,10 @@ class PunctuationNoise(RawNoise):
 
     def perturb_text(self, text: str, *, strength: float, rng: np.random.Generator) -> str:
         words, gaps = split_words(text)
-        for i in np.flatnonzero(rng.random(len(words)) < self.fraction * strength):
+        for i in (rng.random(len(words)) < self.fraction * strength).nonzero()[0].tolist():
             bare = words[i].rstrip(MARKS)
             marks = words[i][len(bare) :]
             others = MARKS if len(marks) != 1 else MARKS.replace(marks, "")
             drop = bool(marks) and bool(bare) and rng.random() < 0.5
-            words[i] = bare if drop else bare + others[int(rng.integers(len(others)))]
+            words[i] = bare if drop else bare + others[int(len(others) * rng.random())]
         return join_words(words, gaps)

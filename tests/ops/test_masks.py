@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from autonoise.ops.masks import chance, dropped, movable, numbers, numeric_columns, rms, select
+from autonoise.ops.masks import chance, dropped, dropped_alike, movable, numbers, numeric_columns, rms, select
 from autonoise.ops.random import generator
 from autonoise.types import BatchInfo, DataType, InputSpec
 
@@ -82,3 +82,10 @@ def test_gradients_of_select_go_only_to_what_was_taken() -> None:
     select(mask, new, old).sum().backward()
     assert new.grad.tolist() == [1, 0, 1]
     assert old.grad.tolist() == [0, 1, 0]
+
+
+def test_dropped_alike_keeps_the_mean() -> None:
+    for rate, gone in ((0.0, 0), (0.2, 0.2), (2.0, 0.95)):
+        out = dropped_alike(torch.ones(300, 301), rate, generator(0))
+        assert float(out.mean()) == pytest.approx(1, abs=0.06)
+        assert float((out == 0).float().mean()) == pytest.approx(gone, abs=0.01)
