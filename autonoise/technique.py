@@ -31,8 +31,8 @@ class Technique:
         multiplier: what a schedule's multiplier scales: the ``amplitude`` of the noise, the ``probability`` of
             acting at full strength, or the ``blend`` with what would be there without it. 0 is the identity.
         tags, conflicts: a policy with two steps of which one's tags meet the other's conflicts is refused.
-        exact: the leaf of an activation or pair technique itself gives back rows of strength 0 as they were; those of
-            other techniques the injector puts back, at the price of another pass forward and backward.
+        exact: the leaf itself gives back rows of strength 0 as they were; those of other techniques the injector puts
+            back, at the price of another pass over the batch.
         subset: only rows that are really perturbed are handed to the leaf (for costly operations).
     """
 

@@ -59,8 +59,10 @@ def select(mask: Tensor, new: Tensor, old: Tensor) -> Tensor:
 def dropped(h: Tensor, rate: Tensor, shape: torch.Size | tuple[int, ...], rng: Generator) -> Tensor:
     """Set units of ``shape`` (broadcastable to h) to 0 at ``rate``, the others to h / (1 - rate)."""
     rate = rate.float().clamp(0, 0.95)
-    scale = (1 / (1 - rate)).to(h.dtype)
-    return h * torch.addcmul(scale, scale, numbers(rate, shape, rng, h.dtype), value=-1)
+    limit = (rate * 65536 - 32768).to(torch.int16)
+    gone = torch.lt(_words(shape, h.device, rng), limit, out=torch.empty(shape, dtype=h.dtype, device=h.device))
+    scale = (1 - rate).reciprocal_().to(h.dtype)
+    return h * torch.addcmul(scale, scale, gone, value=-1)
 
 
 def dropped_alike(w: Tensor, rate: float, rng: Generator) -> Tensor:

@@ -7,6 +7,7 @@ import functools
 import torch
 from torch import Generator, Tensor
 
+from autonoise.ops.masks import select
 from autonoise.ops.random import rand, randint
 from autonoise.types import BatchInfo, InputSpec
 
@@ -47,12 +48,15 @@ def choose_features(
     ``among`` (D,) limits the choice to features that have such a column. A feature that is missing in a row
     stays as it is there.
     """
-    of = features(x, info)
+    of, rate = features(x, info), rate.float()
     owner = of.clamp(min=0)
-    rate = rate.float()
-    # a feature's columns read one draw, that of the column that bears its number
-    chosen = rand(x.shape, rng, rate).index_select(1, owner) < rate
-    chosen &= of >= 0
+    chosen = rand(x.shape, rng, rate)
+    if _of_one_column(x, info):
+        chosen = chosen < rate
+    else:
+        # a feature's columns read one draw, that of the column that bears its number
+        chosen = chosen.index_select(1, owner) < rate
+        chosen &= of >= 0
     if among is not None:
         has = torch.zeros(x.shape[1], dtype=torch.bool, device=x.device)
         has[of[among & (of >= 0)]] = True
@@ -71,5 +75,12 @@ def exchange_features(x: Tensor, chosen: Tensor, rng: Generator, info: BatchInfo
     if rows < 2:
         return x
     step = randint(rows, tuple(x.shape), rng, x, low=1)
-    donor = (torch.arange(rows, device=x.device).unsqueeze(1) + step) % rows
-    return torch.where(chosen, x.gather(0, donor[:, features(x, info).clamp(min=0)]), x)
+    donor = step.add_(torch.arange(rows, device=x.device).unsqueeze(1)).remainder_(rows)
+    if not _of_one_column(x, info):
+        donor = donor[:, features(x, info).clamp(min=0)]
+    return select(chosen, x.gather(0, donor), x)
+
+
+def _of_one_column(x: Tensor, info: BatchInfo) -> bool:
+    """Whether every column is a number, and so its own feature."""
+    return len(info.spec.numeric) == x.shape[1] and not info.spec.flags

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 CHECKED = 16
 """Updates in which every target is looked at before it is used."""
+_INPUT_STAGES = (Stage.INPUT, Stage.ADVERSARIAL, Stage.PAIR)
 _SOFT_STAGES = (Stage.TARGET, Stage.PAIR, Stage.LOSS, Stage.STEP)
 
 
@@ -83,7 +84,8 @@ class NoiseInjector:
         self._allow_partial, self._checked, self._verified = allow_partial, False, False
         self._gradient_done = False
         self._raw_used = False
-        self._soft = any(s.stage in _SOFT_STAGES for s in policy.steps)
+        self.changes_input = any(s.stage in _INPUT_STAGES for s in policy.steps)
+        self.wants_soft = any(s.stage in _SOFT_STAGES for s in policy.steps)
         self._one_hot = torch.eye(self.classes)
         self.weights: dict[int, WeightSwap] = {}
         self.embedding: Point | None = None
@@ -200,12 +202,8 @@ class NoiseInjector:
             perturbing.check_targets(y, len(y), self.classes)
             raise
 
-    @property
-    def wants_soft(self) -> bool:
-        return self._soft
-
-    def begin(self, size: int, info: BatchInfo) -> MicroBatch:
-        batch = MicroBatch(size, info)
+    def begin(self, size: int, info: BatchInfo | None, x: Batch) -> MicroBatch:
+        batch = MicroBatch(size, info, lambda: self.open(x)[1])
         self.layers.begin(batch)
         return batch
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -27,12 +27,19 @@ class MicroBatch:
     """What hooks need to know of the batch that is in flight."""
 
     size: int
-    info: BatchInfo
+    given: BatchInfo | None
+    open: Callable[[], BatchInfo]
     strengths: dict[int, Tensor | None] = field(default_factory=dict)
     plans: dict[int, PairPlan] = field(default_factory=dict)
     chosen: dict[int, int] = field(default_factory=dict)
     delta: Tensor | None = None
     inner: BatchInfo | None = None
+
+    @property
+    def info(self) -> BatchInfo:
+        if self.given is None:
+            self.given = self.open()
+        return self.given
 
 
 class LayerNoise:
@@ -48,7 +55,7 @@ class LayerNoise:
         self.fired: set[int] = set()
         self.mixing: dict[int, set[int]] = {}
         self._refusal = ""
-        self.batch = MicroBatch(0, BatchInfo(spec=spec))
+        self.batch = MicroBatch(0, BatchInfo(spec=spec), lambda: BatchInfo(spec=spec))
         self.capture: dict[str, Tensor] = {}
 
     def add(self, index: int, step: Step, points: list[Point]) -> None:
@@ -206,10 +213,11 @@ class LayerNoise:
 
     def _info_for(self, h: Tensor) -> BatchInfo:
         """The batch's info as far as it fits these activations: token validity for (B, L, E)."""
+        if self.batch.inner is not None:
+            return self.batch.inner
         info, valid = self.batch.info, self.batch.info.valid
         if valid is None:
-            if self.batch.inner is None:
-                self.batch.inner = replace(info, bounds=None, feature_of=None, categorical=None)
+            self.batch.inner = replace(info, bounds=None, feature_of=None, categorical=None)
             return self.batch.inner
         fits = valid.ndim == 2 and h.ndim == 3 and valid.shape == h.shape[:2]
         shaped = valid[..., None] if fits else None

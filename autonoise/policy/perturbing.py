@@ -41,8 +41,12 @@ def check_targets(y: Tensor, size: int, classes: int, *, values: bool = True) ->
 def perturb(injector: NoiseInjector, x: Batch, y: Tensor) -> tuple[Batch, Tensor]:
     policy = injector.policy
     size = injector.adapter.size(x)
+    if not injector.changes_input:
+        # opening a batch takes as long as the noise of a small one: hooks that need to know it do so themselves
+        injector.begin(size, None, x)
+        return x, (_target_stage(injector, injector.soft(y)) if injector.wants_soft else y)
     main, info = injector.open(x)
-    batch = injector.begin(size, info)
+    batch = injector.begin(size, info, x)
     start = main
     main = input_stage(injector, main, info)
     if policy.at_stage(Stage.ADVERSARIAL):
@@ -116,7 +120,9 @@ def apply_input(
     out = out.to(x.dtype)
     if info.valid is not None:
         return torch.where((shaped > 0) & info.valid, out, x)
-    return out if everywhere else _rows(strength > 0, out, x)
+    # clamping moves what lies out of bounds, in rows of strength 0 too
+    exact = technique.exact and info.bounds is None
+    return out if everywhere or exact else _rows(strength > 0, out, x)
 
 
 def _rows(chosen: Tensor, new: Tensor, old: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -157,7 +158,7 @@ class StepRunner:
             if extra is not None:
                 loss = loss + extra
                 with_views.append(step.name)
-        with injector.layers.no_recompute(with_views):
+        with injector.layers.no_recompute(with_views) if with_views else nullcontext():
             loss.backward()  # type: ignore[no-untyped-call]
         for step, view in running:
             assert isinstance(step.technique, StepTechnique)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Generator, Tensor
 
 from autonoise.ops.tables import categorical_columns, choose_features, exchange_features
@@ -20,6 +22,7 @@ class CategoryReplacement(InputNoise):
     may be the old one. Numeric columns stay.
     """
 
+    exact: ClassVar[bool] = True
     fraction: float = ranged(0.02, 0.3, default=0.1, log=True, unit="categorical features", maximum=1.0)
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:

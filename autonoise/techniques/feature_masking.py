@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Generator, Tensor
 
@@ -21,6 +23,7 @@ class FeatureMasking(InputNoise):
     the feature as missing becomes 1.
     """
 
+    exact: ClassVar[bool] = True
     fraction: float = ranged(0.02, 0.5, default=0.15, unit="features", maximum=1.0)
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Generator, Tensor
 
 from autonoise.ops.masks import numeric_columns
@@ -20,6 +22,7 @@ class FeatureScaling(InputNoise):
     x: (B, D), standardised, so the distance from the mean is scaled; categories and missing flags stay.
     """
 
+    exact: ClassVar[bool] = True
     sigma: float = ranged(0.02, 0.5, default=0.1, log=True, unit="relative", maximum=5.0)
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:

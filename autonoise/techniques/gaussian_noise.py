@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Generator, Tensor
 
@@ -26,6 +28,7 @@ class GaussianNoise(InputNoise):
     flags.
     """
 
+    exact: ClassVar[bool] = True
     std: float = ranged(0.01, 0.5, default=0.1, log=True, unit="input scale", maximum=10.0)
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Generator, Tensor
 
@@ -19,6 +21,7 @@ from autonoise.types import BatchInfo, Family
 class MagnitudeScaling(InputNoise):
     """Multiply each channel of each series by 1 + strength * sigma * n, n ~ N(0, 1). x: (B, C, L)."""
 
+    exact: ClassVar[bool] = True
     sigma: float = ranged(0.05, 0.5, default=0.1, log=True, unit="factor", maximum=5.0)
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:

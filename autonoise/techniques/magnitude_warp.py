@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Generator, Tensor
 
@@ -23,6 +25,7 @@ class MagnitudeWarp(InputNoise):
     The spline has ``knots`` knots between the two at the ends of the axis. x: (B, C, L).
     """
 
+    exact: ClassVar[bool] = True
     sigma: float = ranged(0.05, 0.5, default=0.2, log=True, unit="factor", maximum=5.0)
     knots: int = whole(2, 8, default=4, maximum=64)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Generator, Tensor
 
@@ -23,6 +25,7 @@ class SpikeNoise(InputNoise):
     x: (B, C, L) standardised.
     """
 
+    exact: ClassVar[bool] = True
     rate: float = ranged(0.001, 0.05, default=0.01, log=True, unit="fraction of values", maximum=1.0)
     height: float = ranged(1.0, 10.0, default=4.0, log=True, unit="standard deviations", maximum=100.0)
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Generator, Tensor
 
 from autonoise.ops.tables import choose_features, exchange_features
@@ -20,6 +22,7 @@ class SwapNoise(InputNoise):
     missing flags come along whole. A batch of one row stays as it is.
     """
 
+    exact: ClassVar[bool] = True
     fraction: float = ranged(0.05, 0.6, default=0.15, log=True, unit="features", maximum=1.0)
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:

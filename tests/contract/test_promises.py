@@ -13,7 +13,7 @@ from torch import nn
 
 from autonoise.policy import Policy
 from autonoise.schedule import Schedule
-from autonoise.stages import ActivationNoise, PairNoise
+from autonoise.stages import ActivationNoise, InputNoise, PairNoise
 from autonoise.technique import Technique, techniques_for
 from autonoise.types import BatchInfo, DataType, InputSpec, Stage
 from contract.samples import (
@@ -259,20 +259,22 @@ def test_an_empty_policy_changes_nothing() -> None:
 
 
 EXACT = [kind for kind in techniques_for() if kind.exact]
+TABLE = InputSpec(data_type=DataType.TABULAR, layout=(40,), numeric=tuple(range(20)), onehot=(tuple(range(20, 40)),))
 
 
 @pytest.mark.parametrize("kind", EXACT, ids=lambda k: k.name)
 def test_exact_leaves_give_back_rows_of_strength_zero(kind: type[Technique]) -> None:
-    technique, info = kind(), BatchInfo(InputSpec(data_type=DataType.TEXT, layout=(4,)))
+    technique, table = kind(), kind.data_types == {DataType.TABULAR}
+    info = BatchInfo(TABLE if table else InputSpec(data_type=DataType.TIMESERIES, layout=(40, 50)))
     strength = torch.tensor([0.0, 1.0, 0.0, 0.5, 0.0, 1.0])
-    h = torch.randn(6, 40, 50, generator=torch.Generator().manual_seed(0))
+    h = torch.randn((6, 40) if table else (6, 40, 50), generator=torch.Generator().manual_seed(0))
     rng = torch.Generator().manual_seed(1)
     if isinstance(technique, PairNoise):
         plan = technique.plan(h, strength=strength, rng=rng)
         out = technique.mix(h, plan, rng=rng, info=info)
     else:
-        assert isinstance(technique, ActivationNoise)
-        out = technique.perturb(h, strength=strength[:, None, None], rng=rng, info=info)
+        assert isinstance(technique, InputNoise | ActivationNoise)
+        out = technique.perturb(h, strength=strength.reshape(-1, *[1] * (h.ndim - 1)), rng=rng, info=info)
     still = strength == 0
     assert torch.equal(out[still], h[still])
     assert not torch.equal(out[~still], h[~still])
