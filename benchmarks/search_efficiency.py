@@ -59,7 +59,7 @@ def run(data: str, engine: str, seed: int, budget: int, epochs: int | None, trai
         study = open_study(config, open_storage(config.storage_url))
         study.sampler = make_sampler(engine, prior=space.prior, seed=seed, trials=0, worker=0)
         if engine == "autonoise":
-            _enqueue(study, space, task, folder)
+            _enqueue(config, space, task, study, folder)
         objective = Objective(task, space, config)
         wall = time.perf_counter()
         inside, work, best, points = 0.0, 0.0, -1.0, []

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import optuna
 from optuna.trial import TrialState
 
@@ -17,11 +16,12 @@ from autonoise.study.config import StudyConfig
 from autonoise.study.confirm import Contribution, Plan, Standing, minimise, pick_candidates, race, standing_of
 from autonoise.study.export import complete_policy, scores_of, utc_now, versions
 from autonoise.study.folder import StudyFolder
-from autonoise.study.jobs import CONFIRM_SEVERITIES, Job, Runner
+from autonoise.study.jobs import Job, Runner
 from autonoise.study.memory import deposit
 from autonoise.study.observer import Observer
 from autonoise.study.prepare import describe
 from autonoise.study.storage import PREFIX, completed, finished, write_trials
+from autonoise.study.timing import Budget
 from autonoise.study.transfer import SEEDS, SETTINGS, STRENGTHS, calibrate_strength
 from autonoise.study.transfer import words as transfer_words
 from autonoise.study.verdict import BETTER, WORSE, decide, judge, sentence
@@ -29,52 +29,10 @@ from autonoise.study.winners import front_table, named_winners
 from autonoise.study.worker import Stop
 from autonoise.task import Task
 
-PLANS = (Plan(4, 3, 3, 5), Plan(3, 2, 2, 5), Plan(3, 2, 0, 5), Plan(2, 1, 0, 3))
-CONCLUDING_SHARE = 0.5
-TYPICAL_COST = 1.5
-"""Passes per step that a found policy is expected to have, with its evaluation, when time is planned."""
-
-
-def make_plan(
-    config: StudyConfig, seconds: float, space: SearchSpace, started: float, fixed: float = 0.0, processes: int = 1,
-    share: float = CONCLUDING_SHARE,
-) -> Plan:
-    """The most careful plan that fits into a share of what is left of ``--timeout``, or that few trials justify."""
-    full = Plan(4, 3, 3, config.seeds)
-    if config.timeout is None:
-        # few trials: spending ten times as long on confirming them would surprise
-        return full if config.trials >= 30 else Plan(3, 2, 2, config.seeds)
-    left = config.timeout - (time.time() - started)
-    options = (full, *(p if p.verdict_seeds == 3 else Plan(p.candidates, p.confirm_seeds, p.ablate_seeds, config.seeds)
-                       for p in PLANS[1:]))
-    for plan in options:
-        if reserve(plan, seconds, space, processes, fixed) <= share * left:
-            return plan
-    return options[-1]
-
-
-def measured_seconds(study: optuna.Study, calibrated: float) -> float:
-    """Seconds of a full training as the search met them: a machine that others use is slower than calibrated."""
-    met = [t.user_attrs[PREFIX + "seconds"] / t.user_attrs[PREFIX + "work"] for t in completed(study)
-           if t.user_attrs.get(PREFIX + "work")]
-    return max(calibrated, float(np.median(met)) / TYPICAL_COST) if met else calibrated
-
-
-def evaluation_seconds(task: Task, numbers: Mapping[str, float]) -> float:
-    """Making the corrupted rows of the confirm and test parts: once per fold, however many trainings use them."""
-    search = sum(f.group == "search" for f in task.frozen)
-    sets = len(CONFIRM_SEVERITIES) * search + 5 * len(task.frozen)
-    return numbers.get("noisy_seconds", 0.0) * sets * task.folds
-
-
-def reserve(plan: Plan, seconds: float, space: SearchSpace, processes: int, fixed: float = 0.0) -> float:
-    """Seconds that the plan needs after the search."""
-    return 5 + fixed + plan.trainings(len(space.presets), 3) * seconds * TYPICAL_COST / max(processes, 1)
-
 
 def conclude(
     config: StudyConfig, space: SearchSpace, task: Task, study: optuna.Study, folder: StudyFolder, runner: Runner,
-    observer: Observer, stop: Stop, plan: Plan, *, started: float,
+    observer: Observer, stop: Stop, plan: Plan, budget: Budget,
 ) -> dict[str, Any] | None:
     """From the finished trials to the verdict; None when stopped on the way."""
     known = folder.load_result()
@@ -93,7 +51,7 @@ def conclude(
 
     standings = race(
         entries, runner, config, families, plan.confirm_seeds, stop,
-        _counter(observer, "confirm", plan.confirm_seeds * len(entries)),
+        _counter(observer, "confirm", plan.confirm_seeds * len(entries)), budget.another_round,
     )
     if stop():
         return None
@@ -103,6 +61,7 @@ def conclude(
     if chosen is None:
         observer.line("no policy was found that could be confirmed: train without noise")
         return None
+    plan = budget.rest(plan, [r for s in standings for r in s.results], len(chosen.policy.steps))
     policy, contributions = minimise(
         chosen.policy, runner, config, families, plan.ablate_seeds,
         stop, _counter(observer, "minimise", plan.ablate_seeds * len(chosen.policy.steps)),
@@ -121,7 +80,7 @@ def conclude(
     )
     if verdict is None:
         return None
-    result = _result(config, task, study, verdict, standings, contributions, trials, policy, started)
+    result = _result(config, task, study, verdict, standings, contributions, trials, policy, budget.started)
     result["key"] = key
     if config.calibrate:
         counter = _counter(observer, "calibrate strength", len(SETTINGS) * len(STRENGTHS) * SEEDS)

@@ -72,10 +72,12 @@ def pick_candidates(trials: Sequence[FrozenTrial], n: int) -> list[Policy]:
 def race(
     entries: Mapping[str, tuple[Policy, str]], runner: Runner, config: StudyConfig, families: Mapping[str, str],
     seeds: int, stop: Callable[[], bool], done: Callable[[int], None],
+    another: Callable[[Sequence[RunResult], int], bool] = lambda runs, entries: True,
 ) -> list[Standing]:
     """Train every entry on fresh seeds, seed by seed; clear losers leave after each round.
 
-    The baseline and the best preset always stay. Returns the standings, best first; only entries of the last
+    The baseline and the best preset always stay. ``another`` says, by the runs so far and the number of entries
+    left, whether there is time for a further round. Returns the standings, best first; only entries of the last
     round can win.
     """
     results: dict[str, list[RunResult]] = {key: [] for key in entries}
@@ -89,6 +91,8 @@ def race(
         if stop() or not alive:
             break
         alive = _survivors(alive, entries, results, config.noise_weight, families)
+        if not another([r for found in results.values() for r in found], len(alive)):
+            break
     standings = [standing_of(*entries[k], results[k], config.noise_weight, families) for k in entries if results[k]]
     rounds = max((len(s.results) for s in standings), default=0)
     return sorted(standings, key=lambda s: (len(s.results) < rounds, -s.score))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import time
@@ -38,12 +39,11 @@ from autonoise.study.storage import (
     sweep,
     write_trials,
 )
+from autonoise.study.timing import Budget, evaluation_seconds
 from autonoise.study.worker import Stop, process_entry, stop_on_interrupt, work
 from autonoise.task import Task
 
 POOL_LIMIT = 4
-SEARCH_SHARE = 0.3
-"""Of the time left after the calibration that trials get, however long confirming may take."""
 TRUSTED = 3
 """Seeds, the most promising of a space first, that get a full training whatever the short one says."""
 
@@ -99,27 +99,22 @@ def _phases(
         ensure_corruptions(task, folder, seed=config.seed)
         claim(study, config, {"corruption_sha256": _corruption_digest(folder)})
         numbers = baseline_numbers(folder)
-        fixed = concluding.evaluation_seconds(task, numbers)
-        plan = concluding.make_plan(config, numbers["seconds"], space, started, fixed, _pool(config))
-        if config.timeout is not None:
-            reserved = concluding.reserve(plan, numbers["seconds"], space, _pool(config), fixed)
-            left = max(started + config.timeout - time.time(), 0.0)
-            stop.deadline = time.time() + max(left - reserved, SEARCH_SHARE * left)
+        budget = Budget(
+            config, len(space.presets), _pool(config), numbers["seconds"], evaluation_seconds(task, numbers), started,
+            begun=time.time(),
+        )
+        stop.deadline = budget.deadline(study)
         sweep(study)
         _enqueue(config, space, task, study, folder)
-        _search(config, space, task, study, folder, observer, stop)
+        _search(config, space, task, study, folder, observer, stop, budget)
         write_trials(study, folder)
         if stop():
             return Outcome(None, folder, stopped=True)
-        if config.timeout is not None:
-            # what the search left, at the speed that it met
-            seconds = concluding.measured_seconds(study, numbers["seconds"])
-            plan = concluding.make_plan(config, seconds, space, started, fixed, _pool(config), share=1.0)
-        ahead = concluding.reserve(plan, numbers["seconds"], space, 1, fixed)
-        runner = Runner(config, task, folder, _pool(config), ahead)
+        plan = budget.after_search(study)
+        runner = Runner(config, task, folder, _pool(config), ahead=budget.reserve(plan, numbers["seconds"], 1))
         try:
             result = concluding.conclude(
-                config, space, task, study, folder, runner, observer, stop, plan, started=started
+                config, space, task, study, folder, runner, observer, stop, plan, budget
             )
         finally:
             runner.close()
@@ -177,7 +172,7 @@ def _enqueue(
 
 def _search(
     config: StudyConfig, space: SearchSpace, task: Task, study: optuna.Study, folder: StudyFolder, observer: Observer,
-    stop: Stop,
+    stop: Stop, budget: Budget,
 ) -> None:
     """Trials up to the total, on one worker here or several processes beside this one."""
     before = len(finished(study))
@@ -190,6 +185,7 @@ def _search(
     trying = [""]
 
     def show(study: optuna.Study) -> None:
+        stop.deadline = budget.deadline(study)
         write_current(study, task, config, folder, known)
         observer.progress(progress_of(study, config, begun, before, stop.deadline, trying[0]))
 
@@ -237,10 +233,10 @@ def _processes(
     config: StudyConfig, space: SearchSpace, study: optuna.Study, stop: Stop, show: Callable[[optuna.Study], None]
 ) -> None:
     context = multiprocessing.get_context("spawn")
+    # the deadline moves with the speed that the trials meet
+    deadline = context.Value("d", stop.deadline or math.inf)
     workers = [
-        context.Process(
-            target=process_entry, args=(config, dict(space.source), i, os.getpid(), stop.deadline), daemon=True
-        )
+        context.Process(target=process_entry, args=(config, dict(space.source), i, os.getpid(), deadline), daemon=True)
         for i in range(config.workers)
     ]
     for process in workers:
@@ -260,6 +256,7 @@ def _processes(
         if now != seen:
             seen = now
             show(study)
+            deadline.value = stop.deadline or math.inf
     faulty = [p.exitcode for p in workers if p.exitcode not in (0, 130)]
     if len(faulty) == len(workers) and not stop.asked:
         raise StudyError("all workers died; run with --workers 1 to see why")

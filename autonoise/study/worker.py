@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -26,6 +26,9 @@ from autonoise.study.sampler import make_sampler
 from autonoise.study.storage import PREFIX, finished, open_storage, open_study, taken
 from autonoise.task import Task
 
+if TYPE_CHECKING:
+    from multiprocessing.sharedctypes import Synchronized
+
 FAULTS_IN_A_ROW = 8
 
 
@@ -35,6 +38,7 @@ class Stop:
 
     asked: bool = False
     deadline: float | None = None
+    shared: Synchronized[float] | None = None
     _handlers: list[Any] = field(default_factory=list)
 
     def __call__(self) -> bool:
@@ -42,7 +46,8 @@ class Stop:
 
     @property
     def late(self) -> bool:
-        return self.deadline is not None and time.time() > self.deadline
+        deadline = self.deadline if self.shared is None else self.shared.value
+        return deadline is not None and time.time() > deadline
 
 
 @contextmanager
@@ -97,8 +102,14 @@ def make_objective(task: Task, space: SearchSpace, config: StudyConfig) -> Objec
     return Objective(task, space, config)
 
 
-def run_worker(config: StudyConfig, space: SearchSpace, index: int, parent: int | None, deadline: float | None) -> int:
-    """The whole of a further worker process; returns how many trials the study has at the end."""
+def run_worker(
+    config: StudyConfig, space: SearchSpace, index: int, parent: int | None,
+    deadline: float | Synchronized[float] | None = None,
+) -> int:
+    """The whole of a further worker process; returns how many trials the study has at the end.
+
+    A shared ``deadline`` is that of the process that started this one, which may move it.
+    """
     one_thread()
     if parent is not None:
         die_with(parent)
@@ -108,13 +119,15 @@ def run_worker(config: StudyConfig, space: SearchSpace, index: int, parent: int 
     study = open_study(config, open_storage(config.storage_url))
     trials = len(study.get_trials(deepcopy=False))
     study.sampler = make_sampler(config.engine, prior=space.prior, seed=config.seed, trials=trials, worker=index)
-    stop = Stop(deadline=deadline)
+    stop = Stop(deadline=deadline) if deadline is None or isinstance(deadline, float) else Stop(shared=deadline)
     with stop_on_interrupt(stop, lambda text: None):
         work(study, make_objective(task, space, config), config, stop)
     return len(finished(study))
 
 
-def process_entry(config: StudyConfig, space: dict[str, Any], index: int, parent: int, deadline: float | None) -> None:
+def process_entry(
+    config: StudyConfig, space: dict[str, Any], index: int, parent: int, deadline: Synchronized[float]
+) -> None:
     """What a spawned process runs."""
     try:
         run_worker(config, SearchSpace.from_dict(space), index, parent, deadline)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,9 +17,7 @@ from autonoise.corruptions.base import Corruption, corruptions_for
 from autonoise.data.builtin import cbf_series
 from autonoise.errors import AutonoiseError, DataError, StudyError
 from autonoise.policy import Policy
-from autonoise.study.concluding import make_plan, measured_seconds, reserve
 from autonoise.study.config import StudyConfig
-from autonoise.study.confirm import Plan
 from autonoise.study.observer import Observer
 from autonoise.study.prepare import build_task
 from autonoise.study.search import Outcome, _await_others, run_search
@@ -241,34 +238,6 @@ def test_a_deadline_ends_the_search_and_the_verdict_is_reached_all_the_same(
 def test_a_timeout_that_leaves_no_time_for_a_trial_is_one_line(tmp_path: Path, series: str) -> None:
     with pytest.raises(StudyError, match=r"--timeout 0\.001 s was over before a trial was completed"):
         search(tmp_path / "t", series, timeout=0.001, trials=500)
-
-
-def test_time_is_kept_for_what_follows_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autonoise.study.concluding.time", SimpleNamespace(time=lambda: 100.0))
-    config = config_of(Path("nowhere"), timeout=1000.0, seeds=5)
-    full = Plan(4, 3, 2, 5)
-    # one preset: (4 + 1 + 1) * 2.1 + 2 * 3 + 15 = 33.6 trainings of 2 s at 1.5 passes on 2 processes
-    assert reserve(full, 2.0, SERIES, 2, fixed=7.0) == pytest.approx(5 + 7 + 33.6 * 2 * 1.5 / 2)
-    assert make_plan(config, 2.0, SERIES, started=100.0) == Plan(4, 3, 3, 5)
-    assert make_plan(config, 20.0, SERIES, started=100.0) == Plan(2, 1, 0, 3)
-    assert make_plan(config, 2.0, SERIES, started=100.0, fixed=600.0) == Plan(2, 1, 0, 3)
-    # after the search all that is left may be spent: (4 + 1 + 1) * 2.1 + 3 * 3 + 15 = 36.6 trainings of 27 s, 993 s
-    assert make_plan(config, 18.0, SERIES, started=100.0, share=1.0) == Plan(4, 3, 3, 5)
-    assert make_plan(config, 18.0, SERIES, started=100.0) != Plan(4, 3, 3, 5)
-    few = config_of(Path("nowhere"), trials=10, seeds=4)
-    assert make_plan(few, 20.0, SERIES, started=100.0) == Plan(3, 2, 2, 4)
-
-
-def test_a_slow_search_makes_the_plan_smaller() -> None:
-    study = new_study()
-    for seconds, work in ((30.0, 1.0), (60.0, 2.0), (9.0, 0.0)):
-        trial = study.ask()
-        for name, value in {"seconds": seconds, "work": work, "score": 0.5}.items():
-            trial.set_user_attr(PREFIX + name, value)
-        study.tell(trial, 0.5)
-    assert measured_seconds(study, 2.0) == pytest.approx(30 / 1.5)  # evaluation is a part of what was met
-    assert measured_seconds(study, 25.0) == 25.0
-    assert measured_seconds(new_study(), 2.0) == 2.0
 
 
 def test_a_model_of_the_users_own(tmp_path: Path, series: str) -> None:

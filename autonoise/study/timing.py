@@ -1,0 +1,116 @@
+"""How long things may take: what is kept back from ``--timeout`` for what follows the search."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import optuna
+
+from autonoise.study.config import StudyConfig
+from autonoise.study.confirm import Plan
+from autonoise.study.folder import RunResult
+from autonoise.study.jobs import CONFIRM_SEVERITIES
+from autonoise.study.storage import PREFIX, completed
+from autonoise.task import Task
+
+PLANS = (Plan(4, 3, 3, 5), Plan(3, 2, 2, 5), Plan(3, 2, 0, 5), Plan(2, 1, 0, 3))
+CONCLUDING_SHARE = 0.5
+"""Of the time after the calibration that confirming and the verdict get at most, where a smaller plan can do."""
+SEARCH_SHARE = 0.3
+"""Of the time after the calibration that trials get, however long the rest may take."""
+TYPICAL_COST = 1.5
+"""Passes per step that a found policy is expected to have, with its evaluation, when time is planned."""
+TEST_COST = 1.3
+"""A training of the verdict over one of the confirmation: more corruptions are evaluated."""
+STARTING, EXPORTING = 10.0, 5.0
+"""Seconds until processes of the pool train, and for the report and the files."""
+TRIALS_WORTH_CARE = 30
+
+
+@dataclass
+class Budget:
+    """Time of one run of a study: ``started`` is when it began, ``begun`` when its trials could.
+
+    ``calibrated`` are the seconds of a full training without noise, ``fixed`` those of making evaluation sets.
+    """
+
+    config: StudyConfig
+    presets: int
+    processes: int
+    calibrated: float
+    fixed: float
+    started: float
+    begun: float
+
+    @property
+    def left(self) -> float:
+        """Seconds until the timeout; infinite without one."""
+        if self.config.timeout is None:
+            return math.inf
+        return self.started + self.config.timeout - time.time()
+
+    def reserve(self, plan: Plan, seconds: float, processes: int | None = None) -> float:
+        """Seconds that a plan needs after the search, where a full training takes ``seconds``."""
+        processes = processes or self.processes
+        training = plan.trainings(self.presets, 3) * seconds * TYPICAL_COST / processes
+        return EXPORTING + (STARTING if processes > 1 else 0.0) + self.fixed + training
+
+    def plan(self, seconds: float, available: float) -> Plan:
+        """The most careful plan that fits into ``available`` seconds, or that few trials justify."""
+        full = replace(PLANS[0], verdict_seeds=self.config.seeds)
+        if self.config.timeout is None:
+            # few trials: spending ten times as long on confirming them would surprise
+            careful = self.config.trials >= TRIALS_WORTH_CARE
+            return full if careful else replace(PLANS[1], verdict_seeds=self.config.seeds)
+        middle = [replace(p, verdict_seeds=self.config.seeds) for p in PLANS[1:-1]]
+        return next((p for p in (full, *middle) if self.reserve(p, seconds) <= available), PLANS[-1])
+
+    def deadline(self, study: optuna.Study) -> float | None:
+        """When no further trial may begin, at the speed met so far: trials end in time, and the rest fits."""
+        if self.config.timeout is None:
+            return None
+        end, seconds = self.started + self.config.timeout, measured_seconds(study, self.calibrated)
+        whole = max(end - self.begun, 0.0)
+        plan = self.plan(seconds, CONCLUDING_SHARE * whole)
+        return max(end - self.reserve(plan, seconds) - TYPICAL_COST * seconds, self.begun + SEARCH_SHARE * whole)
+
+    def after_search(self, study: optuna.Study) -> Plan:
+        """The plan for what the search left."""
+        return self.plan(measured_seconds(study, self.calibrated), self.left)
+
+    def another_round(self, runs: Sequence[RunResult], entries: int) -> bool:
+        """Whether ``entries`` further confirming trainings still leave time for the smallest verdict."""
+        return (entries + 3 * PLANS[-1].verdict_seeds * TEST_COST) * self._pace(runs) + EXPORTING <= self.left
+
+    def rest(self, plan: Plan, runs: Sequence[RunResult], techniques: int) -> Plan:
+        """The plan cut down to what is left after the race, at the pace of its runs: the verdict comes first."""
+        pace, left = self._pace(runs), self.left - EXPORTING
+        verdict = plan.verdict_seeds
+        if 3 * verdict * TEST_COST * pace > left:
+            verdict = min(verdict, PLANS[-1].verdict_seeds)
+        left -= 3 * verdict * TEST_COST * pace
+        ablate = next((n for n in range(plan.ablate_seeds, 1, -1) if n * techniques * pace <= left), 0)
+        return replace(plan, ablate_seeds=ablate if plan.ablate_seeds else 0, verdict_seeds=verdict)
+
+    def _pace(self, runs: Sequence[RunResult]) -> float:
+        """Seconds of the clock for a run; runs side by side slow each other, which their own seconds hold."""
+        seconds = [r.seconds for r in runs] or [self.calibrated * TYPICAL_COST]
+        return float(np.mean(seconds)) / self.processes
+
+
+def measured_seconds(study: optuna.Study, calibrated: float) -> float:
+    """Seconds of a full training as the search met them: a machine that others use is slower than calibrated."""
+    met = [t.user_attrs[PREFIX + "seconds"] / t.user_attrs[PREFIX + "work"] for t in completed(study)
+           if t.user_attrs.get(PREFIX + "work")]
+    return max(calibrated, float(np.median(met)) / TYPICAL_COST) if met else calibrated
+
+
+def evaluation_seconds(task: Task, numbers: Mapping[str, float]) -> float:
+    """Making the corrupted rows of the confirm and test parts: once per fold, however many trainings use them."""
+    search = sum(f.group == "search" for f in task.frozen)
+    sets = len(CONFIRM_SEVERITIES) * search + 5 * len(task.frozen)
+    return numbers.get("noisy_seconds", 0.0) * sets * task.folds

@@ -1,0 +1,109 @@
+"""``--timeout`` is kept: what is set aside, and what is given up when things take longer than planned."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import optuna
+import pytest
+
+from autonoise.study.config import StudyConfig
+from autonoise.study.confirm import Plan
+from autonoise.study.storage import PREFIX
+from autonoise.study.timing import Budget, measured_seconds
+
+FULL = Plan(4, 3, 3, 5)
+SMALLEST = Plan(2, 1, 0, 3)
+
+
+@pytest.fixture(autouse=True)
+def now(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr("autonoise.study.timing.time", SimpleNamespace(time=lambda: clock.now))
+    return clock
+
+
+def budget(seconds: float = 2.0, fixed: float = 0.0, **settings: Any) -> Budget:
+    config = StudyConfig(**{"data": "x", "study": "s", "out": "o", "timeout": 1000.0, "seeds": 5} | settings)
+    return Budget(config, presets=1, processes=2, calibrated=seconds, fixed=fixed, started=100.0, begun=100.0)
+
+
+def trials(*seconds_and_work: tuple[float, float]) -> optuna.Study:
+    study = optuna.create_study(direction="maximize")
+    for seconds, work in seconds_and_work:
+        trial = study.ask()
+        for name, value in {"seconds": seconds, "work": work, "score": 0.5}.items():
+            trial.set_user_attr(PREFIX + name, value)
+        study.tell(trial, 0.5)
+    return study
+
+
+def runs(seconds: float, number: int = 4) -> list[Any]:
+    return [SimpleNamespace(seconds=seconds)] * number
+
+
+def test_the_reserve_by_hand() -> None:
+    # one preset: (4 + 1 + 1) * 2.1 + 3 * 3 + 15 = 36.6 trainings of 2 s at 1.5 passes on 2 processes
+    assert budget(fixed=7.0).reserve(FULL, 2.0) == pytest.approx(5 + 10 + 7 + 36.6 * 2 * 1.5 / 2)
+    assert budget(fixed=7.0).reserve(FULL, 2.0, processes=1) == pytest.approx(5 + 7 + 36.6 * 2 * 1.5)
+
+
+def test_the_plan_gets_smaller_with_the_time() -> None:
+    assert budget().plan(2.0, 500) == FULL
+    assert budget().plan(20.0, 500) == Plan(3, 2, 0, 5)
+    assert budget().plan(40.0, 500) == SMALLEST
+    assert budget(fixed=600).plan(2.0, 500) == SMALLEST
+    assert budget(seeds=4).plan(2.0, 50) == Plan(3, 2, 0, 4)
+    assert budget(timeout=None, trials=10, seeds=4).plan(20.0, math.inf) == Plan(3, 2, 2, 4)
+    assert budget(timeout=None, trials=30).plan(20.0, math.inf) == FULL
+
+
+def test_the_deadline_leaves_the_reserve_and_a_last_trial() -> None:
+    b = budget()
+    assert b.deadline(trials()) == pytest.approx(100 + 1000 - b.reserve(FULL, 2.0) - 3.0)
+    # trials took five times as long as calibrated: 15 s with evaluation are 10 s of training
+    slow = trials((15.0, 1.0))
+    assert b.deadline(slow) == pytest.approx(100 + 1000 - b.reserve(FULL, 10.0) - 15.0)
+    assert budget(timeout=None).deadline(slow) is None
+
+
+def test_trials_get_a_share_however_long_the_rest_may_take() -> None:
+    assert budget(200.0).deadline(trials()) == pytest.approx(100 + 0.3 * 1000)
+
+
+def test_speed_is_what_the_search_met() -> None:
+    met = trials((30.0, 1.0), (60.0, 2.0), (9.0, 0.0))
+    assert measured_seconds(met, 2.0) == pytest.approx(30 / 1.5)  # evaluation is a part of what was met
+    assert measured_seconds(met, 25.0) == 25.0
+    assert measured_seconds(trials(), 2.0) == 2.0
+
+
+def test_after_the_search_all_that_is_left_may_be_spent(now: SimpleNamespace) -> None:
+    b = budget(18.0)
+    assert b.plan(18.0, 500) != FULL
+    assert b.after_search(trials()) == FULL
+    now.now = 1000.0
+    assert b.after_search(trials()) == SMALLEST
+
+
+def test_a_race_ends_when_a_round_more_would_cost_the_verdict(now: SimpleNamespace) -> None:
+    now.now = 1000.0  # 100 s left
+    # 4 entries and the smallest verdict, 9 trainings at 1.3, of 10 s on two processes: 78.5 s, and 5 for the files
+    assert budget().another_round(runs(10.0), 4)
+    assert not budget().another_round(runs(13.0), 4)
+    assert budget(timeout=None).another_round(runs(1e9), 4)
+
+
+def test_the_verdict_comes_before_the_minimiser(now: SimpleNamespace) -> None:
+    now.now = 1000.0  # 95 s for runs; a verdict of 5 seeds takes 19.5 runs, one of 3 seeds 11.7
+    assert budget().rest(FULL, runs(2.0), 3) == FULL
+    assert budget().rest(FULL, runs(7.0), 3) == replace(FULL, ablate_seeds=2)  # 68.25 s and 2 * 3 * 3.5
+    assert budget().rest(FULL, runs(9.0), 3) == replace(FULL, ablate_seeds=0)
+    assert budget().rest(FULL, runs(10.0), 3) == replace(FULL, ablate_seeds=2, verdict_seeds=3)
+    assert budget().rest(FULL, runs(100.0), 3) == replace(FULL, ablate_seeds=0, verdict_seeds=3)
+    assert budget(timeout=None).rest(FULL, runs(1e9), 3) == FULL
+    without = replace(FULL, ablate_seeds=0)
+    assert budget(timeout=None).rest(without, runs(2.0), 3) == without
