@@ -53,7 +53,8 @@ def test_the_reserve_by_hand() -> None:
 
 def test_the_plan_gets_smaller_with_the_time() -> None:
     assert budget().plan(2.0, 500) == FULL
-    assert budget().plan(20.0, 500) == Plan(3, 2, 0, 5)
+    assert budget().plan(20.0, 500) == Plan(3, 2, 2, 5)
+    assert budget().plan(25.0, 500) == Plan(3, 2, 0, 5)
     assert budget().plan(40.0, 500) == SMALLEST
     assert budget(fixed=600).plan(2.0, 500) == SMALLEST
     assert budget(seeds=4).plan(2.0, 50) == Plan(3, 2, 0, 4)
