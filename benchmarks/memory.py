@@ -115,7 +115,7 @@ def main() -> None:
     parser.add_argument("--train-rows", type=int, default=2000)
     parser.add_argument("--timeout", type=float, help="seconds for each study")
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=5, help="fresh seeds of the comparison and of each study")
     parser.add_argument("--studies", type=Path, help="folder that keeps the studies (a temporary one)")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "memory.md")
     options = parser.parse_args()

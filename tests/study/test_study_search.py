@@ -261,3 +261,14 @@ def test_nothing_to_make_robust_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "noise.npz", X=rng.standard_normal((90, 1, 20)).astype(np.float32), y=np.arange(90) % 3)
     with pytest.raises(StudyError, match="nothing to make robust"):
         search(tmp_path / "s", str(tmp_path / "noise.npz"), space=space_of("timeseries", presets=[MIXUP]), epochs=1)
+
+
+@pytest.mark.parametrize("memory", [True, False])
+def test_earlier_studies_are_a_start_unless_refused(
+    tmp_path: Path, series: str, memory: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = SERIES.presets[0]
+    monkeypatch.setattr("autonoise.study.search.warm_start", lambda task, folder: [known])
+    search(tmp_path / "s", series, trials=2, memory=memory)
+    origins = [t.user_attrs.get(PREFIX + "origin") for t in study_of(tmp_path / "s").get_trials()]
+    assert ("memory" in origins) == memory
