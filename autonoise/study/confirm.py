@@ -136,7 +136,7 @@ def minimise(
 
     A technique goes when the policy without it is no worse than ``ADVANTAGE`` of an accuracy point on average, and
     surely by less than ``CERTAIN``; the reduced policy is accepted only if, all removals together, it still is no
-    worse.
+    worse; else with half of the removals, and so on.
     """
     if len(policy.steps) < 2 or stop():
         return policy, []
@@ -160,10 +160,13 @@ def minimise(
         return policy, contributions
     if all(useless):
         useless[int(np.argmax([d.mean for d in differences]))] = False
-    smaller = replace(policy, steps=tuple(s for s, u in zip(policy.steps, useless, strict=True) if not u))
-    checked = runner.run([Job(smaller, "confirm", seed) for seed in range(seeds)], stop=stop, done=done)
-    kept = [parts_of(r, config.noise_weight, families) for r in checked if r is not None]
-    if len(kept) < seeds or paired(parts[0], kept, 0.8).mean > margin:
-        return policy, [replace(c, kept=True) for c in contributions]
-    names = {s.name for s in smaller.steps}
-    return replace(smaller, name=policy.name), [replace(c, kept=c.technique in names) for c in contributions]
+    # techniques may stand in for each other: where all of the useless cannot go, the more useless half may
+    going = sorted((i for i, u in enumerate(useless) if u), key=lambda i: differences[i].mean)
+    while going:
+        smaller = replace(policy, steps=tuple(s for i, s in enumerate(policy.steps) if i not in going))
+        checked = runner.run([Job(smaller, "confirm", seed) for seed in range(seeds)], stop=stop, done=done)
+        kept = [parts_of(r, config.noise_weight, families) for r in checked if r is not None]
+        if len(kept) == seeds and paired(parts[0], kept, 0.8).mean <= margin:
+            return smaller, [replace(c, kept=i not in going) for i, c in enumerate(contributions)]
+        going = going[: len(going) // 2]
+    return policy, [replace(c, kept=True) for c in contributions]

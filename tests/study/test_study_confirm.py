@@ -75,9 +75,19 @@ def test_techniques_that_stand_in_for_each_other_are_not_both_removed() -> None:
         return 0.7 + 0.05 * ("gaussian_noise" in names) + 0.1 * bool(names & {"dropout", "mixup"})
 
     policy = policy_of("gaussian_noise", "dropout", "mixup")
-    same, found = minimise(policy, FakeRunner(quality), CONFIG, FAMILIES, 2, never, ignore)
-    assert same is policy
-    assert all(c.kept for c in found)
+    smaller, found = minimise(policy, FakeRunner(quality), CONFIG, FAMILIES, 2, never, ignore)
+    assert [s.name for s in smaller.steps] == ["gaussian_noise", "mixup"]
+    assert {c.technique: c.kept for c in found} == {"gaussian_noise": True, "dropout": False, "mixup": True}
+
+
+def test_of_what_cannot_all_go_as_much_goes_as_costs_nothing() -> None:
+    def quality(job: Job) -> float:
+        return {4: 0.7, 3: 0.7, 2: 0.6, 1: 0.5}[len(job.policy.steps)]
+
+    policy = policy_of("gaussian_noise", "dropout", "mixup", "label_smoothing")
+    smaller, found = minimise(policy, FakeRunner(quality), CONFIG, FAMILIES, 2, never, ignore)
+    assert len(smaller.steps) == 3
+    assert sum(not c.kept for c in found) == 1
 
 
 def test_where_nothing_helps_the_least_useless_stays() -> None:
