@@ -81,7 +81,9 @@ def _calibrate(task: Task, folder: StudyFolder, seed: int) -> tuple[FrozenCorrup
         p = probabilities(trained.model, sets.prepare(changed))  # type: ignore[arg-type]
         return float((p.argmax(1) == rows.labels).mean())
 
+    begun = time.perf_counter()
     clean = accuracy(rows.rows)
+    predicting = time.perf_counter() - begun
     if trained.diverged or clean <= task.chance + 0.02:
         raise StudyError(
             f"the baseline reaches {clean:.3f} where always guessing the largest class gives {task.chance:.3f}: there "
@@ -103,7 +105,7 @@ def _calibrate(task: Task, folder: StudyFolder, seed: int) -> tuple[FrozenCorrup
     )
     spent = (time.perf_counter() - begun) / max(calls - 1, 1)
     numbers = {"clean": clean, "chance": task.chance, "seconds": trained.seconds, "passes": trained.passes,
-               "noisy_seconds": spent}
+               "noisy_seconds": spent, "predict_seconds": min(predicting, spent)}
     folder.save_corruptions(signed, numbers)
     return signed
 

@@ -39,7 +39,7 @@ from autonoise.study.storage import (
     sweep,
     write_trials,
 )
-from autonoise.study.timing import Budget, evaluation_seconds
+from autonoise.study.timing import Budget, Evaluations
 from autonoise.study.worker import Stop, process_entry, stop_on_interrupt, work
 from autonoise.task import Task
 
@@ -100,7 +100,7 @@ def _phases(
         claim(study, config, {"corruption_sha256": _corruption_digest(folder)})
         numbers = baseline_numbers(folder)
         budget = Budget(
-            config, len(space.presets), _pool(config), numbers["seconds"], evaluation_seconds(task, numbers), started,
+            config, len(space.presets), _pool(config), numbers["seconds"], Evaluations.of(task, numbers), started,
             begun=time.time(),
         )
         stop.deadline = budget.deadline(study)

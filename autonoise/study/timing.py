@@ -24,25 +24,45 @@ SEARCH_SHARE = 0.3
 """Of the time after the calibration that trials get, however long the rest may take."""
 TYPICAL_COST = 1.5
 """Passes per step that a found policy is expected to have, with its evaluation, when time is planned."""
-TEST_COST = 1.3
-"""A training of the verdict over one of the confirmation: more corruptions are evaluated."""
 STARTING, EXPORTING = 10.0, 5.0
 """Seconds until processes of the pool train, and for the report and the files."""
 TRIALS_WORTH_CARE = 30
+
+
+@dataclass(frozen=True)
+class Evaluations:
+    """Seconds of evaluating one model on the confirm and the test part, and of making their corrupted rows once."""
+
+    confirm: float = 0.0
+    test: float = 0.0
+    making_confirm: float = 0.0
+    making_test: float = 0.0
+
+    @classmethod
+    def of(cls, task: Task, numbers: Mapping[str, float]) -> Evaluations:
+        """From what the calibration met on the search part: seconds for a noisy part, predictions in them or not."""
+        noisy = numbers.get("noisy_seconds", 0.0)
+        predicting = numbers.get("predict_seconds", noisy / 2)
+        fold = task.splits.folds[0]
+        confirm = len(CONFIRM_SEVERITIES) * sum(f.group == "search" for f in task.frozen)
+        confirm_parts = confirm * len(fold.confirm) / max(len(fold.search), 1)
+        test_parts = 5 * len(task.frozen) * len(task.splits.test) / max(len(fold.search), 1)
+        making = max(noisy - predicting, 0.0) * task.folds
+        return cls(confirm_parts * predicting, test_parts * predicting, confirm_parts * making, test_parts * making)
 
 
 @dataclass
 class Budget:
     """Time of one run of a study: ``started`` is when it began, ``begun`` when its trials could.
 
-    ``calibrated`` are the seconds of a full training without noise, ``fixed`` those of making evaluation sets.
+    ``calibrated`` are the seconds of a full training without noise, when nothing ran beside it.
     """
 
     config: StudyConfig
     presets: int
     processes: int
     calibrated: float
-    fixed: float
+    evaluations: Evaluations
     started: float
     begun: float
 
@@ -56,8 +76,15 @@ class Budget:
     def reserve(self, plan: Plan, seconds: float, processes: int | None = None) -> float:
         """Seconds that a plan needs after the search, where a full training takes ``seconds``."""
         processes = processes or self.processes
-        training = plan.trainings(self.presets, 3) * seconds * TYPICAL_COST / processes
-        return EXPORTING + (STARTING if processes > 1 else 0.0) + self.fixed + training
+        training, slower, e = seconds * TYPICAL_COST, self._slower(seconds), self.evaluations
+        verdicts = 3 * plan.verdict_seeds
+        others = plan.trainings(self.presets, 3) - verdicts
+        runs = others * (training + slower * e.confirm) + verdicts * (training + slower * e.test)
+        making = slower * (e.making_confirm + e.making_test)
+        return EXPORTING + (STARTING if processes > 1 else 0.0) + making + runs / processes
+
+    def _slower(self, seconds: float) -> float:
+        return seconds / self.calibrated if self.calibrated > 0 else 1.0
 
     def plan(self, seconds: float, available: float) -> Plan:
         """The most careful plan that fits into ``available`` seconds, or that few trials justify."""
@@ -84,22 +111,30 @@ class Budget:
 
     def another_round(self, runs: Sequence[RunResult], entries: int) -> bool:
         """Whether ``entries`` further confirming trainings still leave time for the smallest verdict."""
-        return (entries + 3 * PLANS[-1].verdict_seeds * TEST_COST) * self._pace(runs) + EXPORTING <= self.left
+        round_ = entries * self._run_seconds(runs) / self.processes
+        return round_ + self._verdict(PLANS[-1].verdict_seeds, runs) + EXPORTING <= self.left
 
     def rest(self, plan: Plan, runs: Sequence[RunResult], techniques: int) -> Plan:
         """The plan cut down to what is left after the race, at the pace of its runs: the verdict comes first."""
-        pace, left = self._pace(runs), self.left - EXPORTING
-        verdict = plan.verdict_seeds
-        if 3 * verdict * TEST_COST * pace > left:
+        left, verdict = self.left - EXPORTING, plan.verdict_seeds
+        if self._verdict(verdict, runs) > left:
             verdict = min(verdict, PLANS[-1].verdict_seeds)
-        left -= 3 * verdict * TEST_COST * pace
-        ablate = next((n for n in range(plan.ablate_seeds, 1, -1) if n * techniques * pace <= left), 0)
+        left -= self._verdict(verdict, runs)
+        pace = techniques * self._run_seconds(runs) / self.processes
+        ablate = next((n for n in range(plan.ablate_seeds, 1, -1) if n * pace <= left), 0)
         return replace(plan, ablate_seeds=ablate if plan.ablate_seeds else 0, verdict_seeds=verdict)
 
-    def _pace(self, runs: Sequence[RunResult]) -> float:
-        """Seconds of the clock for a run; runs side by side slow each other, which their own seconds hold."""
-        seconds = [r.seconds for r in runs] or [self.calibrated * TYPICAL_COST]
-        return float(np.mean(seconds)) / self.processes
+    def _verdict(self, seeds: int, runs: Sequence[RunResult]) -> float:
+        """Seconds of a verdict over so many seeds: runs like those of the race, evaluated on more."""
+        run, e = self._run_seconds(runs), self.evaluations
+        slower = run / (self.calibrated * TYPICAL_COST + e.confirm) if self.calibrated > 0 else 1.0
+        each = run + max(slower, 1.0) * max(e.test - e.confirm, 0.0)
+        return 3 * seeds * each / self.processes + max(slower, 1.0) * e.making_test
+
+    def _run_seconds(self, runs: Sequence[RunResult]) -> float:
+        """Mean seconds of a confirming run; runs side by side slow each other, which their seconds hold."""
+        seconds = [r.seconds for r in runs] or [self.calibrated * TYPICAL_COST + self.evaluations.confirm]
+        return float(np.mean(seconds))
 
 
 def measured_seconds(study: optuna.Study, calibrated: float) -> float:
@@ -107,10 +142,3 @@ def measured_seconds(study: optuna.Study, calibrated: float) -> float:
     met = [t.user_attrs[PREFIX + "seconds"] / t.user_attrs[PREFIX + "work"] for t in completed(study)
            if t.user_attrs.get(PREFIX + "work")]
     return max(calibrated, float(np.median(met)) / TYPICAL_COST) if met else calibrated
-
-
-def evaluation_seconds(task: Task, numbers: Mapping[str, float]) -> float:
-    """Making the corrupted rows of the confirm and test parts: once per fold, however many trainings use them."""
-    search = sum(f.group == "search" for f in task.frozen)
-    sets = len(CONFIRM_SEVERITIES) * search + 5 * len(task.frozen)
-    return numbers.get("noisy_seconds", 0.0) * sets * task.folds

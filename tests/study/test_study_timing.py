@@ -13,7 +13,7 @@ import pytest
 from autonoise.study.config import StudyConfig
 from autonoise.study.confirm import Plan
 from autonoise.study.storage import PREFIX
-from autonoise.study.timing import Budget, measured_seconds
+from autonoise.study.timing import Budget, Evaluations, measured_seconds
 
 FULL = Plan(4, 3, 3, 5)
 SMALLEST = Plan(2, 1, 0, 3)
@@ -26,9 +26,9 @@ def now(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     return clock
 
 
-def budget(seconds: float = 2.0, fixed: float = 0.0, **settings: Any) -> Budget:
+def budget(seconds: float = 2.0, evaluations: Evaluations = Evaluations(), **settings: Any) -> Budget:
     config = StudyConfig(**{"data": "x", "study": "s", "out": "o", "timeout": 1000.0, "seeds": 5} | settings)
-    return Budget(config, presets=1, processes=2, calibrated=seconds, fixed=fixed, started=100.0, begun=100.0)
+    return Budget(config, 1, 2, calibrated=seconds, evaluations=evaluations, started=100.0, begun=100.0)
 
 
 def trials(*seconds_and_work: tuple[float, float]) -> optuna.Study:
@@ -47,8 +47,12 @@ def runs(seconds: float, number: int = 4) -> list[Any]:
 
 def test_the_reserve_by_hand() -> None:
     # one preset: (4 + 1 + 1) * 2.1 + 3 * 3 + 15 = 36.6 trainings of 2 s at 1.5 passes on 2 processes
-    assert budget(fixed=7.0).reserve(FULL, 2.0) == pytest.approx(5 + 10 + 7 + 36.6 * 2 * 1.5 / 2)
-    assert budget(fixed=7.0).reserve(FULL, 2.0, processes=1) == pytest.approx(5 + 7 + 36.6 * 2 * 1.5)
+    assert budget().reserve(FULL, 2.0) == pytest.approx(5 + 10 + 36.6 * 2 * 1.5 / 2)
+    assert budget().reserve(FULL, 2.0, processes=1) == pytest.approx(5 + 36.6 * 2 * 1.5)
+    # 21.6 evaluations on the confirm part, 15 on the test part; all of it twice as slow where a training takes 4 s
+    evaluated = budget(evaluations=Evaluations(0.5, 3.0, 7.0, 20.0))
+    assert evaluated.reserve(FULL, 2.0) == pytest.approx(5 + 10 + 27 + (36.6 * 3 + 21.6 * 0.5 + 15 * 3) / 2)
+    assert evaluated.reserve(FULL, 4.0) == pytest.approx(5 + 10 + 54 + (36.6 * 6 + 21.6 * 1 + 15 * 6) / 2)
 
 
 def test_the_plan_gets_smaller_with_the_time() -> None:
@@ -56,7 +60,7 @@ def test_the_plan_gets_smaller_with_the_time() -> None:
     assert budget().plan(20.0, 500) == Plan(3, 2, 2, 5)
     assert budget().plan(25.0, 500) == Plan(3, 2, 0, 5)
     assert budget().plan(40.0, 500) == SMALLEST
-    assert budget(fixed=600).plan(2.0, 500) == SMALLEST
+    assert budget(evaluations=Evaluations(making_test=600)).plan(2.0, 500) == SMALLEST
     assert budget(seeds=4).plan(2.0, 50) == Plan(3, 2, 0, 4)
     assert budget(timeout=None, trials=10, seeds=4).plan(20.0, math.inf) == Plan(3, 2, 2, 4)
     assert budget(timeout=None, trials=30).plan(20.0, math.inf) == FULL
@@ -91,20 +95,35 @@ def test_after_the_search_all_that_is_left_may_be_spent(now: SimpleNamespace) ->
 
 
 def test_a_race_ends_when_a_round_more_would_cost_the_verdict(now: SimpleNamespace) -> None:
-    now.now = 1000.0  # 100 s left
-    # 4 entries and the smallest verdict, 9 trainings at 1.3, of 10 s on two processes: 78.5 s, and 5 for the files
-    assert budget().another_round(runs(10.0), 4)
-    assert not budget().another_round(runs(13.0), 4)
+    now.now = 1000.0  # 100 s left; 5 for the files
+    # 4 entries and the smallest verdict, 9 trainings, on two processes
+    assert budget().another_round(runs(14.0), 4)
+    assert not budget().another_round(runs(15.0), 4)
+    # runs take as long as planned, 3 s and the evaluation; 9 evaluations more of 18 s on two processes are 81 s
+    assert not budget(evaluations=Evaluations(test=18.0)).another_round(runs(3.0), 4)
     assert budget(timeout=None).another_round(runs(1e9), 4)
 
 
 def test_the_verdict_comes_before_the_minimiser(now: SimpleNamespace) -> None:
-    now.now = 1000.0  # 95 s for runs; a verdict of 5 seeds takes 19.5 runs, one of 3 seeds 11.7
-    assert budget().rest(FULL, runs(2.0), 3) == FULL
-    assert budget().rest(FULL, runs(7.0), 3) == replace(FULL, ablate_seeds=2)  # 68.25 s and 2 * 3 * 3.5
-    assert budget().rest(FULL, runs(9.0), 3) == replace(FULL, ablate_seeds=0)
-    assert budget().rest(FULL, runs(10.0), 3) == replace(FULL, ablate_seeds=2, verdict_seeds=3)
+    now.now = 1000.0  # 95 s for runs: of the verdict 15 or 9, of the minimiser 3 for each of its seeds
+    assert budget().rest(FULL, runs(7.0), 3) == FULL  # 52.5 + 31.5
+    assert budget().rest(FULL, runs(9.0), 3) == replace(FULL, ablate_seeds=2)  # 67.5 + 27
+    assert budget().rest(FULL, runs(12.0), 3) == replace(FULL, ablate_seeds=0)  # 90
+    # a verdict of five seeds would take 97.5 s, one of three 58.5; 36.5 s are left, two seeds of the minimiser 39
+    assert budget().rest(FULL, runs(13.0), 3) == replace(FULL, ablate_seeds=0, verdict_seeds=3)
     assert budget().rest(FULL, runs(100.0), 3) == replace(FULL, ablate_seeds=0, verdict_seeds=3)
+    making = Evaluations(making_test=60.0)
+    assert budget(evaluations=making).rest(FULL, runs(3.0), 3) == replace(FULL, ablate_seeds=2)  # 22.5 + 60 + 9
     assert budget(timeout=None).rest(FULL, runs(1e9), 3) == FULL
     without = replace(FULL, ablate_seeds=0)
     assert budget(timeout=None).rest(without, runs(2.0), 3) == without
+
+
+def test_evaluations_by_hand() -> None:
+    frozen = [SimpleNamespace(group="search")] * 4 + [SimpleNamespace(group="held_out")] * 2
+    fold = SimpleNamespace(search=range(100), confirm=range(200))
+    task: Any = SimpleNamespace(frozen=frozen, folds=3, splits=SimpleNamespace(folds=[fold], test=range(500)))
+    found = Evaluations.of(task, {"noisy_seconds": 0.5, "predict_seconds": 0.1})
+    # three severities of four families on twice the rows; five severities of six on five times the rows
+    assert (found.confirm, found.test) == pytest.approx((3 * 4 * 2 * 0.1, 5 * 6 * 5 * 0.1))
+    assert (found.making_confirm, found.making_test) == pytest.approx((24 * 0.4 * 3, 150 * 0.4 * 3))
