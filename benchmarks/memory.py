@@ -16,7 +16,9 @@ import os
 import platform
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -126,7 +128,8 @@ def main() -> None:
         for config in configs:
             outcome = run_search(config)
             print(config.study, (outcome.result or {}).get("verdict", "no verdict"), flush=True)
-        found = [judge(config, root, options.seeds) for config in configs]
+        with ProcessPoolExecutor(2, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            found = list(pool.map(judge, configs, [root] * len(configs), [options.seeds] * len(configs)))
     rows = sorted((r for r in found if r is not None), key=lambda r: r.data_type)
     names = " ".join(f"--data {Path(d).name}" for d in options.data)
     text = "\n".join([
