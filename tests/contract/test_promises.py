@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from autonoise.ops.random import _normal_table
 from autonoise.policy import Policy
 from autonoise.schedule import Schedule
 from autonoise.stages import ActivationNoise, InputNoise, PairNoise
@@ -278,3 +279,15 @@ def test_exact_leaves_give_back_rows_of_strength_zero(kind: type[Technique]) -> 
     still = strength == 0
     assert torch.equal(out[still], h[still])
     assert not torch.equal(out[~still], h[~still])
+
+
+@pairs
+def test_the_table_of_normal_numbers_is_only_read(
+    kind: type[Technique], data_type: DataType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("autonoise.ops.random.FEW", 1)  # small batches take from it, too
+    table = _normal_table().view(torch.int32)
+    before = int(table.sum())
+    first = Trainer(policy_for(kind, data_type), tensor_batch).run(2)
+    assert int(table.sum()) == before
+    assert same(first.record.all, Trainer(policy_for(kind, data_type), tensor_batch).run(2).record.all)
