@@ -44,10 +44,15 @@ def with_noise_data(config: StudyConfig, space: SearchSpace, task: Task, folder:
     write_whole(path, buffer.getvalue())
     task.clips = x[groups == HELD_OUT]
     source: dict[str, Any] = copy.deepcopy(dict(space.source))
-    for name, dims in space.techniques.items():
-        if CLIPS_PARAMETER in dims and GROUP_PARAMETER in dims:
-            given = source["techniques"].get(name) or {}
-            source["techniques"][name] = {**given, CLIPS_PARAMETER: str(path), GROUP_PARAMETER: TRAIN}
+    own = {CLIPS_PARAMETER: str(path), GROUP_PARAMETER: TRAIN}
+    taking = {name for name, dims in space.techniques.items() if own.keys() <= dims.keys()}
+    for name in taking:
+        source["techniques"][name] = {**(source["techniques"].get(name) or {}), **own}
+    # published recipes and starting policies mean "background noise", and that is now the user's
+    for policy in (*source.get("seeds", ()), *source.get("presets", ())):
+        for step in policy["steps"]:
+            if step["technique"] in taking and not step.get(CLIPS_PARAMETER):
+                step.update(own)
     return SearchSpace.from_dict(source)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,10 @@ from autonoise.corruptions.base import Corruption, corruptions_for
 from autonoise.data.builtin import cbf_series
 from autonoise.errors import AutonoiseError, DataError, StudyError
 from autonoise.policy import Policy
+from autonoise.space import SearchSpace
 from autonoise.study.config import StudyConfig
+from autonoise.study.folder import StudyFolder
+from autonoise.study.noise_data import with_noise_data
 from autonoise.study.observer import Observer
 from autonoise.study.prepare import build_task
 from autonoise.study.search import Outcome, _await_others, run_search
@@ -272,3 +276,18 @@ def test_earlier_studies_are_a_start_unless_refused(
     search(tmp_path / "s", series, trials=2, memory=memory)
     origins = [t.user_attrs.get(PREFIX + "origin") for t in study_of(tmp_path / "s").get_trials()]
     assert ("memory" in origins) == memory
+
+
+def test_noise_clips_reach_the_presets_and_seeds_of_the_shipped_space(tmp_path: Path) -> None:
+    task: Any = SimpleNamespace(dataset=SimpleNamespace(sample_rate=8000))
+    folder = StudyFolder(tmp_path / "s")
+    folder.create()
+    np.savez(tmp_path / "clips.npz", X=np.ones((4, 400), dtype=np.float32), sample_rate=np.array(8000))
+    config = config_of(tmp_path / "s", noise_data=str(tmp_path / "clips.npz"))
+    space = with_noise_data(config, SearchSpace.load("audio"), task, folder)
+    taking = [s.technique.parameters() for p in (*space.seeds, *space.presets) for s in p.steps
+              if "clips" in s.technique.parameters()]
+    assert len(taking) >= 2
+    assert {Path(t["clips"]).name for t in taking} == {"noise_clips.npz"}
+    assert {t["group"] for t in taking} == {"search"}
+    assert task.clips.shape == (2, 400)
