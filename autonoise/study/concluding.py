@@ -45,7 +45,8 @@ def conclude(
     candidates = pick_candidates(trials, plan.candidates)
     baseline = Policy(space.data_type, name="no-noise")
     entries: dict[str, tuple[Policy, str]] = {"baseline": (baseline, "baseline")}
-    entries |= {f"preset/{p.name}": (p, "preset") for p in space.presets if _within_cost(p, config)}
+    presets = _best_first([p for p in space.presets if _within_cost(p, config)], trials)[: plan.presets]
+    entries |= {f"preset/{p.name}": (p, "preset") for p in presets}
     taken = {policy.hash for policy, _ in entries.values()}
     entries |= {f"found/{p.hash}": (p, "found") for p in candidates if p.hash not in taken}
 
@@ -97,6 +98,12 @@ def conclude(
 def _key(study: optuna.Study, config: StudyConfig) -> str:
     """What the verdict rests on: with more trials it has to be reached again."""
     return f"{len(finished(study))}/{config.seeds}"
+
+
+def _best_first(presets: list[Policy], trials: list[Any]) -> list[Policy]:
+    """Presets by their score in the search; those that it has not tried come last, in the order of the space."""
+    scores = {t.user_attrs[PREFIX + "policy_hash"]: t.user_attrs[PREFIX + "score"] for t in trials}
+    return sorted(presets, key=lambda p: -scores.get(p.hash, -1.0))
 
 
 def _within_cost(policy: Policy, config: StudyConfig) -> bool:

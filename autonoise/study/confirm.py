@@ -30,10 +30,11 @@ class Plan:
     confirm_seeds: int = 3
     ablate_seeds: int = 2
     verdict_seeds: int = 5
+    presets: int = 100
 
     def trainings(self, presets: int, techniques: int) -> float:
         """Expected number of full trainings; racing ends about a third of the confirming ones early."""
-        confirm = (self.candidates + presets + 1) * (1 + 0.55 * (self.confirm_seeds - 1))
+        confirm = (self.candidates + min(presets, self.presets) + 1) * (1 + 0.55 * (self.confirm_seeds - 1))
         return confirm + self.ablate_seeds * techniques + 3 * self.verdict_seeds
 
 

@@ -110,7 +110,7 @@ def _phases(
         write_trials(study, folder)
         if stop():
             return Outcome(None, folder, stopped=True)
-        plan = budget.after_search(study)
+        plan = budget.after_search(study, observer.line)
         runner = Runner(config, task, folder, _pool(config), ahead=budget.reserve(plan, numbers["seconds"], 1))
         try:
             result = concluding.conclude(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +17,7 @@ from autonoise.study.jobs import CONFIRM_SEVERITIES
 from autonoise.study.storage import PREFIX, completed
 from autonoise.task import Task
 
-PLANS = (Plan(4, 3, 3, 5), Plan(3, 2, 2, 5), Plan(3, 2, 0, 5), Plan(2, 1, 0, 3))
+PLANS = (Plan(4, 3, 3, 5), Plan(3, 2, 2, 5), Plan(3, 2, 0, 5), Plan(2, 1, 0, 3, presets=1))
 CONCLUDING_SHARE = 0.5
 """Of the time after the calibration that confirming and the verdict get at most, where a smaller plan can do."""
 SEARCH_SHARE = 0.3
@@ -105,9 +105,14 @@ class Budget:
         plan = self.plan(seconds, CONCLUDING_SHARE * whole)
         return max(end - self.reserve(plan, seconds) - TYPICAL_COST * seconds, self.begun + SEARCH_SHARE * whole)
 
-    def after_search(self, study: optuna.Study) -> Plan:
-        """The plan for what the search left."""
-        return self.plan(measured_seconds(study, self.calibrated), self.left)
+    def after_search(self, study: optuna.Study, say: Callable[[str], None] = lambda text: None) -> Plan:
+        """The plan for what the search left; ``say`` is told where not even the smallest one fits."""
+        seconds = measured_seconds(study, self.calibrated)
+        plan = self.plan(seconds, self.left)
+        missing = self.reserve(plan, seconds) - self.left
+        if missing > 0:
+            say(f"--timeout is short: the smallest confirmation and verdict take about {missing:.0f} s longer")
+        return plan
 
     def another_round(self, runs: Sequence[RunResult], entries: int) -> bool:
         """Whether ``entries`` further confirming trainings still leave time for the smallest verdict."""

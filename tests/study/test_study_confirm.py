@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import optuna
@@ -11,6 +12,7 @@ import pytest
 from study_samples import FakeRunner, config_of, policy_of
 
 from autonoise.policy import Policy
+from autonoise.study.concluding import _best_first
 from autonoise.study.confirm import Plan, minimise, pick_candidates, race
 from autonoise.study.jobs import Job
 from autonoise.study.storage import PREFIX
@@ -122,3 +124,11 @@ def test_candidates_are_the_best_and_the_most_robust_and_differ() -> None:
 def test_the_plan_counts_its_trainings() -> None:
     assert Plan(4, 3, 2, 5).trainings(presets=2, techniques=3) == pytest.approx(7 * 2.1 + 6 + 15)
     assert Plan(2, 1, 0, 3).trainings(presets=1, techniques=3) == pytest.approx(4 + 9)
+    assert Plan(2, 1, 0, 3, presets=1).trainings(presets=4, techniques=3) == pytest.approx(4 + 9)
+
+
+def test_presets_that_the_search_liked_come_first() -> None:
+    presets = [policy_of("dropout"), policy_of("mixup"), policy_of("gaussian_noise"), policy_of("label_smoothing")]
+    trials = [SimpleNamespace(user_attrs={PREFIX + "policy_hash": presets[i].hash, PREFIX + "score": score})
+              for i, score in ((1, 0.7), (2, 0.8))]
+    assert _best_first(presets, trials) == [presets[i] for i in (2, 1, 0, 3)]
