@@ -3,7 +3,7 @@
     python benchmarks/memory.py --data wine --data adult.csv.gz --data fsdd.npz --data fsdd.npz@speaker_train ...
 
 ``FILE@COLUMN`` takes another target. Every data set is searched once, without memory (``--studies`` keeps these
-studies, and goes on with them); then, for each, the policy recommended from the *other* studies of its data type is
+studies, and takes those that it holds); then, for each, the policy recommended from the *other* studies of its data type is
 trained from fresh seeds and judged on the data set's test part with the held-out families, beside the baseline, the
 first preset and the study's own policy.
 """
@@ -126,8 +126,9 @@ def main() -> None:
         root = options.studies or Path(temporary)
         configs = [config_of(data, root, options) for data in options.data]
         for config in configs:
-            outcome = run_search(config)
-            print(config.study, (outcome.result or {}).get("verdict", "no verdict"), flush=True)
+            if not (Path(config.out) / "memory.json").exists():
+                outcome = run_search(config)
+                print(config.study, (outcome.result or {}).get("verdict", "no verdict"), flush=True)
         with ProcessPoolExecutor(2, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)) as pool:
             found = list(pool.map(judge, configs, [root] * len(configs), [options.seeds] * len(configs)))
     rows = sorted((r for r in found if r is not None), key=lambda r: r.data_type)
