@@ -86,7 +86,7 @@ class NoiseInjector:
         self._raw_used = False
         self.changes_input = any(s.stage in _INPUT_STAGES for s in policy.steps)
         self.wants_soft = any(s.stage in _SOFT_STAGES for s in policy.steps)
-        self._one_hot = torch.eye(self.classes)
+        self.soft = perturbing.SoftTargets(self.classes)
         self.weights: dict[int, WeightSwap] = {}
         self.embedding: Point | None = None
         self.steps_ran = False
@@ -179,19 +179,6 @@ class NoiseInjector:
 
     def open(self, x: Batch) -> tuple[Tensor, BatchInfo]:
         return self.adapter.open(x, self.spec)
-
-    def soft(self, y: Tensor) -> Tensor:
-        """Targets as (B, C) float32."""
-        if y.ndim == 2:
-            return y.float()
-        if self._one_hot.device != y.device:
-            self._one_hot = torch.eye(self.classes, device=y.device)
-        # F.one_hot makes integers and looks for the largest
-        try:
-            return self._one_hot.index_select(0, y.long())
-        except (IndexError, RuntimeError):
-            perturbing.check_targets(y, len(y), self.classes)
-            raise
 
     def _base(self, logits: Tensor, y: Tensor) -> Tensor:
         if self._loss is not None:

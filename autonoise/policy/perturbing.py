@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from autonoise.policy.policy import Step
 
 
+MANY = 1024
+"""Classes whose one-hot vectors are not kept."""
+
+
 def check_targets(y: Tensor, size: int, classes: int, *, values: bool = True) -> None:
     """Raise AttachError unless y is (B,) class indices (``values``: of classes that there are) or (B, C) soft."""
     if not isinstance(y, Tensor) or y.ndim not in (1, 2) or y.shape[0] != size:
@@ -36,6 +40,28 @@ def check_targets(y: Tensor, size: int, classes: int, *, values: bool = True) ->
             raise AttachError(
                 f"targets go from {low} to {high}, but the model has {classes} classes: pass num_classes="
             )
+
+
+class SoftTargets:
+    """Targets as (B, C) float32: ``soft(y)`` for class indices (B,) or targets that are soft already."""
+
+    def __init__(self, classes: int) -> None:
+        self._classes = classes
+        self._rows: Tensor | None = None
+
+    def __call__(self, y: Tensor) -> Tensor:
+        if y.ndim == 2:
+            return y.float()
+        try:
+            if self._classes > MANY:
+                return nn.functional.one_hot(y.long(), self._classes).float()
+            if self._rows is None or self._rows.device != y.device:
+                self._rows = torch.eye(self._classes, device=y.device)
+            # one_hot makes integers and looks for the largest
+            return self._rows.index_select(0, y.long())
+        except (IndexError, RuntimeError):
+            check_targets(y, len(y), self._classes)
+            raise
 
 
 def perturb(injector: NoiseInjector, x: Batch, y: Tensor) -> tuple[Batch, Tensor]:

@@ -272,3 +272,18 @@ def test_with_input_described_by_the_user() -> None:
     injector = attach(Step.of("gaussian_noise"), data_type="image", model=model, input=replace(spec, scale="unit"))
     x = torch.full((ROWS, 1, 2, 2), 0.5)
     assert 0.02 < float((injector.perturb(x, LABELS)[0] - x).std()) < 0.2
+
+
+def test_a_wrong_target_long_after_the_first_batches_is_one_line() -> None:
+    model = nn.Linear(4, 3)
+    for policy in (Policy("tabular", [Step.of("gaussian_noise")]), Policy("tabular", [Step.of("mixup")])):
+        injector = policy.attach(model, epochs=1, steps_per_epoch=100)
+        x, y = torch.randn(6, 4), torch.tensor([0, 1, 2, 0, 1, 2])
+        for _ in range(20):
+            noisy, targets = injector.perturb(x, y)
+            injector.loss(model(noisy), targets)
+            injector.step()
+        with pytest.raises(AttachError, match="targets go from 0 to 7, but the model has 3 classes"):
+            noisy, targets = injector.perturb(x, torch.tensor([0, 1, 2, 0, 1, 7]))
+            injector.loss(model(noisy), targets)
+        injector.detach()

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from autonoise.errors import AttachError
 from autonoise.policy import NoiseInjector, Policy, Step
-from autonoise.policy.perturbing import frozen_statistics
+from autonoise.policy.perturbing import SoftTargets, frozen_statistics
 from autonoise.types import DataType, InputSpec
 
 ROWS, CLASSES = 6, 3
@@ -253,3 +253,15 @@ def test_a_wrapped_model_is_called_through_its_wrapper() -> None:
             pretraining.pretrain(lambda: [ids()])
     finally:
         torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("classes", [3, 5000])
+def test_soft_targets_by_hand(classes: int) -> None:
+    soft = SoftTargets(classes)
+    out = soft(torch.tensor([2, 0], dtype=torch.int32))
+    assert out.dtype == torch.float32
+    assert out.shape == (2, classes)
+    assert out.nonzero().tolist() == [[0, 2], [1, 0]]
+    assert torch.equal(soft(out.double()), out)
+    with pytest.raises(AttachError, match=f"the model has {classes} classes: pass num_classes="):
+        soft(torch.tensor([0, classes]))
