@@ -61,7 +61,8 @@ def recommend(
         console.print(f"this is a published preset instead, not fitted to {dataset.name}:", soft_wrap=True)
         basis = "a preset: too few finished studies"
     else:
-        console.print("from studies of similar data, nearest first (nothing was trained on these data):")
+        fresh = "nothing was trained on these data" if found.same is None else f"{found.same} is of these very data"
+        console.print(f"from studies of similar data, nearest first ({fresh}):")
         for name, distance, summary in found.rests_on:
             console.print(f"  {name}  distance {distance:.2f}  verdict there: {summary.get('verdict', 'unknown')}",
                           soft_wrap=True)

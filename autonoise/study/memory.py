@@ -155,10 +155,14 @@ def _helped(study: Banked) -> bool:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """A policy without a search, and what it rests on: (study, distance, summary)."""
+    """A policy without a search, and what it rests on: (study, distance, summary).
+
+    ``same``: the study among them, if any, that was made with these very data.
+    """
 
     policy: Policy
     rests_on: tuple[tuple[str, float, Mapping[str, Any]], ...]
+    same: str | None = None
 
 
 def recommend(dataset: Dataset, places: Iterable[Path]) -> Recommendation:
@@ -175,4 +179,5 @@ def recommend(dataset: Dataset, places: Iterable[Path]) -> Recommendation:
     ranked = nearest(features_of(dataset), studies)
     helped = [(d, s) for d, s in ranked if _helped(s)] or ranked
     rests = tuple((s.name, d, s.summary) for d, s in helped[:NEAREST])
-    return Recommendation(helped[0][1].policies[0], rests)
+    same = next((s.name for _, s in helped[:NEAREST] if s.fingerprint == dataset.fingerprint), None)
+    return Recommendation(helped[0][1].policies[0], rests, same)

@@ -112,3 +112,6 @@ def test_a_recommendation_needs_three_studies(tmp_path: Path, wine: Dataset) -> 
     found = recommend(wine, [tmp_path])
     assert found.policy.steps[0].technique.parameters()["p"] == 0.2  # the nearest did not help
     assert [name for name, _, _ in found.rests_on] == ["b", "c"]
+    assert found.same is None
+    leave(tmp_path, "d", rows, 0.4, fingerprint=wine.fingerprint)
+    assert recommend(wine, [tmp_path]).same == "d"
