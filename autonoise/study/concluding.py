@@ -19,7 +19,7 @@ from autonoise.study.folder import StudyFolder
 from autonoise.study.jobs import Job, Runner
 from autonoise.study.memory import deposit
 from autonoise.study.observer import Observer
-from autonoise.study.prepare import describe
+from autonoise.study.prepare import describe, left_out
 from autonoise.study.storage import PREFIX, completed, finished, write_trials
 from autonoise.study.timing import Budget
 from autonoise.study.transfer import SEEDS, SETTINGS, STRENGTHS, calibrate_strength
@@ -83,6 +83,7 @@ def conclude(
         return None
     result = _result(config, task, study, verdict, standings, contributions, trials, policy, budget.started)
     result["key"] = key
+    result["warnings"] += [f"{n}: harmless on these data at any amount, left out" for n in left_out(folder)]
     if config.calibrate:
         counter = _counter(observer, "calibrate strength", len(SETTINGS) * len(STRENGTHS) * SEEDS)
         found = calibrate_strength(policy, task, config, runner, families, stop, counter)

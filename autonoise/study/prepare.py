@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -23,6 +24,8 @@ from autonoise.task import RealNoise, Task, load_factory
 
 log = logging.getLogger("autonoise")
 CALIBRATION_ROWS = 800
+HARMLESS = 0.95
+"""Share of the baseline's accuracy that a corruption must leave at every amount to be left out."""
 
 
 def build_task(config: StudyConfig, dataset: Dataset | None = None) -> Task:
@@ -100,14 +103,26 @@ def _calibrate(task: Task, folder: StudyFolder, seed: int) -> tuple[FrozenCorrup
         frozen.append(
             fix(corruption, found.amounts, study_seed=seed, retentions=found.retentions, note=found.note)
         )
+    left_out = harmless(frozen)
+    frozen = [f for f in frozen if f.name not in left_out]
     signed = tuple(
         f.with_checksum("search0", 3, checksum(corrupted(sets.rows, f, 3, "search0", reference))) for f in frozen
     )
     spent = (time.perf_counter() - begun) / max(calls - 1, 1)
     numbers = {"clean": clean, "chance": task.chance, "seconds": trained.seconds, "passes": trained.passes,
                "noisy_seconds": spent, "predict_seconds": min(predicting, spent)}
-    folder.save_corruptions(signed, numbers)
+    folder.save_corruptions(signed, {**numbers, "left_out": left_out})
     return signed
+
+
+def harmless(frozen: Sequence[FrozenCorruption]) -> list[str]:
+    """Names of corruptions that cost next to nothing at any amount: five equal severities would only dilute the score.
+
+    Of each group one stays in any case.
+    """
+    weak = [f for f in frozen if f.retentions and min(f.retentions) > HARMLESS]
+    groups = {f.group for f in frozen if f not in weak}
+    return [f.name for f in weak if f.group in groups]
 
 
 def _compare_checksums(task: Task, frozen: tuple[FrozenCorruption, ...]) -> None:
@@ -119,6 +134,11 @@ def _compare_checksums(task: Task, frozen: tuple[FrozenCorruption, ...]) -> None
                 f"the corrupted rows ({f.name}) differ from those of the study's first run: the data or a library "
                 f"changed; start a new study by --study NAME"
             )
+
+
+def left_out(folder: StudyFolder) -> list[str]:
+    """Names of the corruptions that the calibration found harmless on these data."""
+    return list(json.loads(folder.corruptions_file.read_text())["baseline"].get("left_out", ()))
 
 
 def baseline_numbers(folder: StudyFolder) -> dict[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import optuna
@@ -15,6 +16,7 @@ from study_samples import FakeTask, config_of, new_study, policy_of, score_of, s
 from autonoise.policy import Policy, Step
 from autonoise.study.confirm import pick_candidates
 from autonoise.study.objective import SHORT, Objective
+from autonoise.study.prepare import harmless
 from autonoise.study.storage import PREFIX, completed
 from autonoise.study.worker import FAULTS_IN_A_ROW, Stop, work
 
@@ -195,3 +197,13 @@ def test_max_clean_drop_is_a_constraint_on_what_was_measured() -> None:
     assert of(again, "constraints") == of(best, "constraints")
     assert study.best_trial.number == 2
     assert [t.number for t in completed(study)] == [2, 0]
+
+
+def test_harmless_corruptions_are_left_out_but_no_group_is_emptied() -> None:
+    def frozen(name: str, group: str, last: float) -> Any:
+        return SimpleNamespace(name=name, group=group, retentions=(0.99, last))
+
+    search = [frozen("a", "search", 0.62), frozen("b", "search", 0.96), frozen("c", "search", 0.94)]
+    assert harmless([*search, frozen("d", "held_out", 0.97)]) == ["b"]
+    assert harmless([*search, frozen("d", "held_out", 0.97), frozen("e", "held_out", 0.8)]) == ["b", "d"]
+    assert harmless([SimpleNamespace(name="real", group="search", retentions=())]) == []
