@@ -56,7 +56,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_commands_are_the_ones_this_file_knows() -> None:
     known = ("make demo", "make test", "autonoise search", "autonoise show", "autonoise dashboard",
-             "autonoise techniques", "autonoise corruptions")
+             "autonoise techniques", "autonoise corruptions", "autonoise recommend")
     unknown = [c for c in commands() if not c.startswith(known)]
     assert not unknown
     assert {"make demo", "make test"} <= set(commands())
@@ -66,6 +66,13 @@ def test_make_knows_the_two_targets() -> None:
     for target in ("demo", "test"):
         found = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=True)
         assert "autonoise search digits --trials 20" in found.stdout if target == "demo" else "pytest" in found.stdout
+
+
+def test_recommending(folder: Path) -> None:
+    (command,) = [c for c in commands() if c.startswith("autonoise recommend")]
+    found = run(shlex.split(command)[1:], folder)
+    assert found.returncode == 0, found.stderr
+    assert "recommended-sales" in found.stdout
 
 
 @pytest.mark.slow
