@@ -24,7 +24,10 @@ class RawNoise(Technique):
     stage: ClassVar[Stage] = Stage.RAW
 
     def perturb_text(self, text: str, *, strength: float, rng: np.random.Generator) -> str:
-        """Return the changed string; the base has dealt with empty strings and strength 0."""
+        """Return the changed string; the base has dealt with empty strings and strength 0.
+
+        ``rng`` is good for this call only: the next string's draws come from the same object.
+        """
         raise NotImplementedError
 
 

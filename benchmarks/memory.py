@@ -60,7 +60,7 @@ def judge(config: StudyConfig, root: Path, seeds: int) -> Row | None:
     from autonoise.space import SearchSpace
     from autonoise.study.folder import StudyFolder
     from autonoise.study.jobs import Job, run_job
-    from autonoise.study.memory import bank, features_of, nearest
+    from autonoise.study.memory import bank, helpful
     from autonoise.study.prepare import build_task, ensure_corruptions
     from autonoise.study.statistics import paired, parts_of, value
     from autonoise.study.verdict import FIRST_SEED
@@ -71,11 +71,10 @@ def judge(config: StudyConfig, root: Path, seeds: int) -> Row | None:
     studies = [s for s in bank(task.dataset.data_type, [root]) if s.name != config.study]
     if not studies:
         return None
-    ranked = nearest(features_of(task.dataset), studies)
-    helped = [s for _, s in ranked if s.summary["score"]["policy"] > s.summary["score"]["baseline"]] or [ranked[0][1]]
+    source = helpful(task.dataset, studies)[0][1]
     own = Policy.from_dict(json.loads((folder.root / "memory.json").read_text())["policies"][0])
     space = SearchSpace.load(str(task.dataset.data_type))
-    policies = dict(zip(LABELS, (Policy(space.data_type), space.presets[0], helped[0].policies[0], own), strict=True))
+    policies = dict(zip(LABELS, (Policy(space.data_type), space.presets[0], source.policies[0], own), strict=True))
     families = {f.name: str(f.family) for f in task.frozen}
     held = [f.name for f in task.frozen if f.group == "held_out"]
     parts = {}
@@ -84,7 +83,7 @@ def judge(config: StudyConfig, root: Path, seeds: int) -> Row | None:
         parts[label] = [parts_of(r, 0.5, families, held) for r in runs]
     scores = {label: float(np.mean([value(p) for p in ps])) for label, ps in parts.items()}
     return Row(
-        config.study, str(space.data_type), helped[0].name, scores,
+        config.study, str(space.data_type), source.name, scores,
         paired(parts["recommended"], parts["no noise"]), paired(parts["recommended"], parts["preset"]),
     )
 

@@ -77,8 +77,10 @@ def randn(shape: torch.Size | tuple[int, ...], rng: Generator, like: Tensor) -> 
 
 @functools.cache
 def _normal_table() -> Tensor:
-    numbers = torch.randn(TABLE, generator=generator(seed_from(TABLE)))
-    return (numbers - numbers.mean()) / numbers.std()
+    # whatever is the default where it is first asked for; drawn in inference mode, it could not serve training
+    with torch.inference_mode(False):
+        numbers = torch.randn(TABLE, generator=generator(seed_from(TABLE)), dtype=torch.float32, device="cpu")
+        return (numbers - numbers.mean()) / numbers.std()
 
 
 def rand_like(x: Tensor, rng: Generator) -> Tensor:

@@ -97,7 +97,7 @@ class Clock:
         block = self._blocks.get(place)
         if block is None or block.key != key:
             seed = seed_from(self.seed, rank, self.update // BLOCK, micro, index, DRAW, extra)
-            draws = torch.rand(2, BLOCK, width, generator=generator(seed))
+            draws = torch.rand(2, BLOCK, width, generator=generator(seed), dtype=torch.float32, device="cpu")
             acts = draws[0] < share
             values = acts.float() if fixed else acts * draws[1]
             first = torch.where(acts.any(1), acts.int().argmax(1), NOBODY)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 CHECKED = 16
 """Updates in which every target is looked at before it is used."""
+NO_INDEX = -(2**31)
+"""Nobody's target, for cross entropy to ignore."""
 _INPUT_STAGES = (Stage.INPUT, Stage.ADVERSARIAL, Stage.PAIR)
 _SOFT_STAGES = (Stage.TARGET, Stage.PAIR, Stage.LOSS, Stage.STEP)
 
@@ -183,7 +185,9 @@ class NoiseInjector:
         if self._loss is not None:
             return self._loss(logits, y)
         try:
-            return F.cross_entropy(logits.float(), y)
+            # -100 is no class: a CPU says so, where a GPU could only stop with an assertion
+            ignored = NO_INDEX if y.device.type == "cpu" else -100
+            return F.cross_entropy(logits.float(), y, ignore_index=ignored)
         except (IndexError, RuntimeError):
             perturbing.check_targets(y, len(y), self.classes)
             raise

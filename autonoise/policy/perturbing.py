@@ -56,7 +56,7 @@ class SoftTargets:
             if self._classes > MANY:
                 return nn.functional.one_hot(y.long(), self._classes).float()
             if self._rows is None or self._rows.device != y.device:
-                self._rows = torch.eye(self._classes, device=y.device)
+                self._rows = torch.eye(self._classes, dtype=torch.float32, device=y.device)
             # one_hot makes integers and looks for the largest
             return self._rows.index_select(0, y.long())
         except (IndexError, RuntimeError):

@@ -148,6 +148,12 @@ def warm_start(task: Task, folder: StudyFolder) -> list[Policy]:
     return [s.policies[0] for _, s in chosen if s.policies]
 
 
+def helpful(dataset: Dataset, studies: list[Banked]) -> list[tuple[float, Banked]]:
+    """(distance, study) of those that were better than no noise, nearest first; all of them where none was."""
+    ranked = nearest(features_of(dataset), studies)
+    return [(d, s) for d, s in ranked if _helped(s)] or ranked
+
+
 def _helped(study: Banked) -> bool:
     score = study.summary.get("score", {})
     return bool(score.get("policy", 0.0) > score.get("baseline", 1.0))
@@ -176,8 +182,7 @@ def recommend(dataset: Dataset, places: Iterable[Path]) -> Recommendation:
             f"{len(studies)} finished studies of {dataset.data_type} data are in the bank, {LEAST_STUDIES} are needed "
             f"to recommend from: run autonoise search, or take the preset"
         )
-    ranked = nearest(features_of(dataset), studies)
-    helped = [(d, s) for d, s in ranked if _helped(s)] or ranked
+    helped = helpful(dataset, studies)
     rests = tuple((s.name, d, s.summary) for d, s in helped[:NEAREST])
     same = next((s.name for _, s in helped[:NEAREST] if s.fingerprint == dataset.fingerprint), None)
     return Recommendation(helped[0][1].policies[0], rests, same)

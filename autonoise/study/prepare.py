@@ -84,15 +84,16 @@ def _calibrate(task: Task, folder: StudyFolder, seed: int) -> tuple[FrozenCorrup
         p = probabilities(trained.model, sets.prepare(changed))  # type: ignore[arg-type]
         return float((p.argmax(1) == rows.labels).mean())
 
-    begun = time.perf_counter()
     clean = accuracy(rows.rows)
+    begun = time.perf_counter()
+    accuracy(rows.rows)  # timed the second time, since the first warms up
     predicting = time.perf_counter() - begun
     if trained.diverged or clean <= task.chance + 0.02:
         raise StudyError(
             f"the baseline reaches {clean:.3f} where always guessing the largest class gives {task.chance:.3f}: there "
             f"is nothing to make robust; train longer (--epochs), use more rows, or check the labels"
         )
-    frozen, begun = [], time.perf_counter()
+    frozen, begun, calls = [], time.perf_counter(), 0
     for corruption in corruptions_for(task.dataset.data_type):
         if not corruption.available(reference):
             continue
@@ -108,7 +109,7 @@ def _calibrate(task: Task, folder: StudyFolder, seed: int) -> tuple[FrozenCorrup
     signed = tuple(
         f.with_checksum("search0", 3, checksum(corrupted(sets.rows, f, 3, "search0", reference))) for f in frozen
     )
-    spent = (time.perf_counter() - begun) / max(calls - 1, 1)
+    spent = (time.perf_counter() - begun) / max(calls, 1)
     numbers = {"clean": clean, "chance": task.chance, "seconds": trained.seconds, "passes": trained.passes,
                "noisy_seconds": spent, "predict_seconds": min(predicting, spent)}
     folder.save_corruptions(signed, {**numbers, "left_out": left_out})

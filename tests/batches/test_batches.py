@@ -236,3 +236,11 @@ def test_made_up_batches_fit_their_description(description: InputSpec) -> None:
     assert torch.equal(made[0], made[1])
     assert not torch.equal(made[0], made[2])  # type: ignore[arg-type]
     adapter.check(made[0], description, explicit=True)
+
+
+def test_specs_hash_alike_and_leave_the_hash_behind() -> None:
+    spec = InputSpec(data_type=DataType.TABULAR, layout=(3,), numeric=(0, 1))
+    assert hash(spec) == hash(InputSpec(data_type=DataType.TABULAR, layout=(3,), numeric=(0, 1)))
+    assert hash(spec) != hash(InputSpec(data_type=DataType.TABULAR, layout=(3,), numeric=(0,)))
+    # another process hashes strings differently
+    assert "_hash" not in spec.__getstate__()

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from autonoise.ops.random import FEW, TABLE, beta, generator, randn, randn_like
+from autonoise.ops.random import FEW, TABLE, _normal_table, beta, generator, randn, randn_like
 
 SIZES = {"fresh": FEW - 1, "table": 200_000, "too many for the table": TABLE // 4 + 1}
 
@@ -48,3 +48,16 @@ def test_beta_has_its_moments_also_where_gamma_numbers_underflow(alpha: float) -
     assert float(x.var()) == pytest.approx(1 / (4 * (2 * alpha + 1)), rel=0.03)
     fourth = 3 / (16 * (2 * alpha + 1) * (2 * alpha + 3))
     assert float(((x - 0.5) ** 4).mean()) == pytest.approx(fourth, rel=0.06)
+
+
+def test_the_table_does_not_depend_on_where_it_is_first_asked_for() -> None:
+    usual = _normal_table()
+    _normal_table.cache_clear()
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.inference_mode(), torch.device("meta"):
+            table = _normal_table()
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(table, usual)
+    assert not table.is_inference()

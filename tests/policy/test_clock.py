@@ -1,71 +1,103 @@
-"""Strengths are a function of where training stands, whatever was asked before."""
+"""Progress, the numbers drawn at each point of training, and how often steps act."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from autonoise.policy.clock import BLOCK, Clock
-from autonoise.policy.policy import Step
+from autonoise.ops.random import seed_from
+from autonoise.policy import Policy, Step
+from autonoise.policy.clock import DRAW, LEAF, Clock
+from autonoise.schedule import Gate, Schedule
 
-STEPS = {
-    "amplitude": Step.of("gaussian_noise", probability=0.5),
-    "uniform": Step.of("gaussian_noise", probability=0.5, magnitude="uniform"),
-    "ramp": Step.of("gaussian_noise", probability=0.5, schedule="ramp_up"),
-}
+CPU = torch.device("cpu")
 
 
-def at(step: Step, update: int, size: int = 50, clock: Clock | None = None, **other: Any) -> Tensor:
-    clock = clock or Clock(other.pop("seed", 3), other.pop("rank", 0), 10, 20, micro=other.pop("micro", 0))
-    clock.update = update
-    found = clock.strengths(step, 1, size, 1.0, torch.device("cpu"), **other)
-    return torch.zeros(size) if found is None else found
+def clock(update: int = 0, micro: int = 0, *, seed: int = 0, rank: int = 0) -> Clock:
+    return Clock(seed, rank, epochs=5, steps_per_epoch=4, update=update, micro=micro)
 
 
-@pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
-def test_no_update_depends_on_those_before(step: Step) -> None:
-    clock = Clock(3, 0, 10, 20, micro=0)
-    in_turn = [at(step, n, clock=clock) for n in range(2 * BLOCK + 3)]
-    for n in (2 * BLOCK + 2, 0, BLOCK, BLOCK - 1):
-        assert torch.equal(in_turn[n], at(step, n))
-        assert torch.equal(in_turn[n], at(step, n, clock=clock))
+def drawn(step: Step, size: int = 20_000, knob: float = 1.0, at: Clock | None = None) -> Tensor:
+    values = (at or clock()).strengths(step, 0, size, knob, CPU)
+    return torch.zeros(size) if values is None else values
 
 
-def test_every_key_gives_its_own_draws() -> None:
-    step = STEPS["uniform"]
-    others = [at(step, 0), at(step, 1), at(step, BLOCK), at(step, 0, seed=4), at(step, 0, rank=1), at(step, 0, micro=1),
-              at(step, 0, extra=1)]
-    for i, a in enumerate(others):
-        assert not any(torch.equal(a, b) for b in others[:i])
-    alike = [at(step, 0, rank=r, micro=m, per_update=True) for r, m in ((0, 0), (1, 0), (0, 1))]
-    assert torch.equal(alike[0], alike[1])
-    assert torch.equal(alike[0], alike[2])
+def test_progress_runs_from_0_to_1_and_stops() -> None:
+    assert [clock(u).progress for u in (0, 1, 10, 19, 20, 500)] == [0, 1 / 19, 10 / 19, 1, 1, 1]
+    assert [clock(u).epoch for u in (0, 3, 4, 19)] == [0, 0, 1, 4]
+    assert Clock(0, 0, 1, 1).progress == 0
 
 
-def test_shares_and_sizes_are_those_of_the_step() -> None:
-    clock = Clock(0, 0, 10, 20, micro=0)
-    drawn = torch.cat([at(STEPS["uniform"], n, 200, clock) for n in range(100)])
-    acting = drawn[drawn > 0]
-    assert len(acting) / len(drawn) == pytest.approx(0.5, abs=0.02)
-    assert float(acting.mean()) == pytest.approx(0.5, abs=0.01)
-    assert torch.equal(at(STEPS["amplitude"], 0, 200)[:50], at(STEPS["amplitude"], 0, 256)[:50])
+@pytest.mark.parametrize(("probability", "slack"), [(0.1, 0.009), (0.5, 0.014), (0.93, 0.007)])
+def test_probability_is_realised_per_sample(probability: float, slack: float) -> None:
+    """Of 20,000 rows, within four standard deviations of the binomial: 4 sqrt(p (1 - p) / 20000)."""
+    values = drawn(Step.of("gaussian_noise", probability=probability))
+    assert set(values.tolist()) == {0.0, 1.0}
+    assert abs(float(values.mean()) - probability) < slack
 
 
-def test_nobody_is_none() -> None:
-    rare = Step.of("gaussian_noise", probability=1e-9)
-    assert Clock(0, 0, 1, 1, micro=0).strengths(rare, 0, 8, 1.0, torch.device("cpu")) is None
+def test_amplitude_scales_with_schedule_and_knob() -> None:
+    step = Step.of("gaussian_noise", schedule=Schedule("ramp_up"))
+    assert torch.equal(drawn(step, 4, knob=2.0, at=clock(19)), torch.full((4,), 2.0))
+    assert drawn(step, 4, at=clock(0)).sum() == 0
+    assert drawn(step, 4, at=clock(10)).tolist() == pytest.approx([10 / 19] * 4)
 
 
-def test_everywhere_is_said_only_where_it_is_sure() -> None:
-    clock = Clock(0, 0, 10, 20, micro=0)
-    assert clock.everywhere(Step.of("gaussian_noise"), 1.0)
-    assert not any(clock.everywhere(s, 1.0) for s in STEPS.values())
-    assert not clock.everywhere(Step.of("gaussian_noise", magnitude="uniform"), 1.0)
-    by_chance = Step.of("horizontal_flip", schedule="ramp_up")
-    assert by_chance.technique.multiplier == "probability"
-    assert not clock.everywhere(by_chance, 1.0)
-    clock.update = 199
-    assert clock.everywhere(by_chance, 1.0)
+def test_where_the_multiplier_is_a_probability_strength_is_0_or_1() -> None:
+    step = Step.of("horizontal_flip", probability=0.8, magnitude="uniform", schedule=Schedule("ramp_up"))
+    values = drawn(step, at=clock(10))
+    assert set(values.tolist()) == {0.0, 1.0}
+    expected = 0.8 * 10 / 19
+    assert abs(float(values.mean()) - expected) < 4 * (expected * (1 - expected) / 20_000) ** 0.5
+
+
+def test_uniform_magnitude() -> None:
+    """U(0, 1) on the rows that act: mean 1/2 and variance 1/12 of them."""
+    values = drawn(Step.of("gaussian_noise", probability=0.5, magnitude="uniform"))
+    acting = values[values > 0]
+    assert 0.48 < acting.numel() / 20_000 < 0.52
+    assert abs(float(acting.mean()) - 0.5) < 0.012
+    assert abs(float(acting.var()) - 1 / 12) < 0.003
+    assert float(acting.max()) < 1
+
+
+def test_gates_and_zero() -> None:
+    gated = Step.of("gaussian_noise", gate=Gate(3))
+    acts = [clock(u).strengths(gated, 0, 2, 1.0, CPU) is not None for u in range(5)]
+    assert acts == [True, False, False, True, False]
+    epochs = Step.of("gaussian_noise", gate=Gate(2, "epoch"))
+    assert [clock(u).multiplier(epochs, 1.0) for u in (0, 3, 4, 7, 8)] == [1, 1, 0, 0, 1]
+    assert clock().strengths(Step.of("gaussian_noise", probability=0.0), 0, 2, 1.0, CPU) is None
+    assert clock().strengths(Step.of("gaussian_noise"), 0, 2, 0.0, CPU) is None
+
+
+def test_every_part_of_the_key_matters() -> None:
+    def number(at: Clock, index: int = 0, purpose: int = LEAF, extra: int = 0) -> int:
+        return int(torch.randint(2**62, (1,), generator=at.rng(index, purpose, extra)))
+
+    drawn_numbers = [
+        number(clock()), number(clock(seed=1)), number(clock(rank=1)), number(clock(1)), number(clock(0, 1)),
+        number(clock(), 1), number(clock(), 0, DRAW), number(clock(), 0, LEAF, 1),
+    ]  # fmt: skip
+    assert len(set(drawn_numbers)) == len(drawn_numbers)
+    assert number(clock()) == drawn_numbers[0]
+    assert seed_from(0, 1) != seed_from(1, 0)
+    assert 0 <= seed_from(2**64, -1) < 2**63
+
+
+def test_decisions_per_update_are_shared() -> None:
+    """Replicas that disagree on whether to take a second gradient would wait for each other for ever."""
+    step = Step.of("sam", probability=0.5)
+    places = [(rank, micro) for rank in (0, 3) for micro in (0, 2)]
+    decisions = [[clock(u, micro, rank=rank).strength(step, 0, 1.0) for u in range(40)] for rank, micro in places]
+    assert all(d == decisions[0] for d in decisions)
+    assert 8 < sum(decisions[0]) < 32
+
+
+def test_order_of_stages_in_a_policy() -> None:
+    names = ["sam", "mixup", "gradient_noise", "gaussian_noise", "label_smoothing", "dropout", "fgsm", "cutout"]
+    policy = Policy("image", [Step.of(n) for n in names])  # type: ignore[arg-type]
+    assert [s.name for s in policy.steps] == [
+        "gaussian_noise", "cutout", "fgsm", "label_smoothing", "mixup", "dropout", "gradient_noise", "sam",
+    ]  # fmt: skip

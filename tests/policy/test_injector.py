@@ -283,7 +283,8 @@ def test_a_wrong_target_long_after_the_first_batches_is_one_line() -> None:
             noisy, targets = injector.perturb(x, y)
             injector.loss(model(noisy), targets)
             injector.step()
-        with pytest.raises(AttachError, match="targets go from 0 to 7, but the model has 3 classes"):
-            noisy, targets = injector.perturb(x, torch.tensor([0, 1, 2, 0, 1, 7]))
-            injector.loss(model(noisy), targets)
+        for wrong, low, high in ((7, 0, 7), (-100, -100, 2)):
+            with pytest.raises(AttachError, match=f"targets go from {low} to {high}, but the model has 3 classes"):
+                noisy, targets = injector.perturb(x, torch.tensor([0, 1, 2, 0, 1, wrong]))
+                injector.loss(model(noisy), targets)
         injector.detach()
