@@ -54,7 +54,8 @@ def search(
         str | None, _option("Column of the true labels, where those of --target are noisy.", panel=_DATA)
     ] = None,
     group: Annotated[
-        str | None, _option("Column of the groups whose rows belong in one part.", panel=_DATA)
+        str | None,
+        _option("Column of the groups whose rows belong in one part; none: use no groups, even if found.", panel=_DATA),
     ] = None,
     train_rows: Annotated[int | None, _option("Training rows at most (10000).", panel=_DATA)] = None,
     label_noise: Annotated[

@@ -8,6 +8,7 @@ import numpy as np
 
 from autonoise.data.base import SIZE_LIMIT, Array, Dataset, Preparation, Raw, Request, Rows, compare_form, count, take
 from autonoise.data.builtin import builtin_names, read_builtin
+from autonoise.data.groups import NO_GROUP
 from autonoise.data.labels import finish
 from autonoise.data.readers import module_of, read, suffix_of
 from autonoise.data.splits import Fold, Splits, split
@@ -45,9 +46,12 @@ def load(
 
     ``target``, ``clean_target`` and ``group`` name columns of a table or arrays of an npz; ``clean_target``
     holds true labels where those of ``target`` are known to be noisy. ``merge_rare``: classes with fewer
-    training rows become one. Raises DataError, UnknownNameError or MissingExtraError.
+    training rows become one. A group that the source brings along (an array or a column named group, patient,
+    subject, participant, speaker or session) is used unless ``group`` is "none".
+    Raises DataError, UnknownNameError or MissingExtraError.
     """
-    request = Request(_data_type(data_type), target, clean_target, group)
+    named = None if group == NO_GROUP else group
+    request = Request(_data_type(data_type), target, clean_target, named, find_group=group is None)
     path = Path(source).expanduser()
     name = str(source).replace("-", "_")
     is_name = isinstance(source, str) and path.name == source and not path.suffix

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,8 @@ import numpy as np
 
 from autonoise.data import image
 from autonoise.data.base import Array, Raw, Request
+from autonoise.data.groups import group_names, too_few, used
+from autonoise.data.notes import Notes
 from autonoise.data.readers import check_size, module_of
 from autonoise.errors import DataError
 from autonoise.types import DataType
@@ -45,6 +48,7 @@ class _Arrays:
     def __init__(self, stored: Mapping[str, Any], where: str) -> None:
         self._stored, self._where = stored, where
         self._keys = {k.lower(): k for k in stored} | {k: k for k in stored}
+        self.names = tuple(stored)
         self.listing = ", ".join(stored)
 
     def has(self, name: str) -> bool:
@@ -67,6 +71,7 @@ class _Arrays:
 
 
 def _assemble(arrays: _Arrays, parts: list[tuple[str, str]], request: Request, where: str) -> Raw:
+    notes = Notes(where)
     xs = [arrays.get(f"x_{suffix}" if suffix else "x") for _, suffix in parts]
     if len({(v.shape[1:], v.dtype.kind in "US") for v in xs}) > 1:
         raise DataError(f"{where}: parts of different shapes ({', '.join(str(v.shape) for v in xs)}): make rows equal")
@@ -80,13 +85,17 @@ def _assemble(arrays: _Arrays, parts: list[tuple[str, str]], request: Request, w
         raise DataError(
             f"{where}: no label array {request.clean_target!r} (found: {arrays.listing}): check clean_target"
         )
+    split = np.repeat([p for p, _ in parts], [len(v) for v in xs]) if len(parts) > 1 else None
     group = _per_row(arrays, parts, xs, request.group, where) if request.group else None
     if request.group and group is None:
         raise DataError(f"{where}: no group array {request.group!r} for every part (found: {arrays.listing})")
+    if request.find_group:
+        group = _brought_along(arrays, parts, xs, split, request, notes)
     lengths = _per_row(arrays, parts, xs, "length", where)
     if lengths is None:
         lengths = _per_row(arrays, parts, xs, "lengths", where)
 
+    train = np.ones(sum(map(len, xs)), dtype=bool) if split is None else split == "train"
     x = xs[0] if len(xs) == 1 else np.concatenate(xs)
     rate = _sample_rate(arrays, where)
     data_type = request.data_type or infer(x, rate is not None, where)
@@ -96,14 +105,43 @@ def _assemble(arrays: _Arrays, parts: list[tuple[str, str]], request: Request, w
     names = arrays.first("class_names")
     return Raw(
         data_type,
-        module_of(data_type).from_array(x, lengths=lengths, where=where),
+        module_of(data_type).from_array(x, lengths=lengths, where=where, notes=notes, train=train),
         labels,
         clean=clean if isinstance(clean, np.ndarray) else None,
         group=group,
-        split=np.repeat([p for p, _ in parts], [len(v) for v in xs]) if len(parts) > 1 else None,
+        split=split,
         class_names=None if names is None else tuple(str(v) for v in names.ravel()),
         sample_rate=rate if data_type is DataType.AUDIO else None,
+        notes=notes,
     )
+
+
+def _brought_along(
+    arrays: _Arrays,
+    parts: list[tuple[str, str]],
+    xs: list[Array],
+    split: Array | None,
+    request: Request,
+    notes: Notes,
+) -> Array | None:
+    """A group array that nobody named (``group``, ``speaker_train`` ...), told; one that cannot be used, told too."""
+    stems = {re.sub(r"_(train|valid|val|validation|test)$", "", n, flags=re.IGNORECASE) for n in arrays.names}
+    names = group_names(sorted(stems - {request.target, request.clean_target}))
+    for name in names:
+        try:
+            group = _per_row(arrays, parts, xs, name, notes.where)
+        except DataError:
+            group = None
+        if group is None:
+            notes.tell(f"array {name!r} is not used as groups: it does not hold one value per row of every part")
+            continue
+        reason = too_few(group, split)
+        if reason:
+            notes.tell(f"array {name!r} is not used as groups: {reason}", guess=True)
+            continue
+        notes.tell(used(name, group), guess=True)
+        return group
+    return None
 
 
 def _per_row(

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from autonoise.data.base import Array, Dataset, Rows, pad_beyond, refuse_infinite, row_lengths
+from autonoise.data.notes import Notes
 from autonoise.errors import DataError, MissingExtraError
 from autonoise.types import Batch, DataType, InputSpec, Scale
 
@@ -20,7 +21,9 @@ DEFAULT_RATE = 16_000
 _log = logging.getLogger(__name__)
 
 
-def from_array(array: Array, *, lengths: Array | None, where: str) -> Array:
+def from_array(
+    array: Array, *, lengths: Array | None, where: str, notes: Notes | None = None, train: Array | None = None
+) -> Array:
     """float32 (N, T) in -1..1 from int16 or float (N, T) or (N, 1, T), or DataError."""
     if array.ndim == 3 and array.shape[1] == 1:
         array = array[:, 0]

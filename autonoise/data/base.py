@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 
+from autonoise.data.notes import Notes
 from autonoise.errors import DataError
 from autonoise.types import Batch, DataType, InputSpec
 
@@ -33,6 +34,7 @@ class Dataset:
         group: int64 (N,): rows of one group must not be separated.
         sample_rate: of audio, in Hz.
         clean_y: true labels where y is known to be noisy; evaluation uses these.
+        notes: short sentences on what was converted, left out or guessed while reading.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Dataset:
     group: Array | None = None
     sample_rate: int | None = None
     clean_y: Array | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         n = count(self.x)
@@ -94,6 +97,8 @@ class Request:
     target: str | None = None
     clean_target: str | None = None
     group: str | None = None
+    find_group: bool = True
+    """Whether a group that the source brings along is used although it was not asked for."""
 
     def refuse(self, where: str, *names: str) -> None:
         """Raise DataError if one of the named wishes was made of a source that cannot grant it."""
@@ -114,6 +119,7 @@ class Raw:
     group: Array | None = None
     class_names: tuple[str, ...] | None = None
     sample_rate: int | None = None
+    notes: Notes = field(default_factory=Notes)
 
 
 def count(rows: Rows) -> int:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from autonoise.data.base import Array, Dataset, Rows, refuse_infinite, take
+from autonoise.data.notes import Notes
 from autonoise.errors import DataError
 from autonoise.types import Batch, DataType, InputSpec, Scale
 
@@ -38,7 +39,9 @@ def looks_like(array: Array) -> bool:
     return bool(low >= 0 and (high <= 1 or (whole and high <= 255)))
 
 
-def from_array(array: Array, *, lengths: Array | None, where: str) -> Array:
+def from_array(
+    array: Array, *, lengths: Array | None, where: str, notes: Notes | None = None, train: Array | None = None
+) -> Array:
     """uint8 (N, H, W, C) from (N, H, W), (N, H, W, C) or (N, C, H, W) in 0..255 or 0..1, or DataError."""
     if lengths is not None:
         raise DataError(f"{where}: pictures have no lengths: remove the length array or choose another data type")

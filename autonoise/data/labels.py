@@ -67,6 +67,7 @@ def finish(raw: Raw, *, name: str, where: str, merge_rare: int = 0) -> Dataset:
         group=None if raw.group is None else _group_ids(raw.group, where)[index],
         sample_rate=raw.sample_rate,
         clean_y=None if clean is None else clean[index].astype(np.int64),
+        notes=tuple(raw.notes),
     )
 
 

@@ -92,7 +92,7 @@ def split(
         missing = f"class {dataset.class_names[gaps[0]]!r} is not in every train part" if gaps else "a part is empty"
     raise DataError(
         f"{dataset.name}: {len(dataset)} rows cannot be split in four, {missing}: give more rows"
-        + (", or finer groups" if dataset.group is not None else "")
+        + (", or finer groups, or none (--group none)" if dataset.group is not None else "")
     )
 
 
@@ -129,7 +129,10 @@ class _Cutter:
             group = self._rng.permutation(group.max() + 1)[group] % _BUNDLES
         n = min(n, len(np.unique(group)), int(np.bincount(y).max(initial=0)))
         if n < 2:
-            raise DataError(f"{len(np.unique(group))} group(s) cannot be divided: four parts need at least 4 groups")
+            raise DataError(
+                f"{len(np.unique(group))} group(s) cannot be divided: four parts need at least 4 groups, "
+                "or none (--group none)"
+            )
         folder = StratifiedGroupKFold(n_splits=n, shuffle=True, random_state=int(self._rng.integers(2**31)))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # a class with fewer rows than parts is checked for in split()
@@ -151,7 +154,10 @@ class _Cutter:
 def _assign(dataset: Dataset, cut: _Cutter) -> tuple[Array, list[Fold]]:
     official = dataset.split
     if official is not None and _straddle(dataset.group, official == "test"):
-        _log.warning("%s: groups are in several parts of the official split: split anew by group", dataset.name)
+        _log.warning(
+            "%s: groups are in several parts of the official split: split anew by group (--group none keeps it)",
+            dataset.name,
+        )
         official = None
     every = np.arange(len(dataset))
     if official is None:

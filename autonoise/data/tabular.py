@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from autonoise.data.base import Array, Dataset, Rows, refuse_infinite, take
+from autonoise.data.notes import Notes
 from autonoise.data.timeseries import column_statistics
 from autonoise.errors import DataError
 from autonoise.types import Batch, DataType, InputSpec, Scale
@@ -20,7 +21,9 @@ CLIP = 10.0
 """Standardised values beyond ±10 are cut: one outlier of a skewed column would drown the rest."""
 
 
-def from_array(array: Array, *, lengths: Array | None, where: str) -> pd.DataFrame:
+def from_array(
+    array: Array, *, lengths: Array | None, where: str, notes: Notes | None = None, train: Array | None = None
+) -> pd.DataFrame:
     """A frame with columns x0, x1 ... from numbers (N, D), or DataError."""
     if lengths is not None or array.ndim != 2 or array.dtype.kind not in "iufb":
         raise DataError(f"{where}: a table must be numbers of shape (n, columns), but got {array.dtype} {array.shape}")

@@ -12,6 +12,7 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
 from autonoise.data.base import Array, Dataset, Rows, take
+from autonoise.data.notes import Notes
 from autonoise.errors import DataError
 from autonoise.types import Batch, DataType, InputSpec
 
@@ -31,7 +32,9 @@ def looks_like(frame: pd.DataFrame) -> bool:
     return bool(strings.nunique() > 0.5 * len(values) and strings.str.len().mean() > 15)
 
 
-def from_array(array: Array, *, lengths: Array | None, where: str) -> list[str]:
+def from_array(
+    array: Array, *, lengths: Array | None, where: str, notes: Notes | None = None, train: Array | None = None
+) -> list[str]:
     """Strings from a string array (N,), or DataError."""
     if lengths is not None or array.ndim != 1 or array.dtype.kind not in "UT":
         raise DataError(f"{where}: texts must be strings of shape (n,), but got {array.dtype} {array.shape}")

@@ -10,11 +10,14 @@ import pandas as pd
 import torch
 
 from autonoise.data.base import Array, Dataset, Rows, pad_beyond, refuse_infinite, row_lengths, take
+from autonoise.data.notes import Notes
 from autonoise.errors import DataError
 from autonoise.types import Batch, DataType, InputSpec, Scale
 
 
-def from_array(array: Array, *, lengths: Array | None, where: str) -> Array:
+def from_array(
+    array: Array, *, lengths: Array | None, where: str, notes: Notes | None = None, train: Array | None = None
+) -> Array:
     """float32 (N, C, L) from numbers (N, C, L), or (N, L) for one channel, or DataError."""
     if array.ndim == 2:
         array = array[:, None]
