@@ -17,6 +17,12 @@ import difflib
 from collections.abc import Iterable
 
 
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """``did you mean a or b?`` with the names nearest to ``name``, whatever its case; empty where none is near."""
+    near = difflib.get_close_matches(str(name).lower(), list(known), n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(near)}?" if near else ""
+
+
 class AutonoiseError(Exception):
     """Base of everything autonoise raises on purpose; the command line turns it into one line, status 2."""
 
@@ -28,11 +34,10 @@ class UnknownNameError(AutonoiseError):
     """No such name; the message carries the nearest names that exist."""
 
     @classmethod
-    def of(cls, kind: str, name: str, known: Iterable[str], where: str = "") -> UnknownNameError:
+    def of(cls, kind: str, name: object, known: Iterable[str], where: str = "") -> UnknownNameError:
         """``kind`` is the noun ("technique"), ``where`` an optional place ("in space.yaml")."""
         known = sorted(known)
-        near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
+        hint = did_you_mean(name, known) or f"known: {', '.join(known)}"
         place = f" {where}" if where else ""
         return cls(f"unknown {kind} {name!r}{place}: {hint}")
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from autonoise.errors import did_you_mean
 
 Number = float | int
 
@@ -36,6 +38,12 @@ class Range:
             raise ValueError(f"{self.minimum:g} <= {name} <= {self.maximum:g} must hold, but got {value!r:.60}")
 
 
+def hint(value: object, known: Iterable[str]) -> str:
+    """``; did you mean ...?`` for the end of a refusal, or nothing."""
+    found = did_you_mean(value, known)
+    return f"; {found}" if found else ""
+
+
 @dataclass(frozen=True)
 class Choice:
     """A parameter with named values."""
@@ -44,7 +52,8 @@ class Choice:
 
     def check(self, name: str, value: object) -> None:
         if value not in self.options:
-            raise ValueError(f"{name} must be one of {', '.join(self.options)}, but got {value!r:.60}")
+            known = ", ".join(map(str, self.options))
+            raise ValueError(f"{name} must be one of {known}, but got {value!r:.60}{hint(value, self.options)}")
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from autonoise.ranges import hint
+
 Shape = Literal["constant", "ramp_up", "ramp_down", "cosine", "step", "warm_up", "window"]
 SHAPES: tuple[str, ...] = get_args(Shape)
 
@@ -40,7 +42,8 @@ class Schedule:
 
     def __post_init__(self) -> None:
         if self.shape not in SHAPES:
-            raise ValueError(f"shape must be one of {', '.join(SHAPES)}, but got {self.shape!r}")
+            known = ", ".join(SHAPES)
+            raise ValueError(f"shape must be one of {known}, but got {self.shape!r}{hint(self.shape, SHAPES)}")
         start, end = self.limits
         if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in (start, end)):
             raise ValueError(f"start and end must be numbers, but got (start={start!r}, end={end!r})")
@@ -91,7 +94,8 @@ class Gate:
         if isinstance(self.every, bool) or not isinstance(self.every, int) or self.every < 1:
             raise ValueError(f"every must be a whole number >= 1, but got {self.every!r}")
         if self.unit not in ("epoch", "update"):
-            raise ValueError(f"unit must be epoch or update, but got {self.unit!r}")
+            near = hint(self.unit, ("epoch", "update"))
+            raise ValueError(f"unit must be epoch or update, but got {self.unit!r}{near}")
 
     def __call__(self, *, epoch: int, update: int) -> bool:
         return (epoch if self.unit == "epoch" else update) % self.every == 0

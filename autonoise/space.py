@@ -16,7 +16,7 @@ from autonoise.ranges import Choice, Parameter, Range, Text, parameters_of
 from autonoise.resources import resource_dir
 from autonoise.schedule import SHAPES, Gate, Schedule
 from autonoise.technique import get_technique
-from autonoise.types import DataType
+from autonoise.types import DataType, member
 
 FORMAT = "autonoise-space/1"
 TIMINGS = (*SHAPES, "late", "off_at_end", "every_2", "every_4", "every_2_epochs")
@@ -98,6 +98,9 @@ class SearchSpace:
     presets: tuple[Policy, ...] = ()
     source: Mapping[str, Any] = field(default_factory=dict)
     label_noise_techniques: Mapping[str, Mapping[str, Dimension]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "data_type", member(DataType, self.data_type, "data type"))
 
     @classmethod
     def load(cls, name_or_path: str | Path) -> SearchSpace:

@@ -7,9 +7,10 @@ from math import inf
 from typing import Any
 
 from autonoise.errors import AutonoiseError, SpaceError, UnknownNameError
+from autonoise.ranges import hint
 from autonoise.space import FORMAT, Dimension, SearchSpace, policy_in_space_file, step_dimensions
 from autonoise.technique import get_technique
-from autonoise.types import DataType
+from autonoise.types import DataType, member
 
 _KEYS = {"format", "data_type", "max_techniques", "expected_techniques", "defaults", "techniques", "with_label_noise",
          "seeds", "presets"}
@@ -22,10 +23,12 @@ def read_space(values: Mapping[str, Any], where: str) -> SearchSpace:
     unknown = set(map(str, values)) - _KEYS
     if unknown:
         raise UnknownNameError.of("key", sorted(unknown)[0], _KEYS, f"in {where}")
+    given = values.get("data_type")
     try:
-        data_type = DataType(values["data_type"])
-    except (KeyError, ValueError):
-        raise SpaceError(f"{where}: data_type must be one of {', '.join(DataType)}") from None
+        data_type = member(DataType, given, "data type")
+    except UnknownNameError:
+        near = hint(given, DataType) if given is not None else ""
+        raise SpaceError(f"{where}: data_type must be one of {', '.join(DataType)}{near}") from None
     techniques = values.get("techniques")
     if not isinstance(techniques, dict) or not techniques:
         raise SpaceError(f"{where}: techniques must list at least one technique")

@@ -8,11 +8,11 @@ import pkgutil
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar, dataclass_transform
+from typing import Any, ClassVar, Literal, TypeVar, dataclass_transform, get_args
 
 from autonoise.errors import PolicyError, UnknownNameError
 from autonoise.ranges import choice, parameters_of, ranged, text, whole
-from autonoise.types import DataType, Family, Stage
+from autonoise.types import DataType, Family, Stage, member
 
 Multiplier = Literal["amplitude", "probability", "blend"]
 
@@ -82,9 +82,9 @@ _REGISTRY: dict[str, type[Technique]] = {}
 def technique(
     *,
     data_types: Iterable[DataType | str],
-    family: Family,
+    family: Family | str,
     reference: str = "",
-    also: Iterable[Family] = (),
+    also: Iterable[Family | str] = (),
 ) -> Callable[[T], T]:
     """Register a technique under its class name in snake_case and freeze it into a dataclass.
 
@@ -102,9 +102,12 @@ def technique(
         if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
             raise TypeError(f"technique {name!r} is already registered by {known.__module__}")
         frozen.name = name
-        frozen.data_types = frozenset(DataType(d) for d in data_types)
-        frozen.family = family
-        frozen.families = frozenset({family, *also})
+        frozen.data_types = frozenset(member(DataType, d, "data type") for d in data_types)
+        frozen.family = member(Family, family, "family")
+        frozen.families = frozenset({frozen.family, *(member(Family, f, "family") for f in also)})
+        frozen.stage = member(Stage, cls.stage, "stage")
+        if frozen.multiplier not in get_args(Multiplier):
+            raise UnknownNameError.of("multiplier", frozen.multiplier, get_args(Multiplier))
         frozen.reference = reference
         _REGISTRY[name] = frozen
         return frozen  # type: ignore[return-value]
@@ -136,5 +139,6 @@ def get_technique(name: str, where: str = "") -> type[Technique]:
 
 def techniques_for(data_type: DataType | str | None = None) -> list[type[Technique]]:
     """All techniques that work for a data type (None: all), sorted by name. Imports all of them."""
+    wanted = None if data_type is None else member(DataType, data_type, "data type")
     found = [get_technique(name) for name in technique_names()]
-    return [t for t in found if data_type is None or DataType(data_type) in t.data_types]
+    return [t for t in found if wanted is None or wanted in t.data_types]

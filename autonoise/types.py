@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+
+from autonoise.errors import AttachError, UnknownNameError
 
 Batch = Tensor | dict[str, Tensor]
 """A batch of model inputs: one tensor, or a dict such as ``{"input_ids", "attention_mask"}``."""
@@ -88,6 +91,19 @@ class Family(StrEnum):
     OBJECTIVE = "objective"
 
 
+Word = TypeVar("Word", bound=StrEnum)
+
+
+def member(kind: type[Word], value: object, noun: str) -> Word:
+    """``value``, a word or a member already, as a member of the vocabulary ``kind``; code may then compare by ``is``.
+
+    Raises UnknownNameError, with the nearest words, for any other.
+    """
+    if isinstance(value, str) and value in set(kind):
+        return kind(value)
+    raise UnknownNameError.of(noun, value, list(kind))
+
+
 _RELATED_PAIRS: tuple[tuple[Family, Family], ...] = (
     (Family.INDEPENDENT, Family.IMPULSE),
     (Family.IMPULSE, Family.OUTLIER),
@@ -116,6 +132,9 @@ def related(a: Family, b: Family) -> bool:
 @dataclass(frozen=True, kw_only=True)
 class InputSpec:
     """What a model's input looks like, so that strengths in physical units can be applied to it.
+
+    Words (``"image"``, ``"unit"``) become members of their vocabulary; lists, arrays and single numbers become tuples.
+    Raises UnknownNameError for an unknown word, AttachError for a value that its field cannot hold.
 
     Attributes:
         layout: shape of one sample without the batch: image (C, H, W), series (C, L), audio (T,), text (L,),
@@ -147,6 +166,13 @@ class InputSpec:
     flags: tuple[tuple[int, int], ...] = ()
     sample_rate: int | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "data_type", member(DataType, self.data_type, "data type"))
+        object.__setattr__(self, "scale", member(Scale, self.scale, "scale"))
+        for f in fields(self):
+            if f.name not in ("data_type", "scale"):
+                object.__setattr__(self, f.name, _field(f.name, getattr(self, f.name)))
+
     def __hash__(self) -> int:
         # kept: it is asked for in every batch, and a table has hundreds of columns
         if "_hash" not in self.__dict__:
@@ -170,23 +196,56 @@ class InputSpec:
 
     @classmethod
     def from_dict(cls, data_type: DataType, values: Mapping[str, Any]) -> InputSpec:
-        """Inverse of :meth:`to_dict`. Raises TypeError or ValueError on unknown or ill-typed fields."""
-        known = {f.name for f in fields(cls)}
+        """Inverse of :meth:`to_dict`. Raises UnknownNameError or AttachError on unknown or ill-typed fields."""
+        known = {f.name for f in fields(cls)} - {"data_type"}
         unknown = set(values) - known
         if unknown:
-            raise ValueError(f"unknown input field {sorted(unknown)[0]!r}")
-        frozen = {k: _freeze(v) for k, v in values.items()}
-        if "scale" in frozen:
-            frozen["scale"] = Scale(frozen["scale"])
-        return cls(data_type=data_type, **frozen)
+            raise UnknownNameError.of("input field", sorted(unknown)[0], known)
+        return cls(data_type=data_type, **values)
 
 
 def _plain(value: Any) -> Any:
     return [_plain(v) for v in value] if isinstance(value, tuple) else value
 
 
-def _freeze(value: Any) -> Any:
-    return tuple(_freeze(v) for v in value) if isinstance(value, list | tuple) else value
+_COLUMNS = ("numeric", "onehot", "codes", "flags")
+_REAL = ("mean", "std")
+_SINGLE = ("classes", "pad_id", "mask_id", "unk_id", "vocabulary_size", "sample_rate")
+
+
+def _field(name: str, value: Any) -> Any:
+    """A field of an InputSpec in its own form: a whole number, or a tuple (of tuples) of numbers."""
+    value = value.tolist() if hasattr(value, "tolist") else value
+    if name in _SINGLE:
+        return None if value is None and name != "classes" else _number(name, value)
+    if name in ("onehot", "flags"):
+        groups = tuple(_numbers(name, group) for group in _listed(name, value))
+        if name == "flags" and any(len(pair) != 2 for pair in groups):
+            raise AttachError(f"input: flags must be pairs (flag column, column it speaks of), but got {groups!r:.80}")
+        return groups
+    return _numbers(name, [value] if isinstance(value, int | float) else value)
+
+
+def _listed(name: str, value: Any) -> list[Any]:
+    if isinstance(value, str | Mapping) or not isinstance(value, Iterable):
+        raise AttachError(f"input: {name} must be a list of numbers, but got {value!r:.80}")
+    return sorted(value) if isinstance(value, set | frozenset) else list(value)
+
+
+def _numbers(name: str, value: Any) -> tuple[Any, ...]:
+    value = value.tolist() if hasattr(value, "tolist") else value
+    return tuple(_number(name, v) for v in _listed(name, value))
+
+
+def _number(name: str, value: Any) -> float | int:
+    value = value.item() if hasattr(value, "item") else value
+    real = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    least = {"std": 0, "layout": 1, "classes": 0}.get(name, 0 if name in _COLUMNS else -math.inf)
+    if not real or (name not in _REAL and value != int(value)) or value < least or (name == "std" and value == 0):
+        what = "a finite number" if name in _REAL else "a whole number"
+        rule = {"std": " above 0", "layout": " >= 1"}.get(name, " >= 0" if least == 0 else "")
+        raise AttachError(f"input: {name} must be {what}{rule}, but got {value!r:.80}")
+    return float(value) if name in _REAL else int(value)
 
 
 @dataclass(frozen=True)

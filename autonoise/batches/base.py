@@ -14,7 +14,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from autonoise.errors import AttachError
-from autonoise.types import Batch, BatchInfo, DataType, InputSpec, Scale
+from autonoise.types import Batch, BatchInfo, DataType, InputSpec, Scale, member
 
 log = logging.getLogger("autonoise")
 
@@ -136,7 +136,8 @@ def channel_values(values: tuple[float, ...], channels: int, x: Tensor, default:
 
 def batch_adapter(data_type: DataType | str) -> BatchAdapter:
     """The adapter of a data type; imports only its module."""
-    module = importlib.import_module(f"autonoise.batches.{DataType(data_type)}")
+    kind = member(DataType, data_type, "data type")
+    module = importlib.import_module(f"autonoise.batches.{kind}")
     adapter: BatchAdapter = module.Adapter()
     return adapter
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from autonoise.corruptions.rows import Rows, check_rows, count, sample
 from autonoise.errors import DataError, UnknownNameError
-from autonoise.types import DataType, Family, related
+from autonoise.types import DataType, Family, member, related
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,6 +44,7 @@ class Reference:
     clips: npt.NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "data_type", member(DataType, self.data_type, "data type"))
         check_rows(self.data_type, self.rows, "the reference")
         if count(self.rows) == 0:
             raise DataError("the reference of the corruptions is empty: give it at least one training row")
@@ -112,6 +113,9 @@ class Corruption:
     near: tuple[Family, ...] = ()
     available: Callable[[Reference], bool] = _always
 
+    def __post_init__(self) -> None:
+        name_kinds(self)
+
     def __call__(self, rows: Rows, amount: float, *, rng: np.random.Generator, reference: Reference) -> Rows:
         """Corrupted copy of ``rows``: same shape, dtype, padding and columns. DataError on unfit input."""
         if reference.data_type != self.data_type:
@@ -138,6 +142,15 @@ class Corruption:
     def exposure(self, families: Iterable[Family]) -> Exposure:
         """Whether training on ``families`` met the same, a related or no family of this noise."""
         return exposure(self.family, self.near, families)
+
+
+def name_kinds(made: Any) -> None:
+    """Turn the words of a corruption (data type, family, related families) into members; refuse unknown ones."""
+    object.__setattr__(made, "data_type", member(DataType, made.data_type, "data type"))
+    object.__setattr__(made, "family", member(Family, made.family, "family"))
+    object.__setattr__(made, "near", tuple(member(Family, f, "family") for f in made.near))
+    if made.group not in get_args(Group):
+        raise UnknownNameError.of("corruption group", str(made.group), get_args(Group))
 
 
 def exposure(family: Family, near: Iterable[Family], trained: Iterable[Family]) -> Exposure:

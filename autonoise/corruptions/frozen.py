@@ -19,6 +19,7 @@ from autonoise.corruptions.base import (
     Reference,
     exposure,
     get_corruption,
+    name_kinds,
 )
 from autonoise.corruptions.rows import Rows
 from autonoise.errors import StudyError
@@ -50,6 +51,9 @@ class FrozenCorruption:
     retentions: tuple[float, ...] = ()
     note: str = ""
     checksums: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        name_kinds(self)
 
     def with_checksum(self, part: str, severity: int, value: str) -> FrozenCorruption:
         return replace(self, checksums={**self.checksums, f"{part}/{severity}": value})

@@ -12,7 +12,7 @@ import pandas as pd
 
 from autonoise.data.notes import Notes
 from autonoise.errors import DataError
-from autonoise.types import Batch, DataType, InputSpec
+from autonoise.types import Batch, DataType, InputSpec, member
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Rows = Array | pd.DataFrame | list[str]
@@ -49,6 +49,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "data_type", member(DataType, self.data_type, "data type"))
         n = count(self.x)
         for what, values in (
             ("y", self.y),

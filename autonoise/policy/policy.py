@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from autonoise.errors import PolicyError
+from autonoise.errors import PolicyError, UnknownNameError
+from autonoise.ranges import hint
 from autonoise.schedule import Gate, Schedule
 from autonoise.technique import Technique, get_technique
-from autonoise.types import DataType, Family, InputSpec, Stage
+from autonoise.types import DataType, Family, InputSpec, Stage, member
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -45,11 +46,23 @@ class Step:
     magnitude: Literal["fixed", "uniform"] = "fixed"
 
     def __post_init__(self) -> None:
+        # a word or a number stands for what it names, here as in Step.of
+        if isinstance(self.technique, str):
+            object.__setattr__(self, "technique", get_technique(self.technique)())
+        if isinstance(self.schedule, str):
+            object.__setattr__(self, "schedule", Schedule(self.schedule))  # type: ignore[arg-type]
+        if isinstance(self.gate, int):
+            object.__setattr__(self, "gate", Gate(self.gate))
+        for field_name, kind in (("technique", Technique), ("schedule", Schedule), ("gate", Gate), ("site", str)):
+            if not isinstance(getattr(self, field_name), kind):
+                raise PolicyError(f"a step's {field_name} must be a {kind.__name__}, but got "
+                                  f"{getattr(self, field_name)!r:.80}: build steps by Step.of(name, ...)")
         if not _is_number(self.probability) or not 0 <= self.probability <= 1:
             raise PolicyError(f"{self.name}: 0 <= probability <= 1 must hold, but got {self.probability!r}")
         object.__setattr__(self, "probability", float(self.probability))
         if self.magnitude not in ("fixed", "uniform"):
-            raise PolicyError(f"{self.name}: magnitude must be fixed or uniform, but got {self.magnitude!r}")
+            near = hint(self.magnitude, ("fixed", "uniform"))
+            raise PolicyError(f"{self.name}: magnitude must be fixed or uniform, but got {self.magnitude!r}{near}")
 
     @classmethod
     def of(
@@ -58,14 +71,11 @@ class Step:
     ) -> Step:
         """Build a step from a technique's name and parameters: ``Step.of("mixup", alpha=0.3)``."""
         kind = get_technique(name)
-        if isinstance(schedule, str):
-            schedule = Schedule(schedule)  # type: ignore[arg-type]
-        gate = Gate(gate) if isinstance(gate, int) else gate
         try:
             made = kind(**parameters)
         except TypeError as e:
             raise PolicyError(f"{name}: {e}") from None
-        return cls(made, probability, schedule, gate, site, magnitude)
+        return cls(made, probability, schedule, gate, site, magnitude)  # type: ignore[arg-type]
 
     @property
     def name(self) -> str:
@@ -119,12 +129,15 @@ class Policy:
 
     def __post_init__(self) -> None:
         try:
-            object.__setattr__(self, "data_type", DataType(self.data_type))
-        except ValueError:
-            raise PolicyError(
-                f"data_type must be one of {', '.join(DataType)}, but got {self.data_type!r}"
-            ) from None
-        if not all(isinstance(s, Step) for s in self.steps):
+            object.__setattr__(self, "data_type", member(DataType, self.data_type, "data type"))
+        except UnknownNameError as e:
+            raise PolicyError(str(e)) from None
+        if self.input is not None and not isinstance(self.input, InputSpec):
+            raise PolicyError(f"a policy's input must be an InputSpec, but got {self.input!r:.80}")
+        if self.input is not None and self.input.data_type != self.data_type:
+            described = self.input.data_type
+            raise PolicyError(f"the policy is for {self.data_type} data, but its input describes {described} data")
+        if not isinstance(self.steps, Sequence) or not all(isinstance(s, Step) for s in self.steps):
             raise PolicyError('the steps of a policy must be Step objects: Step.of("mixup", alpha=0.3)')
         ordered = sorted(self.steps, key=lambda s: _STAGE_ORDER[s.stage])
         object.__setattr__(self, "steps", tuple(ordered))

@@ -46,6 +46,8 @@ def input_spec(
     policy: Policy, model: nn.Module, given: InputSpec | None, num_classes: int | None, adapter: BatchAdapter
 ) -> tuple[InputSpec, bool]:
     """(the description to start from, whether the user gave it) with the number of classes filled in."""
+    if given is not None and not isinstance(given, InputSpec):
+        raise AttachError(f"input= must be an InputSpec (autonoise.InputSpec), but got {given!r:.80}")
     if given is not None and given.data_type != policy.data_type:
         raise AttachError(
             f"the policy is for {policy.data_type} data, but input= describes {given.data_type}: use a policy of "
