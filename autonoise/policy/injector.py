@@ -13,14 +13,14 @@ from torch.utils.hooks import RemovableHandle
 
 from autonoise.batches import batch_adapter
 from autonoise.errors import AttachError
-from autonoise.policy import perturbing
-from autonoise.policy.clock import LEAF, Clock
+from autonoise.policy import gradients, perturbing
+from autonoise.policy.clock import Clock
 from autonoise.policy.layers import LayerNoise, MicroBatch
 from autonoise.policy.setup import check_acted, check_attachable, input_spec, place_steps, rank_of
 from autonoise.policy.sites import Point
 from autonoise.policy.steps import Heads, StepRunner
 from autonoise.policy.weights import WeightSwap
-from autonoise.stages import GradientNoise, LossNoise
+from autonoise.stages import LossNoise
 from autonoise.types import Batch, BatchInfo, InputSpec, Stage
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class NoiseInjector:
         self.optimizer_hook: RemovableHandle | None = None
         place_steps(self, dict(sites or {}))
         if optimizer is not None and policy.at_stage(Stage.GRADIENT):
-            self.optimizer_hook = optimizer.register_step_pre_hook(lambda *_: self.gradient())
+            self.optimizer_hook = gradients.hook(self, optimizer)
 
     # -- the three lines ---------------------------------------------------------------------------------------
 
@@ -197,23 +197,11 @@ class NoiseInjector:
         self.layers.begin(batch)
         return batch
 
-    def gradient(self) -> None:
+    def gradient(self, scale: Tensor | None = None) -> None:
         """Noise on the gradients that are there; called by the optimiser's hook or by ``training_step``."""
         self._gradient_done = True
-        if not self.model.training:
-            return
-        for index, step in self.policy.at_stage(Stage.GRADIENT):
-            assert isinstance(step.technique, GradientNoise)
-            strength = self.clock.strength(step, index, self.knob)
-            if strength <= 0:
-                continue
-            for number, parameter in enumerate(self.inner.parameters()):
-                if parameter.grad is not None:
-                    # the same on all ranks: gradients are averaged already, and replicas must stay equal
-                    rng = self.clock.rng(index, LEAF, number, parameter.device, per_update=True)
-                    parameter.grad = step.technique.perturb(
-                        parameter.grad, strength=strength, rng=rng, update=self.clock.update
-                    )
+        if self.model.training:
+            gradients.add_noise(self, 1.0 if scale is None else scale)
 
     def raw_transform(self) -> RawTransform:
         """Noise on raw strings for the data loader, with this injector's seed and length."""
