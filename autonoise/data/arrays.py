@@ -32,14 +32,18 @@ def read(path: Path, request: Request, max_bytes: int) -> Raw:
     """
     with zipfile.ZipFile(path) as archive:  # an npz of zeros may be a thousand times its size
         check_size(sum(info.file_size for info in archive.infolist()), max_bytes, path)
-    where = str(path)
     with np.load(path, allow_pickle=False) as stored:
-        arrays = _Arrays(stored, where)
-        held = [(part, [n for n in names if arrays.has(f"x_{n}")]) for part, names in _PARTS]
-        parts = [(part, names[0]) for part, names in held if names] or [("train", "")]
-        if parts[0][0] != "train" or not (parts[0][1] or arrays.has("x")):
-            raise DataError(f"{where}: needs arrays X_train and y_train, or X and y (found: {arrays.listing})")
-        return _assemble(arrays, parts, request, where)
+        return from_mapping(stored, request, str(path))
+
+
+def from_mapping(stored: Mapping[str, Any], request: Request, where: str) -> Raw:
+    """The same from arrays by name, wherever they come from. Raises DataError."""
+    arrays = _Arrays(stored, where)
+    held = [(part, [n for n in names if arrays.has(f"x_{n}")]) for part, names in _PARTS]
+    parts = [(part, names[0]) for part, names in held if names] or [("train", "")]
+    if parts[0][0] != "train" or not (parts[0][1] or arrays.has("x")):
+        raise DataError(f"{where}: needs arrays X_train and y_train, or X and y (found: {arrays.listing})")
+    return _assemble(arrays, parts, request, where)
 
 
 class _Arrays:

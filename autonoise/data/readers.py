@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,6 +32,8 @@ _READERS: dict[str, str] = {
     ".csv": "tables",
     ".parquet": "tables",
     ".jsonl": "tables",
+    ".pt": "tensors",
+    ".safetensors": "tensors",
     ".ts": "archive",
     ".tsv": "archive",
 }
@@ -55,14 +59,16 @@ def read(path: Path, request: Request, max_bytes: int) -> Raw:
     if not path.exists():
         raise DataError(f"{path}: no such file or folder: check the path")
     if path.is_dir():
-        from autonoise.data import folders
+        from autonoise.data import folders, hub
 
+        if hub.is_folder(path):
+            return _read_hub(path, request, max_bytes)
         return folders.read(path, request, max_bytes)
     suffix = suffix_of(path)
     if suffix not in _READERS:
         raise DataError(
             f"{path}: cannot read {suffix or 'a file without extension'}: give .npz, .csv(.gz), .parquet, "
-            ".jsonl(.gz), "
+            ".jsonl(.gz), .pt, .safetensors, "
             ".ts, .tsv or a folder with one folder of pictures or clips per class"
         )
     check_size(path.stat().st_size, max_bytes, path)
@@ -71,6 +77,15 @@ def read(path: Path, request: Request, max_bytes: int) -> Raw:
     reader = importlib.import_module(f"autonoise.data.{_READERS[suffix]}")
     read_file: Callable[[Path, Request, int], Raw] = reader.read
     return readable(lambda: read_file(path, request, max_bytes), path)
+
+
+def _read_hub(path: Path, request: Request, max_bytes: int) -> Raw:
+    """A folder of Hugging Face datasets, by way of a file as every other data in memory."""
+    from autonoise.data import hub, objects
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = objects.store_collected(hub.load_folder(path, request.target), Path(folder))
+        return read(file, replace(request, target=None), max_bytes)
 
 
 def suffix_of(path: Path) -> str:

@@ -1,0 +1,37 @@
+"""``.pt`` and ``.safetensors`` files of tensors, named as the arrays of an npz, or a pair (X, y)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from autonoise.data import arrays
+from autonoise.data.base import Raw, Request
+from autonoise.data.collected import as_array
+from autonoise.errors import DataError
+
+
+def read(path: Path, request: Request, max_bytes: int) -> Raw:
+    """Read a file of tensors without running anything in it: ``weights_only`` for .pt files. Raises DataError."""
+    if path.suffix.lower() == ".safetensors":
+        from safetensors.torch import load_file
+
+        held: Any = load_file(str(path))
+    else:
+        try:
+            held = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as e:
+            reason = " ".join(str(e).split())[:120]
+            raise DataError(f"{path}: not a file of tensors alone ({reason}): save a dict of tensors X and y") from None
+    if isinstance(held, tuple | list) and len(held) == 2:
+        held = {"X": held[0], "y": held[1]}
+    if not isinstance(held, Mapping) or not all(isinstance(k, str) for k in held):
+        raise DataError(f"{path}: must hold tensors X and y, or X_train, y_train, X_test, y_test")
+    return arrays.from_mapping({k: as_array(v) for k, v in held.items() if _is_data(v)}, request, str(path))
+
+
+def _is_data(value: object) -> bool:
+    return isinstance(value, torch.Tensor) or (isinstance(value, list) and bool(value))
