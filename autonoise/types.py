@@ -255,7 +255,8 @@ class BatchInfo:
     Attributes:
         spec: the input description.
         valid: bool, broadcastable to x; False where x is padding, a special token or missing. None: all valid.
-        lengths: (B,) number of valid steps or samples of each row (series, audio, text). None: full length.
+        lengths: (B,) number of valid steps or samples of each row, counted from its beginning (series, audio); of
+            texts ``valid`` alone says which tokens count. None: full length.
         bounds: closed range of valid values in canonical units (image (0, 1), audio (-1, 1)), or None.
         feature_of: tables only, (D,) long: which feature each column belongs to; -1 for none.
         categorical: tables only, (D,) bool: True for one-hot and code columns.

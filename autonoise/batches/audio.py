@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from torch import Generator, Tensor
 
-from autonoise.batches.base import BatchAdapter, length_mask, log
+from autonoise.batches.base import BatchAdapter, log, step_mask
 from autonoise.errors import AttachError
 from autonoise.types import Batch, BatchInfo, DataType, InputSpec, Scale
 
@@ -52,8 +52,8 @@ class Adapter(BatchAdapter):
         pair = self.affine(x, spec)
         if pair is not None:
             x = pair[0] * x + pair[1]
-        lengths = batch.get("lengths") if isinstance(batch, dict) else None
-        return x, BatchInfo(spec=spec, valid=length_mask(lengths, x.shape[-1]), lengths=lengths, bounds=(-1.0, 1.0))
+        lengths, valid = step_mask(batch, x)
+        return x, BatchInfo(spec=spec, valid=valid, lengths=lengths, bounds=(-1.0, 1.0))
 
     def synthetic(self, spec: InputSpec, size: int, rng: Generator) -> Batch:
         noise = super().synthetic(spec, size, rng)

@@ -79,8 +79,13 @@ class BatchAdapter:
                 f"but the first batch has shape {tuple(x.shape)}: attach a policy of the right data type"
             )
 
-    def check_model(self, model: nn.Module, spec: InputSpec) -> None:
-        """Raise AttachError where a model cannot take what the spec, which the user did not write, describes."""
+    def for_model(self, model: nn.Module, spec: InputSpec, *, writes: bool) -> InputSpec:
+        """The spec, which the user did not write, as far as it fits the model.
+
+        ``writes``: the policy writes values that the spec names (token ids), so that a guess would not do.
+        Raises AttachError where the model cannot take what the spec describes.
+        """
+        return spec
 
     def fit(self, batch: Batch, spec: InputSpec, *, explicit: bool) -> InputSpec:
         return spec
@@ -109,11 +114,14 @@ class BatchAdapter:
 
     def join(self, batch: Batch, permutation: Tensor, weight: Tensor) -> Batch:
         """What besides the main tensor must change when rows are mixed in pairs (masks, lengths)."""
-        if isinstance(batch, dict) and "lengths" in batch:
-            lengths = batch["lengths"]
-            both = torch.maximum(lengths, lengths[permutation])
-            return {**batch, "lengths": torch.where(weight.to(lengths.device) < 1, both, lengths)}
-        return batch
+        if isinstance(batch, Tensor):
+            return batch
+        changed = {}
+        for key in batch.keys() & {"lengths", "attention_mask"}:
+            own = batch[key]
+            mixed = weight.to(own.device).reshape(-1, *[1] * (own.ndim - 1)) < 1
+            changed[key] = torch.where(mixed, torch.maximum(own, own[permutation]), own)
+        return {**batch, **changed}
 
     def code_columns(self, spec: InputSpec, x: Tensor) -> Tensor | None:
         """Bool mask over the last dimension of positions that hold codes and cannot be mixed, or None."""
@@ -147,6 +155,25 @@ def length_mask(lengths: Tensor | None, length: int) -> Tensor | None:
     if lengths is None:
         return None
     return torch.arange(length, device=lengths.device)[None, :] < lengths[:, None]
+
+
+def step_mask(batch: Batch, x: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    """(true lengths (B,), mask (B, L)) of a dict batch of series or clips x (B, ..., L), None where all is valid.
+
+    From ``lengths``, or from the ``attention_mask`` that Transformers' feature extractors give. Raises AttachError
+    for padding on the left: crops, shifts and warps count a row's steps from its beginning.
+    """
+    if isinstance(batch, Tensor):
+        return None, None
+    lengths, mask = batch.get("lengths"), batch.get("attention_mask")
+    if lengths is None and mask is not None and tuple(mask.shape) == (x.shape[0], x.shape[-1]):
+        lengths = mask.bool().sum(1)
+        if not torch.equal(mask.bool(), length_mask(lengths, x.shape[-1])):
+            raise AttachError(
+                "the attention_mask has padding before or between the valid steps: pad on the right "
+                "(padding_side='right')"
+            )
+    return lengths, length_mask(lengths, x.shape[-1])
 
 
 def standardise(x: Tensor, spec: InputSpec, channels: int, shape: tuple[int, ...]) -> tuple[Tensor, Tensor] | None:

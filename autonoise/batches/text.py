@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor, nn
 
-from autonoise.batches.base import BatchAdapter
+from autonoise.batches.base import BatchAdapter, length_mask, log
 from autonoise.errors import AttachError
 from autonoise.types import Batch, BatchInfo, DataType, InputSpec
+
+_OF_CONFIG = ("pad", "bos", "eos", "cls", "sep", "mask")
+"""The special tokens that a Transformers configuration names, as ``<word>_token_id``."""
 
 
 class Adapter(BatchAdapter):
@@ -27,38 +31,52 @@ class Adapter(BatchAdapter):
                 f"right data type"
             )
 
-    def check_model(self, model: nn.Module, spec: InputSpec) -> None:
-        """Token ids of another tokenizer mean something else: refuse to guess."""
-        if spec.vocabulary_size is None:
-            return
-        sizes = [m.num_embeddings for m in model.modules() if isinstance(m, nn.Embedding)]
-        if sizes and spec.vocabulary_size not in sizes:
+    def for_model(self, model: nn.Module, spec: InputSpec, *, writes: bool) -> InputSpec:
+        """Ids of another tokenizer mean something else: refused where noise writes ids, else taken from the model."""
+        tables = [m for m in model.modules() if isinstance(m, nn.Embedding)]
+        if not tables:
+            return spec
+        table = next((t for t in tables if t.num_embeddings == spec.vocabulary_size), None)
+        table = table or max(tables, key=lambda t: t.num_embeddings)
+        size, pad = table.num_embeddings, table.padding_idx
+        if spec.vocabulary_size not in (None, size):
+            what = f"the policy was searched with a vocabulary of {spec.vocabulary_size}, the model has {size}"
+            what += " embeddings"
+        elif None not in (spec.pad_id, pad) and spec.pad_id != pad:
+            what = f"the policy was searched with padding id {spec.pad_id}, the model's embedding pads with {pad}"
+        else:
+            return spec
+        if writes:
             raise AttachError(
-                f"the policy was searched with a vocabulary of {spec.vocabulary_size}, the model has {max(sizes)} "
-                f"embeddings: describe your tokenizer, policy.attach(..., input=InputSpec(data_type='text', "
-                f"layout=(L,), pad_id=..., mask_id=..., unk_id=..., special_ids=(...), "
-                f"vocabulary_size={max(sizes)}))"
+                f"{what}: describe your tokenizer, policy.attach(..., input=InputSpec(data_type='text', layout=(L,), "
+                f"pad_id=..., mask_id=..., unk_id=..., special_ids=(...), vocabulary_size={size}))"
             )
+        config = getattr(model, "config", None)
+        named = [getattr(config, f"{word}_token_id", None) for word in _OF_CONFIG]
+        special = tuple(sorted({i for i in named if isinstance(i, int)}))
+        log.warning("%s: took its padding (%s) and special ids (%s) from the model; input= can say others",
+                    what, pad, ", ".join(map(str, special)) or "none")
+        return replace(spec, pad_id=pad, mask_id=None, unk_id=None, special_ids=special, vocabulary_size=size)
 
     def open(self, batch: Batch, spec: InputSpec) -> tuple[Tensor, BatchInfo]:
         x = self.main(batch)
         valid = torch.ones_like(x, dtype=torch.bool)
-        if isinstance(batch, dict) and "attention_mask" in batch:
-            valid &= batch["attention_mask"].bool()
+        if isinstance(batch, dict):
+            if "attention_mask" in batch:
+                valid &= batch["attention_mask"].bool()
+            if "special_tokens_mask" in batch:
+                valid &= ~batch["special_tokens_mask"].bool()
+            inside = length_mask(batch.get("lengths"), x.shape[1])
+            if inside is not None:
+                valid &= inside.to(x.device)
         special = sorted({*spec.special_ids, *(i for i in (spec.pad_id,) if i is not None)})
         for first, last in runs_of(special):
             valid &= x != first if first == last else (x < first) | (x > last)
-        return x, BatchInfo(spec=spec, valid=valid, lengths=valid.sum(1))
+        # no lengths: special tokens stand in front and between, and padding may lie on the left
+        return x, BatchInfo(spec=spec, valid=valid)
 
     def close(self, batch: Batch, x: Tensor, spec: InputSpec) -> Batch:
         return self.replace(batch, x.to(self.main(batch).dtype))
-
-    def join(self, batch: Batch, permutation: Tensor, weight: Tensor) -> Batch:
-        if isinstance(batch, dict) and "attention_mask" in batch:
-            mask = batch["attention_mask"]
-            both = torch.maximum(mask, mask[permutation])
-            return {**batch, "attention_mask": torch.where(weight.to(mask.device)[:, None] < 1, both, mask)}
-        return batch
 
     def synthetic(self, spec: InputSpec, size: int, rng: Generator) -> Batch:
         high = spec.vocabulary_size or 1000

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from autonoise.batches.base import BatchAdapter, known_values, length_mask, log, standardise
+from autonoise.batches.base import BatchAdapter, known_values, log, standardise, step_mask
 from autonoise.types import Batch, BatchInfo, DataType, InputSpec, Scale
 
 
@@ -43,8 +43,7 @@ class Adapter(BatchAdapter):
         pair = self.affine(x, spec)
         if pair is not None:
             x = pair[0] * x + pair[1]
-        lengths = batch.get("lengths") if isinstance(batch, dict) else None
-        valid = length_mask(lengths, x.shape[-1])
+        lengths, valid = step_mask(batch, x)
         mask = valid[:, None, :] if valid is not None else None
         known = known_values(x)
         if known is not None:

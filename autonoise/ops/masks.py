@@ -97,21 +97,21 @@ def _mask(columns: tuple[int, ...], width: int, device: torch.device) -> Tensor:
 
 
 def movable(x: Tensor, info: BatchInfo) -> Tensor | None:
-    """Bool, broadcastable to x: valid positions of numeric columns within each row's length; None: all.
+    """Bool, broadcastable to x: valid positions of numeric columns, in series and clips within the length; None: all.
 
     x: as at the input, or an embedding (B, L, E).
     """
-    steps_dim = 1 if info.spec.data_type is DataType.TEXT else x.ndim - 1
+    text = info.spec.data_type == DataType.TEXT
     mask = numeric_columns(x, info)
     if info.valid is not None:
         valid = info.valid
-        while steps_dim == 1 and 1 < valid.ndim < x.ndim:
+        while text and 1 < valid.ndim < x.ndim:
             valid = valid.unsqueeze(-1)
         mask = valid if mask is None else mask & valid
-    if info.lengths is not None and info.spec.data_type is not DataType.TABULAR:
-        steps = torch.arange(x.shape[steps_dim], device=x.device)
-        inside = steps.reshape([-1 if d == steps_dim else 1 for d in range(x.ndim)])
-        inside = inside < info.lengths.to(x.device).reshape(-1, *[1] * (x.ndim - 1))
+    # the tokens of a text need not lie at its beginning
+    if info.lengths is not None and not text and info.spec.data_type != DataType.TABULAR:
+        steps = torch.arange(x.shape[-1], device=x.device)
+        inside = steps < info.lengths.to(x.device).reshape(-1, *[1] * (x.ndim - 1))
         mask = inside if mask is None else mask & inside
     return mask
 

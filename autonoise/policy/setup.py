@@ -54,8 +54,8 @@ def input_spec(
             f"that data type"
         )
     spec = given or policy.input or InputSpec(data_type=policy.data_type, layout=())
-    if given is None and policy.at_stage(Stage.INPUT):
-        adapter.check_model(model, spec)
+    if given is None:
+        spec = adapter.for_model(model, spec, writes=bool(policy.at_stage(Stage.INPUT)))
     classes = num_classes or 0
     if not classes:
         found = classifier(model, spec.classes)

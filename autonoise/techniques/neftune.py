@@ -31,11 +31,8 @@ class Neftune(EmbeddingNoise):
     alpha: float = ranged(1.0, 15.0, default=5.0, log=True, unit="embedding scale", maximum=1000.0)
 
     def perturb(self, h: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
-        if info.lengths is not None:
-            tokens = info.lengths.to(h.device).float()
-        else:
-            real = movable(h, info)
-            real = torch.ones_like(h[:, :, :1]) if real is None else real.expand(*h.shape[:2], -1)
-            tokens = real[..., 0].float().sum(1)
+        real = movable(h, info)
+        real = torch.ones_like(h[:, :, :1]) if real is None else real.expand(*h.shape[:2], -1)
+        tokens = real[..., 0].float().sum(1)
         size = (tokens.clamp(min=1) * h.shape[2]).rsqrt().to(h.dtype).reshape(-1, 1, 1)
         return h + strength * self.alpha * size * (2 * rand_like(h, rng) - 1)

@@ -44,8 +44,9 @@ def test_movable_knows_lengths_and_validity() -> None:
     mask = movable(torch.zeros(2, 3), BatchInfo(audio, lengths=torch.tensor([3, 1])))
     assert mask.tolist() == [[True] * 3, [True, False, False]]
     text = InputSpec(data_type=DataType.TEXT, layout=(2,))
-    info = BatchInfo(text, valid=torch.tensor([[True, True], [True, False]]), lengths=torch.tensor([1, 2]))
-    expected = [[True, False], [True, False]]
+    # tokens need not stand at the beginning: lengths say nothing of a text
+    info = BatchInfo(text, valid=torch.tensor([[False, True], [True, False]]), lengths=torch.tensor([1, 1]))
+    expected = [[False, True], [True, False]]
     assert movable(torch.zeros(2, 2, dtype=torch.long), info).tolist() == expected
     assert movable(torch.zeros(2, 2, 5), info)[..., 0].tolist() == expected
     table = InputSpec(data_type=DataType.TABULAR, layout=(2,), numeric=(0,))
