@@ -204,7 +204,11 @@ class StepView(Protocol):
         ...
 
     def backward_again(self) -> None:
-        """Zero the gradients and do forward and backward on the same noisy batch, statistics frozen."""
+        """Zero the gradients and do forward and backward once more, statistics frozen.
+
+        The loss is the whole one, with what the other step techniques add, and every draw is the same: noisy batch,
+        views, inner noise, dropout masks.
+        """
         ...
 
     def parameters(self) -> Iterable[nn.Parameter]:
