@@ -178,7 +178,7 @@ class Policy:
         """
         attacks = repeated = second = 0.0
         for s in self.steps:
-            extra = _extra_passes(s)
+            extra = _extra_passes(s, apart=self.views_apart)
             if s.stage is not Stage.STEP:
                 attacks += extra
             elif SECOND_GRADIENT in s.technique.tags:
@@ -186,6 +186,13 @@ class Policy:
             else:
                 repeated += extra
         return attacks + (1 + repeated) * (1 + second)
+
+    @property
+    def views_apart(self) -> bool:
+        """Whether clean and noisy views need a pass of their own, since another technique wants the noisy batch."""
+        return any(s.stage in (Stage.ADVERSARIAL, Stage.PAIR) for s in self.steps) or any(
+            s.stage is Stage.STEP and not views_of(s) and SECOND_GRADIENT not in s.technique.tags for s in self.steps
+        )
 
     @property
     def families(self) -> frozenset[Family]:
@@ -264,6 +271,11 @@ class Policy:
         save_policy(self, path)
 
 
+def views_of(step: Step) -> int:
+    """Draws of the clean batch that go through the model together with it (a consistency loss's)."""
+    return int(getattr(step.technique, "views", 0))
+
+
 def digest(value: Any) -> str:
     """sha256 over canonical JSON."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
@@ -281,5 +293,6 @@ def _share_of_time(schedule: Schedule) -> float:
     return sum(schedule(i / 100) > 0 for i in range(101)) / 101
 
 
-def _extra_passes(step: Step) -> float:
-    return max(step.technique.passes - 1, 0) * _share_of_time(step.schedule) / step.gate.every
+def _extra_passes(step: Step, *, apart: bool = False) -> float:
+    extra = max(step.technique.passes - 1, 0) + (apart and views_of(step) > 0)
+    return extra * _share_of_time(step.schedule) / step.gate.every
