@@ -105,8 +105,18 @@ def test_the_shares_of_the_mixture(monkeypatch: pytest.MonkeyPatch) -> None:
     rise = (perturb(torch.zeros(4000, 1, 2, 2), width=3, depth=3) / 0.1)[:, 0, 0, 0]
     assert rise.min() >= 0 and rise.max() <= 3 + 1e-4
     assert rise.mean().item() == pytest.approx(1.0, abs=0.03)  # E[m] E[depth] = 1/2 * 2
-    # E[m^2] = 1/3; a mean of three depths (variance 2/3) weighted by w with E[sum w^2] = 1/2: 4 + 1/3
-    assert rise.square().mean().item() == pytest.approx(13 / 9, abs=0.06)
+
+
+def test_the_shares_of_the_chains_are_dirichlet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One chain of three is white: the image becomes m * w, m uniform, w ~ Beta(1, 2) with E[w^2] = 1 / 6."""
+
+    def first_white(x: Tensor, names: object, pick: Tensor, amount: Tensor) -> Tensor:
+        return torch.cat([torch.ones_like(x[:4000]), x[4000:]])
+
+    monkeypatch.setattr("autonoise.techniques.augmix.apply_operations", first_white)
+    white = perturb(torch.zeros(4000, 1, 2, 2), width=3, depth=1)[:, 0, 0, 0]
+    assert white.mean().item() == pytest.approx(1 / 6, abs=0.01)
+    assert white.square().mean().item() == pytest.approx(1 / 18, abs=0.005)
 
 
 def test_half_precision_and_one_channel() -> None:
