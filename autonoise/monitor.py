@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from autonoise import noisy_sets
+from autonoise.batches.mappings import logits_of, mapped
 from autonoise.errors import DataError
 from autonoise.noisy_sets import Chosen, ValidationSet
-from autonoise.types import Batch
 
 if TYPE_CHECKING:
     from autonoise.policy import NoiseInjector
@@ -141,8 +141,8 @@ class RobustnessMonitor:
         device = next((p.device for p in injector.inner.parameters()), torch.device("cpu"))
         parts = []
         for start in range(0, len(given.labels), CHUNK):
-            x = _rows(batch, slice(start, start + CHUNK), device)
-            logits = injector.forward(x) if self._forward is None else self._forward(injector.inner, x)
+            x = mapped(batch, lambda t, start=start: t[start : start + CHUNK].to(device))  # type: ignore[misc]
+            logits = injector.forward(x) if self._forward is None else logits_of(self._forward(injector.inner, x))
             parts.append(logits.detach().double().softmax(1).cpu())
         p = torch.cat(parts)
         if int(given.labels.max()) >= p.shape[1] or int(given.labels.min()) < 0:
@@ -266,9 +266,3 @@ class _Mark:
     strength: float
     value: float
     worse: int = 0
-
-
-def _rows(batch: Batch, part: slice, device: torch.device) -> Batch:
-    if isinstance(batch, dict):
-        return {k: v[part].to(device) for k, v in batch.items()}
-    return batch[part].to(device)

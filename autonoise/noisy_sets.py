@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from autonoise.batches.base import BatchAdapter
+from autonoise.batches.mappings import rebuilt
 from autonoise.corruptions.base import Corruption, Reference, corruptions_for, get_corruption
 from autonoise.corruptions.frozen import FrozenCorruption, corrupted, fix
 from autonoise.corruptions.rows import Rows
@@ -118,7 +119,7 @@ def pair(given: Any, where: str) -> tuple[Batch, Tensor]:
     if isinstance(given, tuple) and len(given) == 2 and not isinstance(given[0], tuple | list):
         x, y = given
         labels = torch.as_tensor(y).detach().cpu()
-        tensors = list(x.values()) if isinstance(x, dict) else [x]
+        tensors = list(x.values()) if isinstance(x, Mapping) else [x]
         if not tensors or not all(isinstance(t, Tensor) for t in tensors):
             raise DataError(f"{where}: x must be a tensor or a dict of tensors, but got {type(x).__name__}")
         if labels.ndim != 1 or labels.is_floating_point() or not len(labels):
@@ -133,8 +134,9 @@ def pair(given: Any, where: str) -> tuple[Batch, Tensor]:
         raise DataError(f"{where} is empty: {_HINT}")
     y = torch.cat([labels for _, labels in parts])
     first = parts[0][0]
-    if isinstance(first, dict):
-        return {key: torch.cat([cast("dict[str, Tensor]", x)[key] for x, _ in parts]) for key in first}, y
+    if isinstance(first, Mapping):
+        joined = {key: torch.cat([cast("Mapping[str, Tensor]", x)[key] for x, _ in parts]) for key in first}
+        return rebuilt(first, joined), y
     return torch.cat([cast("Tensor", x) for x, _ in parts]), y
 
 

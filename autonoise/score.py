@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from autonoise import metrics
+from autonoise.batches.mappings import call_model, tensors_of
 from autonoise.corruptions.base import Reference
 from autonoise.corruptions.frozen import FrozenCorruption, corrupted
 from autonoise.data import Preparation, Rows, count, take
@@ -126,7 +127,7 @@ class EvaluationSets:
         key = (name, severity)
         if key not in self._cache:
             batch = self.prepare(make())
-            size = sum(t.numel() * t.element_size() for t in (batch.values() if isinstance(batch, dict) else [batch]))
+            size = sum(t.numel() * t.element_size() for t in tensors_of(batch))
             if self._bytes + size > CACHE_BYTES:
                 return batch
             self._bytes += size
@@ -139,7 +140,7 @@ def probabilities(model: nn.Module, batch: Batch, forward: Forward | None = None
     """(N, C) float64 class probabilities in eval mode; the model's mode is restored. NaN logits count as uniform."""
     mode = model.training
     model.eval()
-    call = forward or _call
+    call = call_model if forward is None else forward
     n = rows_in(batch)
     parts = [
         call(model, select(batch, torch.arange(i, min(i + EVALUATION_BATCH, n)))).double().softmax(1).cpu()
@@ -148,11 +149,6 @@ def probabilities(model: nn.Module, batch: Batch, forward: Forward | None = None
     model.train(mode)
     p = torch.cat(parts).numpy()
     return np.where(np.isfinite(p), p, 1 / p.shape[1])
-
-
-def _call(model: nn.Module, batch: Any) -> Tensor:
-    out: Tensor = model(batch)
-    return out
 
 
 def evaluate(

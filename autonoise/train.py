@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from autonoise.batches.mappings import mapped, tensors_of
 from autonoise.data import Preparation, Rows, count, take
 from autonoise.ops.random import generator, seed_from
 from autonoise.policy import NoiseInjector, Policy
@@ -122,14 +123,12 @@ def _inputs(batch: Batch, rows: int, size: int, seed: int) -> Iterator[Batch]:
 
 def select(batch: Batch, index: Tensor) -> Batch:
     """Rows of a batch."""
-    if isinstance(batch, dict):
-        return {k: v[index.to(v.device)] for k, v in batch.items()}
-    return batch[index.to(batch.device)]
+    return mapped(batch, lambda t: t[index.to(t.device)])
 
 
 def to_device(batch: Batch, device: str) -> Batch:
-    return {k: v.to(device) for k, v in batch.items()} if isinstance(batch, dict) else batch.to(device)
+    return mapped(batch, lambda t: t.to(device))
 
 
 def rows_in(batch: Batch) -> int:
-    return next(iter(batch.values())).shape[0] if isinstance(batch, dict) else batch.shape[0]
+    return tensors_of(batch)[0].shape[0]

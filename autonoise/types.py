@@ -13,8 +13,8 @@ from torch import Tensor
 
 from autonoise.errors import AttachError, UnknownNameError
 
-Batch = Tensor | dict[str, Tensor]
-"""A batch of model inputs: one tensor, or a dict such as ``{"input_ids", "attention_mask"}``."""
+Batch = Tensor | Mapping[str, Tensor]
+"""A batch of model inputs: one tensor, or a mapping such as ``{"input_ids", "attention_mask"}``."""
 
 
 class DataType(StrEnum):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from autonoise.batches.mappings import call_model, logits_of
 from autonoise.errors import AttachError
 from autonoise.types import Batch
 
@@ -20,6 +20,8 @@ def mc_dropout(
     model: nn.Module, x: Batch, *, samples: int = 20, forward: Forward | None = None, seed: int = 0
 ) -> Tensor:
     """Probabilities (samples, B, C) of ``samples`` passes with dropout on (Gal & Ghahramani 2016).
+
+    ``x`` goes into the model as the injector puts it there; ``forward(model, x) -> logits`` for an unusual call.
 
     Only dropout modules run in training mode: batch norm uses its running statistics, and hooks of an attached
     policy stay off. Modes and the global random state are as before afterwards; equal seeds, equal samples.
@@ -75,12 +77,8 @@ def _entropy(probabilities: Tensor) -> Tensor:
 
 
 def _probabilities(model: nn.Module, x: Batch, forward: Forward | None) -> Tensor:
-    logits: Any
-    if forward is not None:
-        logits = forward(model, x)
-    else:
-        logits = model(**x) if isinstance(x, dict) else model(x)
-    return torch.softmax(getattr(logits, "logits", logits).float(), dim=-1)
+    logits = call_model(model, x) if forward is None else logits_of(forward(model, x))
+    return torch.softmax(logits.float(), dim=-1)
 
 
 @contextmanager

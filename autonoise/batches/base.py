@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import importlib
 import logging
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor, nn
 
+from autonoise.batches.mappings import rebuilt
 from autonoise.errors import AttachError
 from autonoise.types import Batch, BatchInfo, DataType, InputSpec, Scale, member
 
@@ -37,10 +39,10 @@ class BatchAdapter:
         """The tensor that techniques act on, as the user made it. Raises AttachError when there is none."""
         if isinstance(batch, Tensor):
             return batch
-        if isinstance(batch, dict):
+        if isinstance(batch, Mapping):
             for key in self.keys:
                 if key in batch:
-                    return batch[key]
+                    return _tensor(batch, key)
             raise AttachError(
                 f"a batch for a {self.data_type} policy needs one of the keys {', '.join(self.keys)}, "
                 f"but has {', '.join(map(str, batch)) or 'none'}"
@@ -52,7 +54,7 @@ class BatchAdapter:
         if isinstance(batch, Tensor):
             return main
         key = next(k for k in self.keys if k in batch)
-        return {**batch, key: main}
+        return rebuilt(batch, {key: main})
 
     def size(self, batch: Batch) -> int:
         return self.main(batch).shape[0]
@@ -117,11 +119,11 @@ class BatchAdapter:
         if isinstance(batch, Tensor):
             return batch
         changed = {}
-        for key in batch.keys() & {"lengths", "attention_mask"}:
-            own = batch[key]
+        for key in {"lengths", "attention_mask"}.intersection(batch):
+            own = _tensor(batch, key)
             mixed = weight.to(own.device).reshape(-1, *[1] * (own.ndim - 1)) < 1
             changed[key] = torch.where(mixed, torch.maximum(own, own[permutation]), own)
-        return {**batch, **changed}
+        return rebuilt(batch, changed) if changed else batch
 
     def code_columns(self, spec: InputSpec, x: Tensor) -> Tensor | None:
         """Bool mask over the last dimension of positions that hold codes and cannot be mixed, or None."""
@@ -130,6 +132,21 @@ class BatchAdapter:
     def synthetic(self, spec: InputSpec, size: int, rng: Generator) -> Batch:
         """A made-up batch in canonical units that fits the spec, for ``verify`` and previews."""
         return torch.randn((size, *spec.layout), generator=rng)
+
+
+def entry(batch: Batch, key: str) -> Tensor | None:
+    """A tensor of a mapping's by its name; None where there is none. Raises AttachError for what is no tensor."""
+    return _tensor(batch, key) if isinstance(batch, Mapping) and key in batch else None
+
+
+def _tensor(batch: Mapping[str, Tensor], key: str) -> Tensor:
+    found: object = batch[key]
+    if isinstance(found, Tensor):
+        return found
+    raise AttachError(
+        f"the batch's {key!r} must be a tensor, but is a {type(found).__name__}: convert it first "
+        f"(a tokenizer does with return_tensors='pt')"
+    )
 
 
 def channel_values(values: tuple[float, ...], channels: int, x: Tensor, default: float) -> Tensor:
@@ -163,12 +180,11 @@ def step_mask(batch: Batch, x: Tensor) -> tuple[Tensor | None, Tensor | None]:
     From ``lengths``, or from the ``attention_mask`` that Transformers' feature extractors give. Raises AttachError
     for padding on the left: crops, shifts and warps count a row's steps from its beginning.
     """
-    if isinstance(batch, Tensor):
-        return None, None
-    lengths, mask = batch.get("lengths"), batch.get("attention_mask")
+    lengths, mask = entry(batch, "lengths"), entry(batch, "attention_mask")
     if lengths is None and mask is not None and tuple(mask.shape) == (x.shape[0], x.shape[-1]):
         lengths = mask.bool().sum(1)
-        if not torch.equal(mask.bool(), length_mask(lengths, x.shape[-1])):
+        inside = length_mask(lengths, x.shape[-1])
+        if inside is None or not torch.equal(mask.bool(), inside):
             raise AttachError(
                 "the attention_mask has padding before or between the valid steps: pad on the right "
                 "(padding_side='right')"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor
 
-from autonoise.batches.base import BatchAdapter, known_values, log, standardise
+from autonoise.batches.base import BatchAdapter, entry, known_values, log, standardise
+from autonoise.batches.mappings import rebuilt
 from autonoise.batches.timeseries import moments, plausible
 from autonoise.errors import AttachError
 from autonoise.types import Batch, BatchInfo, DataType, InputSpec, Scale
@@ -22,20 +24,21 @@ class Adapter(BatchAdapter):
     shape_words: ClassVar[str] = "(B, D)"
 
     def main(self, batch: Batch) -> Tensor:
-        if isinstance(batch, dict) and "categorical" in batch:
-            codes = batch["categorical"]
-            numeric = batch.get("numeric", codes.new_zeros((codes.shape[0], 0), dtype=torch.float32))
+        codes = entry(batch, "categorical")
+        if codes is not None:
+            numeric = entry(batch, "numeric")
+            numeric = codes.new_zeros((codes.shape[0], 0), dtype=torch.float32) if numeric is None else numeric
             # in half precision codes above 256 would become their neighbours
             wide = torch.promote_types(numeric.dtype, torch.float32)
             return torch.cat([numeric.to(wide), codes.to(wide)], dim=1)
         return super().main(batch)
 
     def replace(self, batch: Batch, main: Tensor) -> Batch:
-        if isinstance(batch, dict) and "categorical" in batch:
+        if isinstance(batch, Mapping) and "categorical" in batch:
             width = batch["numeric"].shape[1] if "numeric" in batch else 0
             codes = main[:, width:].round().to(batch["categorical"].dtype)
             numeric = {"numeric": main[:, :width].to(batch["numeric"].dtype)} if "numeric" in batch else {}
-            return {**batch, **numeric, "categorical": codes}
+            return rebuilt(batch, {**numeric, "categorical": codes})
         return super().replace(batch, main)
 
     def fit(self, batch: Batch, spec: InputSpec, *, explicit: bool) -> InputSpec:
@@ -49,7 +52,7 @@ class Adapter(BatchAdapter):
                     f"correct numeric, onehot, codes and flags in input="
                 )
             return spec
-        if isinstance(batch, dict) and "categorical" in batch:
+        if isinstance(batch, Mapping) and "categorical" in batch:
             width = columns - batch["categorical"].shape[1]
             spec = replace(
                 spec, layout=(columns,), numeric=tuple(range(width)), codes=tuple(range(width, columns)),

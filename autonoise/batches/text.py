@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor, nn
 
-from autonoise.batches.base import BatchAdapter, length_mask, log
+from autonoise.batches.base import BatchAdapter, entry, length_mask, log
 from autonoise.errors import AttachError
 from autonoise.types import Batch, BatchInfo, DataType, InputSpec
 
@@ -61,14 +61,14 @@ class Adapter(BatchAdapter):
     def open(self, batch: Batch, spec: InputSpec) -> tuple[Tensor, BatchInfo]:
         x = self.main(batch)
         valid = torch.ones_like(x, dtype=torch.bool)
-        if isinstance(batch, dict):
-            if "attention_mask" in batch:
-                valid &= batch["attention_mask"].bool()
-            if "special_tokens_mask" in batch:
-                valid &= ~batch["special_tokens_mask"].bool()
-            inside = length_mask(batch.get("lengths"), x.shape[1])
-            if inside is not None:
-                valid &= inside.to(x.device)
+        mask, special_tokens = entry(batch, "attention_mask"), entry(batch, "special_tokens_mask")
+        inside = length_mask(entry(batch, "lengths"), x.shape[1])
+        if mask is not None:
+            valid &= mask.bool()
+        if special_tokens is not None:
+            valid &= ~special_tokens.bool()
+        if inside is not None:
+            valid &= inside.to(x.device)
         special = sorted({*spec.special_ids, *(i for i in (spec.pad_id,) if i is not None)})
         for first, last in runs_of(special):
             valid &= x != first if first == last else (x < first) | (x > last)

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
 from autonoise.batches import batch_adapter
+from autonoise.batches.mappings import call_model
 from autonoise.errors import AttachError
 from autonoise.policy import gradients, perturbing
 from autonoise.policy.clock import Clock
@@ -167,16 +168,11 @@ class NoiseInjector:
 
     def forward(self, x: Batch, *, synchronised: bool = False) -> Tensor:
         """Logits of the model: ``forward`` as given, else ``model(x)``, or ``model(**x)`` where that is how it is
-        called (Transformers). ``synchronised``: through DistributedDataParallel, whose own forward prepares the
-        averaging of gradients.
+        called. ``synchronised``: through DistributedDataParallel, whose own forward prepares the averaging of
+        gradients.
         """
         model = self.model if synchronised else self.inner
-        if self._forward is not None:
-            return self._forward(model, x)
-        out = model(**x) if isinstance(x, dict) and hasattr(self.inner, "config") else model(x)
-        found = getattr(out, "logits", out)
-        logits: Tensor = found[0] if isinstance(found, tuple) else found
-        return logits
+        return call_model(model, x) if self._forward is None else self._forward(model, x)
 
     def open(self, x: Batch) -> tuple[Tensor, BatchInfo]:
         return self.adapter.open(x, self.spec)
