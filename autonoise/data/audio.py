@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,33 +10,42 @@ import torch
 
 from autonoise.data.base import Array, Dataset, Rows, pad_beyond, refuse_infinite, row_lengths
 from autonoise.data.notes import Notes
-from autonoise.errors import DataError, MissingExtraError
+from autonoise.errors import DataError
 from autonoise.types import Batch, DataType, InputSpec, Scale
 
-SUFFIXES = frozenset({".wav", ".flac", ".ogg"})
 DEFAULT_RATE = 16_000
-_log = logging.getLogger(__name__)
 
 
 def from_array(
-    array: Array, *, lengths: Array | None, where: str, notes: Notes | None = None, train: Array | None = None
+    array: Array,
+    *,
+    lengths: Array | None,
+    where: str,
+    notes: Notes | None = None,
+    train: Array | None = None,
+    full_scale: float | None = None,
 ) -> Array:
-    """float32 (N, T) in -1..1 from int16 or float (N, T) or (N, 1, T), or DataError."""
-    if array.ndim == 3 and array.shape[1] == 1:
-        array = array[:, 0]
-    if array.ndim != 2 or not (array.dtype == np.int16 or array.dtype.kind == "f"):
+    """float32 (N, T) in -1..1 from whole numbers or floats (N, T), (N, channels, T) or (N, T, channels), or DataError.
+
+    One or two channels, mixed down by their mean. Whole numbers are divided by the full scale of their type, unsigned
+    ones lie around its middle (128 for uint8); ``full_scale`` says otherwise. Floats must lie in -1..1.
+    """
+    notes = Notes(where) if notes is None else notes
+    axis = channel_axis(array.shape)
+    if (array.ndim != 2 and axis is None) or array.dtype.kind not in "iuf":
         raise DataError(
-            f"{where}: audio must be int16 or float of shape (n, samples), but got {array.dtype} "
-            f"{array.shape}: "
-            "store mono waveforms"
+            f"{where}: audio must be whole numbers or floats of shape (n, samples), or with one or two channels beside "
+            f"the samples, but got {array.dtype} {array.shape}: store mono waveforms"
         )
     refuse_infinite(array, where)
-    x = array.astype(np.float32)
-    if array.dtype == np.int16:
-        x /= 32768.0
-    peak = float(np.nanmax(np.abs(x), initial=0.0))
-    if peak > 1.5:
-        raise DataError(f"{where}: audio must lie in -1..1, but reaches {peak:g}: divide it by its full scale")
+    x = _in_unit(array, where, notes, full_scale)
+    if axis is not None:
+        if x.shape[axis] == 2:
+            notes.tell("stereo is mixed down to the mean of both channels")
+        x = x.mean(axis=axis)
+    beyond = int((np.abs(x) > 1.0).sum())
+    if beyond:
+        notes.tell(f"{beyond} samples above full scale are clipped to -1..1")
     x = pad_beyond(np.clip(x, -1.0, 1.0), lengths, where)
     inside = np.isnan(x) & (np.arange(x.shape[1]) < row_lengths(x)[:, None])
     if inside.any():
@@ -49,47 +55,36 @@ def from_array(
     return x
 
 
-def read_files(files: Sequence[Path], where: str) -> tuple[Array, int]:
-    """Read sound files as mono at one rate: (rows, rate).
-
-    The rate is the lowest one found, at most 16 kHz. Clips longer than the 99th percentile are cut to it,
-    which is logged. Raises MissingExtraError without soundfile, DataError on an unreadable or empty file.
-    """
-    try:
-        import soundfile
-    except ImportError as e:
-        raise MissingExtraError.of("soundfile", "audio", "reading sound files") from e
-
-    clips: list[tuple[Array, int]] = []
-    for file in files:
-        try:
-            wave, rate = soundfile.read(str(file), dtype="float32", always_2d=True)
-        except (soundfile.SoundFileError, OSError, ValueError, TypeError) as e:
-            raise DataError(f"{file}: unreadable sound file ({str(e).splitlines()[0]}): remove or replace it") from e
-        if not len(wave):
-            raise DataError(f"{file}: a sound file without samples: remove it")
-        clips.append((wave.mean(axis=1), int(rate)))
-    target = min(DEFAULT_RATE, *(rate for _, rate in clips))
-    if any(rate != target for _, rate in clips):
-        _log.info("%s: clips resampled to %d Hz", where, target)
-    waves = [_resample(wave, rate, target) for wave, rate in clips]
-    lengths = np.array([len(w) for w in waves])
-    longest = int(np.ceil(np.quantile(lengths, 0.99)))
-    if lengths.max() > longest:
-        _log.info("%s: %d clips cut to %.2f s", where, int((lengths > longest).sum()), longest / target)
-    x = np.full((len(waves), longest), np.nan, dtype=np.float32)
-    for row, wave in zip(x, waves, strict=True):
-        row[: len(wave)] = wave[:longest]
-    return from_array(x, lengths=None, where=where), target
+def channel_axis(shape: tuple[int, ...]) -> int | None:
+    """Which axis of (N, a, b) counts one or two channels of sound, or None: time is the longer one."""
+    if len(shape) != 3:
+        return None
+    return next((axis for axis in (1, 2) if shape[axis] in (1, 2) and shape[3 - axis] > 2), None)
 
 
-def _resample(wave: Array, rate: int, target: int) -> Array:
-    if rate == target:
-        return wave
-    import julius
-
-    out: Array = julius.resample.resample_frac(torch.from_numpy(wave), rate, target).numpy()
-    return out if len(out) else wave[:1]
+def _in_unit(array: Array, where: str, notes: Notes, full_scale: float | None) -> Array:
+    """float32 of the same shape, full scale = 1; whole numbers of more than 16 bits by the bits that they use."""
+    kind, bits = array.dtype.kind, 8 * array.dtype.itemsize
+    if kind == "f":
+        x = array.astype(np.float32) / np.float32(full_scale or 1.0)
+        peak = float(np.nanmax(np.abs(x), initial=0.0))
+        if peak > 1.5:
+            raise DataError(f"{where}: audio must lie in -1..1, but reaches {peak:g}: divide it by its full scale")
+        return x
+    middle = 2 ** (bits - 1) if kind == "u" else 0
+    full = full_scale or 2.0 ** (bits - 1)
+    if full_scale is None and bits > 16:
+        peak = float(np.abs(array.astype(np.float64)).max(initial=0.0))
+        used = next((b for b in (16, 24, 32) if peak <= 2.0 ** (b - 1)), None)
+        if used is None or kind == "u":
+            raise DataError(f"{where}: {array.dtype} samples up to {peak:g} fit no full scale: store -1..1 or int16")
+        full = 2.0 ** (used - 1)
+        if used != bits:
+            notes.tell(f"{array.dtype} samples use {used} bits (peak {peak:g}): divided by {full:g}", guess=True)
+    elif kind == "u":
+        notes.tell(f"{array.dtype} samples are read as lying around {middle}")
+    samples: Array = array.astype(np.float32 if bits <= 16 else np.float64)
+    return ((samples - middle) * (1 / full)).astype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -2,58 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import importlib
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from autonoise.data.base import Raw, Request
-from autonoise.data.readers import SPLIT_NAMES, check_size, module_of, split_names
+from autonoise.data.layout import ASIDE, Entry, entries
+from autonoise.data.notes import Notes
+from autonoise.data.readers import check_size, split_names
 from autonoise.errors import DataError
 from autonoise.types import DataType
 
-_HOLDERS = (DataType.IMAGE, DataType.AUDIO)
+_READERS = {DataType.IMAGE: "pictures", DataType.AUDIO: "clips"}
 
 
 def read(root: Path, request: Request, max_bytes: int) -> Raw:
     """Read all pictures, or all clips, below ``root``; the folder that holds a file names its class."""
     request.refuse(str(root), "target", "clean_target", "group")
-    if request.data_type is not None and request.data_type not in _HOLDERS:
+    if request.data_type is not None and request.data_type not in _READERS:
         raise DataError(f"{root}: a folder holds pictures or clips, not {request.data_type} data: give a file")
-    found = list(_walk(root))
-    kinds = [k for k in _HOLDERS if request.data_type in (None, k)]
-    held = {k: [f for f in found if f[0].suffix.lower() in module_of(k).SUFFIXES] for k in kinds}
+    notes = Notes(str(root))
+    kinds = [k for k in _READERS if request.data_type in (None, k)]
+    suffixes = {k: _reader(k).SUFFIXES for k in kinds}
+    try:
+        found = entries(root, frozenset().union(*suffixes.values()), notes)
+    except OSError as e:
+        raise DataError(f"{root}: a folder in it cannot be read ({e}): check its permissions") from e
+    held = {k: [f for f in found if f.file.suffix.lower() in suffixes[k]] for k in kinds}
     present = [k for k in kinds if held[k]]
     if len(present) > 1:
         raise DataError(f"{root}: holds both pictures and clips: say which with data_type")
     if not present:
-        known = " ".join(sorted(s for k in kinds for s in module_of(k).SUFFIXES))
+        known = " ".join(sorted(s for k in kinds for s in suffixes[k]))
         raise DataError(f"{root}: no class folders with files to read: put {known} files into one folder per class")
     data_type, files = present[0], held[present[0]]
-    check_size(sum(f.stat().st_size for f, _, _ in files), max_bytes, root)
-    x, rate = module_of(data_type).read_files([f for f, _, _ in files], str(root))
-    parts = np.array([s for _, _, s in files])
-    return Raw(
-        data_type,
-        x,
-        np.array([c for _, c, _ in files], dtype=object),
-        sample_rate=rate,
-        split=split_names(parts, str(root)) if parts.all() else None,
-    )
+    for entry in files:
+        if not entry.file.is_file():
+            raise DataError(f"{entry.file}: a link that leads to no file: remove it")
+    names = _classes(root, files)
+    _left_out(root, found, files, notes)
+    check_size(sum(f.file.stat().st_size for f in files), max_bytes, root)
+    parts = np.array([f.part for f in files])
+    split = split_names(parts, str(root)) if parts.all() else None
+    train = np.ones(len(files), dtype=bool) if split is None else split == "train"
+    x, rate = _reader(data_type).read_files([f.file for f in files], str(root), notes=notes, train=train)
+    return Raw(data_type, x, np.array(names, dtype=object), sample_rate=rate, split=split, notes=notes)
 
 
-def _walk(root: Path) -> Iterator[tuple[Path, str, str]]:
-    """(file, class, split or "") in a stable order; hidden files and folders are passed over."""
-    top = _folders(root)
-    parts = [(d, d.name) for d in top if d.name.lower() in SPLIT_NAMES]
-    if "train" not in {n.lower() for _, n in parts} or len(parts) != len(top):
-        parts = [(root, "")]
-    for base, part in parts:
-        for folder in _folders(base):
-            for file in sorted(folder.rglob("*")):
-                if file.is_file() and not any(p.startswith(".") for p in file.relative_to(base).parts):
-                    yield file, folder.name, part
+def _reader(data_type: DataType) -> Any:
+    return importlib.import_module(f"autonoise.data.{_READERS[data_type]}")
 
 
-def _folders(path: Path) -> list[Path]:
-    return sorted(d for d in path.iterdir() if d.is_dir() and not d.name.startswith("."))
+def _classes(root: Path, files: Sequence[Entry]) -> list[str]:
+    """The class of each file; two spellings of one name would be two classes and are refused."""
+    names = [unicodedata.normalize("NFC", f.label) for f in files]
+    spelt: dict[str, str] = {}
+    for name in names:
+        other = spelt.setdefault(name.strip().casefold(), name)
+        if other != name:
+            raise DataError(f"{root}: folders {other!r} and {name!r} would be two classes: give them one name")
+    return names
+
+
+def _left_out(root: Path, found: Sequence[Entry], read: Sequence[Entry], notes: Notes) -> None:
+    """Tell which files in class folders are not read, and refuse a class that would lose all of its files."""
+    chosen = {f.file for f in read}
+    gone = [f for f in found if f.file not in chosen]
+    kept = {(f.part, f.label) for f in read}
+    for key in sorted({(f.part, f.label) for f in gone} - kept):
+        types = _types([f for f in gone if (f.part, f.label) == key])
+        place = "/".join(k for k in key if k)
+        raise DataError(
+            f"{root}: no file of class folder {place!r} can be read ({types}): convert the files, "
+            "or move the folder away"
+        )
+    if gone:
+        data = any(f.file.suffix.lower() not in ASIDE for f in gone)
+        notes.tell(f"{len(gone)} files are left out, which cannot be read ({_types(gone)})", guess=data)
+
+
+def _types(files: Sequence[Entry]) -> str:
+    counts = Counter(f.file.suffix.lower() or "without extension" for f in files)
+    return ", ".join(f"{n} {suffix}" for suffix, n in sorted(counts.items(), key=lambda v: (-v[1], v[0])))

@@ -197,7 +197,8 @@ def test_folders(tmp_path, monkeypatch):
     refused("above the limit", tmp_path, max_bytes=10)
     (tmp_path / "a" / "x.png").write_text("not a picture")
     refused("unreadable picture", tmp_path)
-    (tmp_path / "a" / "x.wav").write_text("not a sound")
+    for c in "ab":
+        (tmp_path / c / "x.wav").write_text("not a sound")
     refused("both pictures and clips", tmp_path)
     pytest.importorskip("soundfile")
     refused("unreadable sound file", tmp_path, data_type="audio")

@@ -1,0 +1,74 @@
+"""Sound files: whatever libsndfile decodes becomes mono float32 at one rate."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from autonoise.data.audio import DEFAULT_RATE, from_array
+from autonoise.data.base import Array
+from autonoise.data.notes import Notes
+from autonoise.errors import DataError, MissingExtraError
+
+SUFFIXES = frozenset({
+    ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".w64",
+    ".rf64",
+})  # fmt: skip
+
+
+def read_files(
+    files: Sequence[Path], where: str, *, notes: Notes | None = None, train: Array | None = None
+) -> tuple[Array, int]:
+    """Read sound files as mono at one rate: (rows, rate).
+
+    The rate is the lowest one found, at most 16 kHz. Clips longer than the 99th percentile are cut to it. Both are
+    told. Raises MissingExtraError without soundfile, DataError on an unreadable or empty file.
+    """
+    try:
+        import soundfile
+    except (ImportError, OSError) as e:  # OSError: the package is there, its C library is not
+        raise MissingExtraError.of("soundfile", "audio", "reading sound files") from e
+
+    notes = Notes(where) if notes is None else notes
+    clips: list[tuple[Array, int]] = []
+    stereo = 0
+    for file in files:
+        try:
+            wave, rate = soundfile.read(str(file), dtype="float32", always_2d=True)
+        except (soundfile.SoundFileError, OSError, ValueError, TypeError, RuntimeError) as e:
+            raise DataError(f"{file}: unreadable sound file ({str(e).splitlines()[0]}): remove or replace it") from e
+        if not len(wave):
+            raise DataError(f"{file}: a sound file without samples: remove it")
+        if not np.isfinite(wave).all() or np.abs(wave).max() > 1.5:
+            raise DataError(f"{file}: samples must lie in -1..1, but some do not: divide them by their full scale")
+        stereo += wave.shape[1] > 1
+        clips.append((wave.mean(axis=1), int(rate)))
+    if stereo:
+        notes.tell(f"{stereo} clips of several channels are mixed down to their mean")
+    rates = Counter(rate for _, rate in clips)
+    target = min(DEFAULT_RATE, *rates)
+    if set(rates) != {target}:
+        found = ", ".join(f"{n} of {rate} Hz" for rate, n in sorted(rates.items()))
+        notes.tell(f"clips resampled to {target} Hz (found {found})", guess=len(rates) > 1)
+    waves = [_resample(wave, rate, target) for wave, rate in clips]
+    lengths = np.array([len(w) for w in waves])
+    longest = int(np.ceil(np.quantile(lengths, 0.99)))
+    if lengths.max() > longest:
+        notes.tell(f"{int((lengths > longest).sum())} clips cut to {longest / target:.2f} s, the 99th percentile")
+    x = np.full((len(waves), longest), np.nan, dtype=np.float32)
+    for row, wave in zip(x, waves, strict=True):
+        row[: len(wave)] = wave[:longest]
+    return from_array(x, lengths=None, where=where, notes=notes), target
+
+
+def _resample(wave: Array, rate: int, target: int) -> Array:
+    if rate == target:
+        return wave
+    import julius
+
+    out: Array = julius.resample.resample_frac(torch.from_numpy(wave), rate, target).numpy()
+    return out if len(out) else wave[:1]
