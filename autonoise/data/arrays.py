@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import zipfile
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from autonoise.data import image
+from autonoise.data import audio, image
 from autonoise.data.base import Array, Raw, Request
 from autonoise.data.groups import group_names, too_few, used
 from autonoise.data.notes import Notes
@@ -20,15 +19,17 @@ from autonoise.errors import DataError
 from autonoise.types import DataType
 
 _PARTS = (("train", ("train",)), ("valid", ("valid", "val", "validation")), ("test", ("test",)))
-_log = logging.getLogger(__name__)
+AUDIBLE_RATE = 1000
+"""Hz: below it a stated sample rate is that of a sensor, not of sound."""
 
 
 def read(path: Path, request: Request, max_bytes: int) -> Raw:
     """Read X_train, y_train, X_test, y_test and optionally X_valid, y_valid; or X, y. Names in any case.
 
-    Optional: class_names, sample_rate, length[_part] (samples before padding), arrays named as target or
-    group. Shapes: (n, h, w[, c]) pictures, (n, c, l) series, int16 (n, t) or floats with a sample_rate audio,
-    (n, d) a table, (n,) strings text.
+    Optional: class_names, sample_rate, full_scale (of pixels or samples), length[_part] (samples before padding),
+    arrays named as target or group, and groups that are found by their name. Shapes: (n, h, w[, c]) pictures,
+    (n, c, l) series, with a sample_rate (n, t), (n, 1 or 2, t) or (n, t, 1 or 2) audio, (n, d) a table, (n,) strings
+    text.
     """
     with zipfile.ZipFile(path) as archive:  # an npz of zeros may be a thousand times its size
         check_size(sum(info.file_size for info in archive.infolist()), max_bytes, path)
@@ -101,15 +102,18 @@ def _assemble(arrays: _Arrays, parts: list[tuple[str, str]], request: Request, w
 
     train = np.ones(sum(map(len, xs)), dtype=bool) if split is None else split == "train"
     x = xs[0] if len(xs) == 1 else np.concatenate(xs)
-    rate = _sample_rate(arrays, where)
-    data_type = request.data_type or infer(x, rate is not None, where)
+    rate = _number(arrays, "sample_rate", 1, 1e6, where)
+    rate = None if rate is None else int(rate)
+    data_type = request.data_type or infer(x, rate, where, notes)
     if data_type is DataType.AUDIO and rate is None:
-        _log.warning("%s: no sample_rate in the file: 16000 Hz assumed", where)
-        rate = 16_000
+        rate = audio.DEFAULT_RATE
+        notes.tell(f"no sample_rate in the file: {rate} Hz assumed", guess=True)
+    full = _number(arrays, "full_scale", 1e-9, 1e12, where)
+    stated = {} if full is None or data_type not in (DataType.IMAGE, DataType.AUDIO) else {"full_scale": full}
     names = arrays.first("class_names")
     return Raw(
         data_type,
-        module_of(data_type).from_array(x, lengths=lengths, where=where, notes=notes, train=train),
+        module_of(data_type).from_array(x, lengths=lengths, where=where, notes=notes, train=train, **stated),
         labels,
         clean=clean if isinstance(clean, np.ndarray) else None,
         group=group,
@@ -184,25 +188,41 @@ def _per_row(
     return np.concatenate(found)
 
 
-def _sample_rate(arrays: _Arrays, where: str) -> int | None:
-    rate = arrays.first("sample_rate")
-    if rate is None:
+def _number(arrays: _Arrays, name: str, low: float, high: float, where: str) -> float | None:
+    value = arrays.first(name)
+    if value is None:
         return None
-    if rate.size != 1 or rate.dtype.kind not in "iuf" or not 1 <= float(rate.ravel()[0]) <= 1e6:
-        raise DataError(f"{where}: sample_rate must be one number in Hz, but got {rate!r}")
-    return int(rate.ravel()[0])
+    if value.size != 1 or value.dtype.kind not in "iuf" or not low <= float(value.ravel()[0]) <= high:
+        raise DataError(f"{where}: {name} must be one number in {low:g}..{high:g}, but got {value!r}")
+    return float(value.ravel()[0])
 
 
-def infer(x: Array, has_rate: bool, where: str) -> DataType:
-    """The data type that the shape and dtype of an array tell of, or DataError."""
+def infer(x: Array, rate: int | None, where: str, notes: Notes) -> DataType:
+    """The data type that the shape and dtype of an array, and a stated sample rate, tell of, or DataError."""
     if x.ndim == 1 and x.dtype.kind in "UT":
         return DataType.TEXT
-    if x.dtype.kind in "iufb":
-        if image.looks_like(x):
-            return DataType.IMAGE
-        if x.ndim == 3:
-            return DataType.AUDIO if has_rate and x.shape[1] == 1 else DataType.TIMESERIES
-        if x.ndim == 2:
-            audio = x.dtype == np.int16 or (has_rate and x.dtype.kind == "f")
-            return DataType.AUDIO if audio else DataType.TABULAR
+    numbers = x.dtype.kind in "iufb"
+    if numbers and rate is not None and (x.ndim == 2 or audio.channel_axis(x.shape) is not None):
+        if rate >= AUDIBLE_RATE:
+            return DataType.AUDIO
+        notes.tell(f"{rate} Hz is too low for sound: X is read as series")
+        return DataType.TIMESERIES
+    if numbers and image.looks_like(x):
+        if x.ndim == 3 and x.dtype not in (np.uint8, np.bool_):
+            notes.tell(f"X of shape {x.shape} is read as pictures: give data_type if these are series", guess=True)
+        return DataType.IMAGE
+    if numbers and x.ndim == 3:
+        square = x.shape[1] == x.shape[2]
+        notes.tell(
+            f"X of shape {x.shape} is read as series of {x.shape[1]} channels: give data_type if these are pictures",
+            guess=square,
+        )
+        return DataType.TIMESERIES
+    if numbers and x.ndim == 2:
+        if x.dtype == np.int16:
+            raise DataError(
+                f"{where}: X of shape {x.shape} and type int16 may be sound or a table: store sample_rate beside it, "
+                "or give the data type"
+            )
+        return DataType.TABULAR
     raise DataError(f"{where}: X of shape {x.shape} and type {x.dtype} fits no data type: see the documented shapes")
