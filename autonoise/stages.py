@@ -179,6 +179,10 @@ class StepView(Protocol):
         """Logits of another pass with inner noise off; batch-norm statistics stay unless ``statistics``."""
         ...
 
+    def view_logits(self, views: int) -> Tensor:
+        """Logits (1 + views, B, C) of the clean batch and ``views`` draws of it, run as one batch."""
+        ...
+
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         """The loss the step uses, scalar."""
         ...
@@ -204,7 +208,11 @@ class StepView(Protocol):
         ...
 
     def backward_again(self) -> None:
-        """Zero the gradients and do forward and backward on the same noisy batch, statistics frozen."""
+        """Zero the gradients and do forward and backward once more, statistics frozen.
+
+        The loss is the whole one, with what the other step techniques add, and every draw is the same: noisy batch,
+        views, inner noise, dropout masks.
+        """
         ...
 
     def parameters(self) -> Iterable[nn.Parameter]:
@@ -213,10 +221,15 @@ class StepView(Protocol):
 
 
 class StepTechnique(Technique):
-    """Needs the whole training step: extra passes, extra losses, a second gradient."""
+    """Needs the whole training step: extra passes, extra losses, a second gradient.
+
+    ``views``: so many draws of the clean batch go through the model together with it, and the cross entropy is that
+    of the clean part; ``passes`` is then 1 + views. See :meth:`StepView.view_logits`.
+    """
 
     stage: ClassVar[Stage] = Stage.STEP
     pretrains: ClassVar[bool] = False
+    views: ClassVar[int] = 0
 
     def extra_loss(self, step: StepView) -> Tensor | None:
         """A scalar added to the loss, or None."""

@@ -144,3 +144,52 @@ def test_a_copy_narrowed_by_hand(tmp_path: Path, spaces: dict[str, SearchSpace])
     assert space.hash != spaces["image"].hash
     with_jpeg = next(p for p in space.seeds if any(s.name == "jpeg" for s in p.steps))
     assert "use.jpeg" not in space.parameters_of(with_jpeg)
+
+
+# as in the papers or their code: a second writing, by hand
+PUBLISHED: dict[tuple[str, str], list[dict[str, object]]] = {
+    ("image", "Gauss50"): [{"technique": "gaussian_noise", "std": 0.1, "probability": 0.5}],
+    ("image", "AugMix"): [
+        {"technique": "augmix", "severity": 3.0, "width": 3, "depth": 3, "alpha": 1.0},
+        {"technique": "two_view_consistency", "weight": 12.0},
+    ],
+    ("image", "TrivialAugment"): [{"technique": "trivial_augment", "level": 1.0}],
+    ("image", "mixup and label smoothing"): [
+        {"technique": "label_smoothing", "smoothing": 0.1}, {"technique": "mixup", "alpha": 1.0}
+    ],
+    ("text", "EDA"): [{"technique": "eda", "alpha": 0.1, "probability": 0.8}],
+    ("text", "AEDA"): [{"technique": "aeda", "fraction": 0.3, "probability": 0.8}],
+    ("text", "word dropout and dropout"): [
+        {"technique": "word_dropout", "fraction": 0.3}, {"technique": "dropout", "p": 0.5}
+    ],
+    ("tabular", "swap noise"): [{"technique": "swap_noise", "fraction": 0.15}],
+    ("tabular", "mixup"): [{"technique": "mixup", "alpha": 0.2}],
+    ("tabular", "dropout"): [{"technique": "dropout", "p": 0.5}],
+    ("timeseries", "jitter and scaling"): [
+        {"technique": "magnitude_scaling", "sigma": 0.1}, {"technique": "gaussian_noise", "std": 0.03}
+    ],
+    ("timeseries", "jitter, scaling and magnitude warp"): [
+        {"technique": "magnitude_scaling", "sigma": 0.1}, {"technique": "magnitude_warp", "sigma": 0.2, "knots": 4},
+        {"technique": "gaussian_noise", "std": 0.03},
+    ],
+    ("timeseries", "window slice"): [{"technique": "window_slice", "window": 0.9}],
+    ("audio", "SpecAugment"): [{"technique": "spec_augment", "frequency": 0.33, "time": 0.2, "masks": 2}],
+    ("audio", "speed and background noise"): [
+        {"technique": "speed_perturbation", "change": 0.1},
+        {"technique": "background_noise", "snr_db": 15.0, "probability": 0.5},
+    ],
+    ("audio", "mixup and label smoothing"): [
+        {"technique": "label_smoothing", "smoothing": 0.1}, {"technique": "mixup", "alpha": 0.2}
+    ],
+}  # fmt: skip
+
+
+def test_presets_are_what_their_papers_say(spaces: dict[str, SearchSpace]) -> None:
+    found = {(name, p.name): p for name, space in spaces.items() for p in space.presets}
+    assert found.keys() == PUBLISHED.keys()
+    for key, policy in found.items():
+        written = [s.to_dict() for s in policy.steps]
+        for step, expected in zip(written, PUBLISHED[key], strict=True):
+            assert {k: v for k, v in step.items() if k in expected} == expected, key
+            assert ("probability" in step) == ("probability" in expected) and "schedule" not in step, key
+    assert found["image", "AugMix"].passes == 3

@@ -1,8 +1,8 @@
 """The operations of AutoAugment's family on batches of images, one operation and amount per sample.
 
-Amount 0 leaves an image as it is. Shear: tangent; translate: fraction of the side; rotate: degrees;
-brightness, colour, contrast, sharpness: factor - 1; posterise: bits removed of 8; solarise: values above
-1 - amount are inverted; autocontrast, equalise: blend with the original.
+Amount 0 leaves an image as it is. Shear: tangent, about the upper left corner; translate: fraction of the side;
+rotate: degrees; brightness, colour, contrast, sharpness: factor - 1; posterise: bits removed of 8; solarise: values
+above 1 - amount are inverted; autocontrast, equalise: blend with the original.
 """
 
 from __future__ import annotations
@@ -42,7 +42,11 @@ def _geometric(x: Tensor, names: Sequence[str], pick: Tensor, amount: Tensor) ->
     matrix = torch.stack(
         [angle.cos(), part["shear_x"] - angle.sin(), part["shear_y"] + angle.sin(), angle.cos()], dim=-1
     ).reshape(-1, 2, 2)
-    shift = torch.stack([part["translate_x"] * x.shape[-1], part["translate_y"] * x.shape[-2]], dim=-1)
+    # AutoAugment's family shears about the upper left corner: the centre moves
+    shift = torch.stack([
+        part["translate_x"] * x.shape[-1] + part["shear_x"] * x.shape[-2] / 2,
+        part["translate_y"] * x.shape[-2] + part["shear_y"] * x.shape[-1] / 2,
+    ], dim=-1)
     return affine(x, matrix, shift)
 
 

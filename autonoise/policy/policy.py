@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from autonoise.policy.raw import RawTransform
 
 _STAGE_ORDER = {stage: i for i, stage in enumerate(Stage)}
+SECOND_GRADIENT = "second_gradient"
+"""Tag of techniques that do the whole forward and backward pass of an update again."""
 COST_LIMIT = 16.0
 """Passes per training step above which a policy is taken for a mistake."""
 
@@ -160,17 +162,36 @@ class Policy:
                 if clash:
                     about = sorted(clash)[0].replace("_", " ")
                     raise PolicyError(f"{a.name} and {b.name} contradict each other ({about}); remove one")
-        if self.passes > COST_LIMIT:
+        # each step by itself, without what a second gradient repeats: a file that once loaded must load for ever
+        passes = 1 + sum(map(_extra_passes, self.steps))
+        if passes > COST_LIMIT:
             raise PolicyError(
-                f"the policy costs {self.passes:.1f} passes a step, more than {COST_LIMIT:.0f}: use fewer attack "
+                f"the policy costs {passes:.1f} passes a step, more than {COST_LIMIT:.0f}: use fewer attack "
                 f"steps, or a gate such as every 4th update"
             )
 
     @property
     def passes(self) -> float:
-        """Cost of a training step in forward-backward passes, averaged over schedule and gate; 1 = plain."""
-        return 1.0 + sum(
-            max(s.technique.passes - 1, 0) * _share_of_time(s.schedule) / s.gate.every for s in self.steps
+        """Cost of a training step in forward-backward passes, averaged over schedule and gate; 1 = plain.
+
+        A second gradient (SAM) repeats the extra passes of all other step techniques, but no attack.
+        """
+        attacks = repeated = second = 0.0
+        for s in self.steps:
+            extra = _extra_passes(s, apart=self.views_apart)
+            if s.stage is not Stage.STEP:
+                attacks += extra
+            elif SECOND_GRADIENT in s.technique.tags:
+                second += extra
+            else:
+                repeated += extra
+        return attacks + (1 + repeated) * (1 + second)
+
+    @property
+    def views_apart(self) -> bool:
+        """Whether clean and noisy views need a pass of their own, since another technique wants the noisy batch."""
+        return any(s.stage in (Stage.ADVERSARIAL, Stage.PAIR) for s in self.steps) or any(
+            s.stage is Stage.STEP and not views_of(s) and SECOND_GRADIENT not in s.technique.tags for s in self.steps
         )
 
     @property
@@ -250,6 +271,11 @@ class Policy:
         save_policy(self, path)
 
 
+def views_of(step: Step) -> int:
+    """Draws of the clean batch that go through the model together with it (a consistency loss's)."""
+    return int(getattr(step.technique, "views", 0))
+
+
 def digest(value: Any) -> str:
     """sha256 over canonical JSON."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
@@ -265,3 +291,8 @@ def _rounded(value: Any) -> Any:
 
 def _share_of_time(schedule: Schedule) -> float:
     return sum(schedule(i / 100) > 0 for i in range(101)) / 101
+
+
+def _extra_passes(step: Step, *, apart: bool = False) -> float:
+    extra = max(step.technique.passes - 1, 0) + (apart and views_of(step) > 0)
+    return extra * _share_of_time(step.schedule) / step.gate.every

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,6 +14,7 @@ from autonoise.errors import AttachError
 from autonoise.ops.random import seed_from
 from autonoise.policy import perturbing
 from autonoise.policy.clock import LEAF, Clock
+from autonoise.policy.policy import SECOND_GRADIENT, views_of
 from autonoise.stages import StepTechnique
 from autonoise.types import Batch, BatchInfo, Stage
 
@@ -72,10 +73,10 @@ class RunningStep:
 
     def __init__(
         self, injector: NoiseInjector, index: int, strength: float, clean: Batch, clean_targets: Tensor,
-        noisy: Batch, targets: Tensor, logits: Tensor, features: Tensor | None,
+        noisy: Batch, targets: Tensor, logits: Tensor, again: Callable[[], None], together: Tensor | None = None,
     ) -> None:
         self._injector, self._index, self._views = injector, index, 0
-        self._features = features
+        self._again, self._together = again, together
         self.clean, self.clean_targets = clean, clean_targets
         self.noisy, self.targets, self.logits = noisy, targets, logits
         self.strength, self.spec, self.model = strength, injector.spec, injector.inner
@@ -88,18 +89,18 @@ class RunningStep:
             with perturbing.frozen_statistics(self.model):
                 return self._injector.forward(x)
 
+    def view_logits(self, views: int) -> Tensor:
+        if self._together is not None:
+            return self._together
+        batches = [self.clean, *(self.again() for _ in range(views))]
+        return split_again(self.forward(stacked(batches)), len(batches))
+
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         return self._injector.loss(logits, targets)
 
     def again(self, multiplier: float = 1.0) -> Batch:
         self._views += 1
-        injector, view = self._injector, 1000 * self._index + self._views
-        knob = injector.knob * multiplier
-
-        def draw(main: Tensor, info: BatchInfo) -> Tensor:
-            return perturbing.input_stage(injector, main, info, knob=knob, view=view)
-
-        return self.map_input(draw)
+        return draw_again(self._injector, self.clean, 1000 * self._index + self._views, multiplier)
 
     def map_input(self, function: Callable[[Tensor, BatchInfo], Tensor]) -> Batch:
         main, info = self._injector.open(self.clean)
@@ -123,14 +124,34 @@ class RunningStep:
         return self._injector.heads.get(self._index, make, self.logits.device)
 
     def backward_again(self) -> None:
-        for parameter in self.model.parameters():
-            parameter.grad = None
-        with perturbing.frozen_statistics(self.model):
-            logits = self._injector.forward(self.noisy, synchronised=True)
-            self._injector.loss(logits, self.targets).backward()  # type: ignore[no-untyped-call]
+        self._again()
 
     def parameters(self) -> Iterable[nn.Parameter]:
         return [p for p in self.model.parameters() if p.grad is not None]
+
+
+def draw_again(injector: NoiseInjector, clean: Batch, view: int, multiplier: float = 1.0) -> Batch:
+    """The clean batch with another draw of the input noise, number ``view``, at ``multiplier`` times its strength."""
+    main, info = injector.open(clean)
+    noisy = perturbing.input_stage(injector, main, info, knob=injector.knob * multiplier, view=view)
+    return perturbing.closed(injector, clean, main, noisy)
+
+
+def stacked(batches: Sequence[Batch]) -> Batch:
+    """Batches of one form after one another as one batch; what has no rows (a flag, a number) is the first's."""
+    first: Any = batches[0]
+    if isinstance(first, Tensor):
+        return torch.cat(list(batches))  # type: ignore[arg-type]
+    columns: Any = batches
+    return {
+        key: torch.cat([b[key] for b in columns]) if isinstance(value, Tensor) and value.ndim else value
+        for key, value in first.items()
+    }
+
+
+def split_again(logits: Tensor, parts: int) -> Tensor:
+    """(parts, B, C) of the logits of so many batches that went through as one."""
+    return logits.reshape(parts, -1, logits.shape[-1])
 
 
 class StepRunner:
@@ -148,18 +169,17 @@ class StepRunner:
             injector.steps_ran = False
         optimizer.zero_grad(set_to_none=True)
         injector.heads.zero_grad()
-        logits = injector.forward(noisy, synchronised=True)
-        loss = injector.loss(logits, targets)
-        running = self._running(x, y, noisy, targets, logits)
-        with_views = []
-        for step, view in running:
-            assert isinstance(step.technique, StepTechnique)
-            extra = step.technique.extra_loss(view)
-            if extra is not None:
-                loss = loss + extra
-                with_views.append(step.name)
-        with injector.layers.no_recompute(with_views) if with_views else nullcontext():
-            loss.backward()  # type: ignore[no-untyped-call]
+        state = _global_state(injector.inner) if self._repeats() else None
+
+        def again() -> None:
+            for parameter in injector.inner.parameters():
+                parameter.grad = None
+            # heads learn from the pass that the model learns from
+            injector.heads.zero_grad()
+            with _same_draws(state), perturbing.frozen_statistics(injector.inner):
+                self._backward(x, y, noisy, targets, again)
+
+        loss, running = self._backward(x, y, noisy, targets, again)
         for step, view in running:
             assert isinstance(step.technique, StepTechnique)
             step.technique.after_backward(view)
@@ -173,20 +193,61 @@ class StepRunner:
         injector.layers.capture.clear()
         return loss.detach()
 
-    def _running(
-        self, x: Batch, y: Tensor, noisy: Batch, targets: Tensor, logits: Tensor
-    ) -> list[tuple[Step, RunningStep]]:
+    def _backward(
+        self, x: Batch, y: Tensor, noisy: Batch, targets: Tensor, again: Callable[[], None]
+    ) -> tuple[Tensor, list[tuple[Step, RunningStep]]]:
+        """The loss with all that step techniques add to it, forward and backward; a function of the clock alone, so
+        that doing it twice in an update has the same noise, views and masks.
+        """
         injector = self._injector
-        out = []
-        features = injector.layers.capture.get("penultimate")
-        for index, step in injector.policy.at_stage(Stage.STEP):
-            strength = injector.clock.strength(step, index, injector.knob) if injector.model.training else 0.0
-            if strength > 0:
-                view = RunningStep(
-                    injector, index, strength, x, injector.soft(y), noisy, targets, logits, features
-                )
-                out.append((step, view))
-        return out
+        together = self._views_together(x, noisy)
+        logits = injector.forward(noisy, synchronised=True) if together is None else together[0]
+        loss = injector.loss(logits, targets)
+        soft = injector.soft(y) if self._acting() else y
+        running = [
+            (step, RunningStep(injector, index, strength, x, soft, noisy, targets, logits, again, together))
+            for index, step, strength in self._acting()
+        ]
+        with_views = []
+        for step, view in running:
+            assert isinstance(step.technique, StepTechnique)
+            extra = step.technique.extra_loss(view)
+            if extra is not None:
+                loss = loss + extra
+                if together is None:
+                    with_views.append(step.name)
+        with injector.layers.no_recompute(with_views) if with_views else nullcontext():
+            loss.backward()  # type: ignore[no-untyped-call]
+        return loss, running
+
+    def _acting(self) -> list[tuple[int, Step, float]]:
+        """(index, step, strength) of the step techniques that act in this update."""
+        injector = self._injector
+        if not injector.model.training:
+            return []
+        steps = [(i, s, injector.clock.strength(s, i, injector.knob)) for i, s in injector.policy.at_stage(Stage.STEP)]
+        return [(i, s, strength) for i, s, strength in steps if strength > 0]
+
+    def _repeats(self) -> bool:
+        """Whether a technique of this update may ask for a second backward pass."""
+        return any(SECOND_GRADIENT in s.technique.tags for _, s, _ in self._acting())
+
+    def _views_together(self, x: Batch, noisy: Batch) -> Tensor | None:
+        """Logits (1 + views, B, C) of a pass over the clean batch, the noisy one and further draws as one batch.
+
+        None where no active step wants views, or another technique needs the noisy batch for itself.
+        """
+        injector = self._injector
+        wanting = [(i, s) for i, s, _ in self._acting() if views_of(s)]
+        if not wanting or injector.policy.views_apart:
+            return None
+        index, step = wanting[0]
+        more = [draw_again(injector, x, 1000 * index + k) for k in range(1, views_of(step))]
+        batches = [x, noisy, *more]
+        whole = stacked(batches)
+        # inner noise has its own strength for every row of the whole
+        injector.begin(injector.adapter.size(whole), None, whole)
+        return split_again(injector.forward(whole, synchronised=True), len(batches))
 
     def pretrain(self, batches: Callable[[], Iterable[Batch]]) -> float:
         injector = self._injector
@@ -203,3 +264,23 @@ class StepRunner:
                 with injector.layers.quiet():
                     cost += technique.pretrain(injector.inner, batches, tools)
         return cost
+
+
+def _global_state(model: nn.Module) -> dict[int | None, Tensor]:
+    """The state of torch's global generators, by CUDA device (None: CPU), which the model's own dropout draws from."""
+    cuda = {p.device.index for p in model.parameters() if p.device.type == "cuda"}
+    on_device: dict[int | None, Tensor] = {index: torch.cuda.get_rng_state(index) for index in cuda}
+    return on_device | {None: torch.get_rng_state()}
+
+
+@contextmanager
+def _same_draws(state: dict[int | None, Tensor] | None) -> Iterator[None]:
+    """The global generators start at ``state`` inside, and are as before afterwards."""
+    state = state or {}
+    with torch.random.fork_rng(devices=[index for index in state if index is not None]):
+        for index, of_device in state.items():
+            if index is None:
+                torch.set_rng_state(of_device)
+            else:
+                torch.cuda.set_rng_state(of_device, index)
+        yield

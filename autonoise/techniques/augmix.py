@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import torch
 from torch import Generator, Tensor
@@ -14,17 +16,20 @@ from autonoise.stages import InputNoise
 from autonoise.technique import technique
 from autonoise.types import BatchInfo, Family
 
-# The paper's list without solarise; none of them is an evaluation corruption of the usual suites.
+# The paper's nine operations (none of them is an evaluation corruption of the usual suites) and the amount at level
+# 10 of 10, in whole degrees, pixels (as a share of the side), grey values and bits where the paper counts so.
 _LARGEST = {
     "autocontrast": 1.0,
     "equalise": 1.0,
-    "posterise": 8.0,
+    "posterise": 4.0,
     "rotate": 30.0,
+    "solarise": 256.0,
     "shear_x": 0.3,
     "shear_y": 0.3,
     "translate_x": 1 / 3,
     "translate_y": 1 / 3,
 }
+_NAMES = tuple(_LARGEST)
 
 
 @technique(
@@ -36,9 +41,13 @@ _LARGEST = {
 class Augmix(InputNoise):
     """x + strength * m * (sum_k w_k chain_k(x) - x), m ~ Beta(alpha, alpha), w ~ Dirichlet(alpha).
 
-    Each of ``width`` chains applies 1 to ``depth`` random operations at levels U(0.1, severity) of 10. The
-    consistency loss of the paper is the technique two_view_consistency. x: (B, C, H, W) in 0..1.
+    Each of ``width`` chains applies 1 to ``depth`` random operations, each at a level of its own from
+    U(0.1, severity) of 10: severity 3, the paper's, rotates by up to 9 degrees, shears by up to 0.09 and shifts by
+    up to a tenth of the side. The paper's loss is the technique two_view_consistency with weight 12, without which
+    this is its variant "no JSD". x: (B, C, H, W) in 0..1.
     """
+
+    version: ClassVar[int] = 2  # 1 had no solarise, and amounts between whole pixels, degrees and bits
 
     severity: float = ranged(1.0, 10.0, default=3.0, unit="tenths of the largest", minimum=0.1, maximum=10.0)
     width: int = whole(2, 4, default=3, maximum=16)
@@ -53,21 +62,36 @@ class Augmix(InputNoise):
         depth = randint(self.depth + 1, (size,), rng, x, low=1)
         for position in range(self.depth):
             pick, amount = self._draw(size, rng, x)
-            chains = apply_operations(chains, tuple(_LARGEST), pick.where(depth > position, -1), amount)
+            chains = apply_operations(chains, _NAMES, pick.where(depth > position, -1), amount)
         shares = numpy_generator(rng).dirichlet([self.alpha] * self.width, len(x)).astype(np.float32)
         weight = torch.from_numpy(shares).to(wide)
         mixed = torch.einsum("bk,kbchw->bchw", weight, chains.reshape(self.width, *x.shape))
         m = (beta(self.alpha, len(x), rng, x) * flat(strength)).clamp(0, 1)
         return torch.lerp(wide, mixed, m.to(wide.dtype).reshape(-1, 1, 1, 1)).to(x.dtype)
 
-    def _draw(self, size: int, rng: Generator, like: Tensor) -> tuple[Tensor, Tensor]:
-        """An operation and its amount for each of ``size`` images."""
-        pick = randint(len(_LARGEST), (size,), rng, like)
-        u = torch.rand(2, size, generator=rng, device=like.device)
+    def _draw(self, size: int, rng: Generator, x: Tensor) -> tuple[Tensor, Tensor]:
+        """An operation and its amount for each of ``size`` images like x."""
+        pick = randint(len(_NAMES), (size,), rng, x)
+        u = torch.rand(2, size, generator=rng, device=x.device)
         level = (0.1 + (self.severity - 0.1) * u[0]) / 10
-        largest = torch.tensor(list(_LARGEST.values()), device=like.device)[pick]
-        sign = torch.where(u[1] < 0.5, -1.0, 1.0)
-        amount = level * largest * sign
-        amount = amount.masked_fill(pick < 2, 1.0)  # autocontrast and equalise have no level
-        # the paper starts at 4 of 8 bits
-        return pick, torch.where(pick == list(_LARGEST).index("posterise"), 4 + level * 4, amount)
+        return pick, amounts(pick, level, torch.where(u[1] < 0.5, -1.0, 1.0), (x.shape[-2], x.shape[-1]))
+
+
+def amounts(pick: Tensor, level: Tensor, sign: Tensor, side: tuple[int, int]) -> Tensor:
+    """What :func:`apply_operations` takes, for operations ``pick``, levels in 0..1 and images of ``side`` (H, W)."""
+    largest = torch.tensor(list(_LARGEST.values()), device=pick.device)[pick]
+    amount = level * largest
+
+    def chosen(name: str) -> Tensor:
+        return pick == _NAMES.index(name)
+
+    whole = amount.floor()
+    # 4 of 8 bits go at the least
+    out = torch.where(chosen("posterise"), 4 + whole, amount * sign)
+    out = torch.where(chosen("rotate"), whole * sign, out)
+    # grey values from 256 - n on are inverted; the half keeps the limit between two grey values
+    out = torch.where(chosen("solarise"), (whole - 0.5) / 255, out)
+    for name, length in zip(("translate_y", "translate_x"), side, strict=True):
+        out = torch.where(chosen(name), (amount * length).floor() / length * sign, out)
+    # autocontrast and equalise have no level
+    return out.masked_fill(chosen("autocontrast") | chosen("equalise"), 1.0)

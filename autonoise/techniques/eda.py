@@ -18,7 +18,8 @@ class EDA(RawNoise):
     """Easy data augmentation without synonyms: one of three operations, on a share a = ``strength * alpha``.
 
     Of n words: swap a n random pairs; delete each with probability a (one stays); insert a n copies of own
-    words at random places. Needs no thesaurus: the paper's synonym operations are left out.
+    words at random places; short texts, too, get one swap or insertion at full strength, as in the paper's code.
+    Needs no thesaurus: the paper's synonym operations are left out.
     """
 
     alpha: float = ranged(0.05, 0.3, default=0.1, unit="words", maximum=1.0)
@@ -33,7 +34,7 @@ class EDA(RawNoise):
             kept = [w for w, u in zip(words, rng.random(len(words)), strict=True) if u >= share]
             kept = kept or [words[int(len(words) * rng.random())]]
             return " ".join(kept) if len(kept) < len(words) else text
-        count = count_for(share * len(words), rng)
+        count = count_for(max(min(1.0, strength), share * len(words)), rng)
         if count == 0 or len(words) < 2:
             return text
         for _ in range(count):

@@ -109,7 +109,9 @@ def test_shape_dtype_and_finite_numbers(kind: type[Technique], data_type: DataTy
         trainer = Trainer(policy_for(kind, data_type), form, dtype).run(1)
         given, seen = form(data_type, dtype), trainer.record.seen[0]
         assert type(given) is type(seen)
-        for a, b in zip(leaves(given), leaves(seen), strict=True):
+        for a, whole in zip(leaves(given), leaves(seen), strict=True):
+            # views go through the model in one batch with the clean rows, which come first
+            b = whole[: len(a)] if getattr(kind, "views", 0) else whole
             assert (a.shape, a.dtype, a.device) == (b.shape, b.dtype, b.device)
             if a.is_floating_point():
                 assert torch.equal(torch.isnan(a), torch.isnan(b)), f"{dtype}: a missing value came or went"

@@ -65,8 +65,23 @@ def test_geometry_by_hand() -> None:
     assert torch.allclose(turn("translate_x", 0.25)[0], torch.tensor([1.0, 2.0, 3.0, 0.0]), atol=1e-4)
     assert torch.allclose(turn("translate_y", -0.25)[:, 1], torch.tensor([0.0, 1.0, 5.0, 9.0]), atol=1e-4)
     assert torch.allclose(turn("rotate", 90.0), torch.rot90(x[0, 0] * 16, 1), atol=1e-3)
-    # rows 1.5 and 0.5 from the centre move by that times the tangent
-    assert torch.allclose(turn("shear_x", 2.0)[1], torch.tensor([0.0, 4.0, 5.0, 6.0]), atol=1e-4)
+    # row k, whose middle lies k + 1/2 below the upper edge, moves by that times the tangent
+    assert torch.allclose(turn("shear_x", 2.0)[:2, 0], torch.tensor([1.0, 7.0]), atol=1e-4)
+    assert torch.allclose(turn("shear_x", 2.0)[1], torch.tensor([7.0, 0.0, 0.0, 0.0]), atol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "amount"), [("shear_x", 0.3), ("shear_x", -0.2), ("shear_y", 0.25)])
+def test_shears_agree_with_pil_away_from_the_edges(name: str, amount: float) -> None:
+    """The reference code of AutoAugment, AugMix and TrivialAugment shears about the corner, not the centre."""
+    across, down = (amount, 0.0) if name == "shear_x" else (0.0, amount)
+    planes = [Image.fromarray(plane.astype(np.float32)) for plane in picture().transpose(2, 0, 1)]
+    matrix = (1.0, across, 0.0, down, 1.0, 0.0)
+    theirs = np.stack(
+        [np.asarray(p.transform(p.size, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)) for p in planes], -1
+    )
+    inside = (slice(6, 18), slice(8, 24))
+    assert np.abs(mine(name, amount) - theirs)[inside].max() < 0.05
+    assert np.abs(theirs - picture())[inside].mean() > 3
 
 
 def test_each_row_gets_its_own_operation() -> None:

@@ -140,7 +140,7 @@ def test_gradient_checkpointing_sees_the_same_noise() -> None:
 
 def test_checkpointing_with_passes_of_both_kinds_is_refused() -> None:
     """A recomputed quiet pass cannot be told from a noisy one, so nothing is computed rather than nonsense."""
-    steps = (Step.of("two_view_consistency"), Step.of("gaussian_noise"), Step.of("activation_noise"))
+    steps = (Step.of("vrex"), Step.of("gaussian_noise"), Step.of("activation_noise"))
     for on in (False, True):
         model = Checkpointed(on)
         injector = Policy("tabular", steps).attach(model, epochs=1, steps_per_epoch=2)
@@ -148,7 +148,7 @@ def test_checkpointing_with_passes_of_both_kinds_is_refused() -> None:
         if not on:
             injector.training_step(numbers(6, 5), torch.arange(6) % 3, optimizer)
             continue
-        with pytest.raises(AttachError, match=r"two_view_consistency.*checkpointing off"):
+        with pytest.raises(AttachError, match=r"vrex.*checkpointing off"):
             injector.training_step(numbers(6, 5), torch.arange(6) % 3, optimizer)
 
 

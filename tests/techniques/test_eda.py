@@ -38,6 +38,15 @@ def test_strength_scales_the_share() -> None:
     assert len(outcomes(0.0, seeds=30)["same"]) == 30
 
 
+def test_a_short_text_gets_one_edit_as_in_the_reference() -> None:
+    """max(1, int(alpha n)): of four words at alpha 0.1 one pair is swapped or one word inserted, every time."""
+    out = [EDA(alpha=0.1).perturb_text("a b c d", strength=1.0, rng=np.random.default_rng(k)) for k in range(300)]
+    swapped = [t for t in out if sorted(t.split()) == list("abcd") and t != "a b c d"]
+    inserted = [t for t in out if len(t.split()) == 5]
+    assert len(swapped) / 300 == pytest.approx(1 / 3, abs=0.09)
+    assert len(inserted) / 300 == pytest.approx(1 / 3, abs=0.09)
+
+
 def test_never_empty() -> None:
     for seed in range(60):
         rng = np.random.default_rng(seed)
