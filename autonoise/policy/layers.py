@@ -15,7 +15,7 @@ from autonoise.errors import AttachError
 from autonoise.ops.masks import select
 from autonoise.policy.clock import LEAF, SITE, Clock
 from autonoise.policy.policy import Step
-from autonoise.policy.sites import Point, sequence_first
+from autonoise.policy.sites import Point, sequence_first, uncompiled
 from autonoise.stages import ActivationNoise, PairNoise, PairPlan
 from autonoise.types import BatchInfo, InputSpec, per_sample
 
@@ -149,9 +149,9 @@ class LayerNoise:
             return (change(args[0]), *args[1:])
 
         if point.where == "input":
-            self._handles.append(point.module.register_forward_pre_hook(before))
+            self._handles.append(point.module.register_forward_pre_hook(uncompiled(before)))
         else:
-            self._handles.append(point.module.register_forward_hook(output))
+            self._handles.append(point.module.register_forward_hook(uncompiled(output)))
 
     def _act(self, h: Tensor, index: int, step: Step, number: int) -> Tensor:
         self.fired.add(index)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
+import torch
 from torch import nn
 
 from autonoise.errors import AttachError
 
+Hook = TypeVar("Hook", bound=Callable[..., Any])
 WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Embedding, nn.RNNBase, nn.MultiheadAttention)
 _HIDDEN = (nn.ReLU, nn.GELU, nn.SiLU, nn.LeakyReLU, nn.ELU, nn.Tanh, nn.Hardswish, nn.Mish, nn.PReLU)
 
@@ -47,6 +49,12 @@ def resolve(model: nn.Module, site: str, classes: int, overrides: Mapping[str, s
     if site == "residual":
         return _residual(model) or _none(site, "no residual branches were recognised")
     return _glob(model, site, "site ")
+
+
+def uncompiled(hook: Hook) -> Hook:
+    """The same function, but never traced by torch.compile, which would compile again for every new number it reads."""
+    kept_out: Hook = torch.compiler.disable(hook)  # type: ignore[no-untyped-call]
+    return kept_out
 
 
 def _of(model: nn.Module, wanted: object) -> list[Point]:

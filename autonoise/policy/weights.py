@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import MethodType
 from typing import Any
 
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from autonoise.policy.sites import Point
+from autonoise.policy.sites import Point, uncompiled
 
 Noise = Callable[[Tensor, int], Tensor]
 """(clean weight, number of the weight) → noisy weight."""
@@ -27,6 +28,7 @@ class WeightSwap:
         self.fired = False
         self._active, self._noise = active, noise
         self._handles: list[RemovableHandle] = []
+        self._modules: list[nn.Module] = []
         number = 0
         for point in points:
             slots = _slots(point.module)
@@ -34,8 +36,10 @@ class WeightSwap:
                 continue
             pre, post = self._hooks(point.module, slots, number)
             number += len(slots)
-            self._handles.append(point.module.register_forward_pre_hook(pre))
-            self._handles.append(point.module.register_forward_hook(post, always_call=True))
+            self._handles.append(point.module.register_forward_pre_hook(uncompiled(pre)))
+            self._handles.append(point.module.register_forward_hook(uncompiled(post), always_call=True))
+            PlainForward.put_on(point.module)
+            self._modules.append(point.module)
         self.count = number
 
     def _hooks(
@@ -48,13 +52,14 @@ class WeightSwap:
             self.fired = True
             noisy = {}
             for offset, (owner, name) in enumerate(slots):
-                weight = owner._parameters[name]
+                # another step of the policy may have been here before
+                weight = owner.__dict__.get(name, owner._parameters[name])
                 assert weight is not None
                 noisy[name] = owner.__dict__[name] = self._noise(weight, first + offset)
             if isinstance(module, nn.RNNBase):
                 # recurrent modules run on this list, not on their attributes
                 clean: list[Any] = module._flat_weights
-                module.__dict__[_KEPT] = {k: module.__dict__[k] for k in _FLAT if k in module.__dict__}
+                module.__dict__.setdefault(_KEPT, {k: module.__dict__[k] for k in _FLAT if k in module.__dict__})
                 module._flat_weights = [noisy.get(n, w) for n, w in zip(module._flat_weights_names, clean)]
 
         def after(called: nn.Module, _: Any, __: Any) -> None:
@@ -69,6 +74,48 @@ class WeightSwap:
     def remove(self) -> None:
         for handle in self._handles:
             handle.remove()
+        for module in self._modules:
+            PlainForward.take_off(module)
+
+
+class PlainForward:
+    """Stands in for a module's ``forward`` and does the same, but outside of the graphs of torch.compile.
+
+    A compiled forward reads the parameter itself and never sees the noisy weight that shadows it. A copy of the
+    module, or one that is loaded from a file, gets its plain ``forward`` again.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module, self.before = module, module.__dict__.get("forward")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        run = type(self.module).forward.__get__(self.module) if self.before is None else self.before
+        return run(*args, **kwargs)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.before is not None:
+            return (_itself, (self.before,))
+        return (MethodType, (type(self.module).forward, self.module))
+
+    @classmethod
+    def put_on(cls, module: nn.Module) -> None:
+        if not getattr(cls.__call__, "_torchdynamo_disable", False):
+            # not when this file is read: torch takes a second to import what compiles
+            cls.__call__ = uncompiled(cls.__call__)  # type: ignore[method-assign]
+        if not isinstance(module.__dict__.get("forward"), cls):
+            module.__dict__["forward"] = cls(module)
+
+    @classmethod
+    def take_off(cls, module: nn.Module) -> None:
+        mine = module.__dict__.get("forward")
+        if isinstance(mine, cls):
+            del module.__dict__["forward"]
+            if mine.before is not None:
+                module.__dict__["forward"] = mine.before
+
+
+def _itself(value: Any) -> Any:
+    return value
 
 
 def _slots(module: nn.Module) -> list[tuple[nn.Module, str]]:

@@ -80,6 +80,26 @@ def test_gradients_equal_those_of_a_model_with_the_noise_written_in(make: object
         assert torch.allclose(p.grad, q.grad, atol=1e-4), name
 
 
+@pytest.mark.parametrize("make", [lambda: seeded(nn.Linear, 4, 3), lambda: seeded(nn.LSTM, 4, 3)])
+def test_two_steps_on_one_weight_act_one_after_the_other(make: object) -> None:
+    model = make()  # type: ignore[operator]
+    clean = {n: p.detach().clone() for n, p in model.named_parameters()}
+    flat = [id(w) for w in getattr(model, "_flat_weights", [])]
+    for factor in (2.0, 5.0):
+        WeightSwap([Point("", model)], lambda: True, lambda w, _, by=factor: w * by)
+    tenfold = make()  # type: ignore[operator]
+    with torch.no_grad():
+        for name, p in tenfold.named_parameters():
+            p.mul_(10.0 if "weight" in name else 1.0)
+    x = numbers(2, 3, 4)
+    out, expected = model(x), tenfold(x)
+    pairs = zip(out, expected, strict=True) if isinstance(out, tuple) else [(out, expected)]
+    assert torch.allclose(*next(iter(pairs)), atol=1e-5)
+    assert [id(w) for w in getattr(model, "_flat_weights", [])] == flat
+    assert all(torch.equal(p, clean[n]) for n, p in model.named_parameters())
+    assert not {n for n in model.__dict__ if n.startswith(("weight", "_autonoise"))}
+
+
 def test_an_exception_inside_forward_restores_the_weights() -> None:
     model = nn.ModuleDict({"inner": nn.Linear(3, 3), "lstm": nn.LSTM(3, 2)})
     flat = [id(w) for w in model["lstm"]._flat_weights]
