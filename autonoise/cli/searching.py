@@ -57,6 +57,9 @@ def search(
         str | None,
         _option("Column of the groups whose rows belong in one part; none: use no groups, even if found.", panel=_DATA),
     ] = None,
+    text_column: Annotated[
+        str | None, _option("Column of the text of a table; the others are left out.", panel=_DATA)
+    ] = None,
     train_rows: Annotated[int | None, _option("Training rows at most (10000).", panel=_DATA)] = None,
     label_noise: Annotated[
         float | None, _option("Share of training labels to flip on purpose (0).", panel=_DATA)

@@ -39,6 +39,8 @@ def load(
     target: str | None = None,
     clean_target: str | None = None,
     group: str | None = None,
+    text_column: str | None = None,
+    like: Dataset | None = None,
     merge_rare: int = 0,
     max_bytes: int = SIZE_LIMIT,
 ) -> Dataset:
@@ -47,11 +49,16 @@ def load(
     ``target``, ``clean_target`` and ``group`` name columns of a table or arrays of an npz; ``clean_target``
     holds true labels where those of ``target`` are known to be noisy. ``merge_rare``: classes with fewer
     training rows become one. A group that the source brings along (an array or a column named group, patient,
-    subject, participant, speaker or session) is used unless ``group`` is "none".
+    subject, participant, speaker or session) is used unless ``group`` is "none". ``text_column``: the column of a
+    table that holds the text, the others are left out. ``like``: a further part of that data set is read, so that
+    the columns of a table and their kinds are its own.
     Raises DataError, UnknownNameError or MissingExtraError.
     """
     named = None if group == NO_GROUP else group
-    request = Request(_data_type(data_type), target, clean_target, named, find_group=group is None)
+    request = Request(
+        _data_type(data_type), target, clean_target, named, find_group=group is None, text_column=text_column,
+        like=None if like is None else like.x,
+    )  # fmt: skip
     path = Path(source).expanduser()
     name = str(source).replace("-", "_")
     is_name = isinstance(source, str) and path.name == source and not path.suffix

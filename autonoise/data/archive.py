@@ -21,7 +21,7 @@ def read(path: Path, request: Request, max_bytes: int) -> Raw:
     """
     if path.suffix.lower() == ".tsv" and not _is_series_tsv(path):
         return tables.read(path, request, max_bytes)
-    request.refuse(str(path), "target", "clean_target", "group")
+    request.refuse(str(path), "target", "clean_target", "group", "text_column")
     if request.data_type not in (None, DataType.TIMESERIES):
         raise DataError(f"{path}: the file holds time series, not {request.data_type} data: leave data_type out")
     parse = _parse_ts if path.suffix.lower() == ".ts" else _parse_tsv

@@ -39,6 +39,7 @@ def read(path: Path, request: Request, max_bytes: int) -> Raw:
 
 def from_mapping(stored: Mapping[str, Any], request: Request, where: str) -> Raw:
     """The same from arrays by name, wherever they come from. Raises DataError."""
+    request.refuse(where, "text_column")
     arrays = _Arrays(stored, where)
     held = [(part, [n for n in names if arrays.has(f"x_{n}")]) for part, names in _PARTS]
     parts = [(part, names[0]) for part, names in held if names] or [("train", "")]

@@ -100,6 +100,9 @@ class Request:
     group: str | None = None
     find_group: bool = True
     """Whether a group that the source brings along is used although it was not asked for."""
+    text_column: str | None = None
+    like: Rows | None = None
+    """Rows of a table made before, whose columns and kinds of columns a further table of the same study takes over."""
 
     def refuse(self, where: str, *names: str) -> None:
         """Raise DataError if one of the named wishes was made of a source that cannot grant it."""

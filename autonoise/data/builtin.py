@@ -167,7 +167,7 @@ def builtin_names() -> dict[str, str]:
 
 def read_builtin(name: str, request: Request) -> Raw:
     """Make a built-in set; it has no columns to choose from, so a request for one is a DataError."""
-    request.refuse(name, "target", "clean_target", "group")
+    request.refuse(name, "target", "clean_target", "group", "text_column")
     raw = _SETS[name]()
     if request.data_type not in (None, raw.data_type):
         raise DataError(f"{name}: this set is {raw.data_type} data, not {request.data_type}: leave data_type out")

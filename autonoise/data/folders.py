@@ -23,7 +23,7 @@ _READERS = {DataType.IMAGE: "pictures", DataType.AUDIO: "clips"}
 
 def read(root: Path, request: Request, max_bytes: int) -> Raw:
     """Read all pictures, or all clips, below ``root``; the folder that holds a file names its class."""
-    request.refuse(str(root), "target", "clean_target", "group")
+    request.refuse(str(root), "target", "clean_target", "group", "text_column")
     if request.data_type is not None and request.data_type not in _READERS:
         raise DataError(f"{root}: a folder holds pictures or clips, not {request.data_type} data: give a file")
     notes = Notes(str(root))

@@ -5,13 +5,16 @@ from __future__ import annotations
 import gzip
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from autonoise.data import text
+from autonoise.data import cells, text
 from autonoise.data.base import Array, Raw, Request, Rows
+from autonoise.data.groups import group_names, too_few, used
+from autonoise.data.notes import Notes
 from autonoise.data.readers import module_of, split_names, suffix_of
 from autonoise.errors import DataError
 from autonoise.types import DataType
@@ -20,55 +23,120 @@ LABEL_NAMES = frozenset({"label", "target", "class", "y"})
 _MISSING = ["", " ", "?", "NA", "N/A", "n/a", "NaN", "nan", "-nan", "NULL", "null", "None", "<NA>", "#N/A"]
 
 
+@dataclass(frozen=True)
+class _File:
+    """A table file, its suffix, and the separator of a CSV ("" for other types)."""
+
+    path: Path
+    suffix: str
+    separator: str = ""
+
+    def frame(self, columns: Sequence[str], labels: Sequence[str | None]) -> pd.DataFrame:
+        if self.separator:
+            return _read_csv(self.path, self.separator, columns, labels)
+        if self.suffix == ".parquet":
+            frame = pd.read_parquet(self.path)
+            # a stored index with a name is a column like any other
+            return frame.reset_index() if any(n is not None for n in frame.index.names) else frame
+        return pd.read_json(self.path, lines=True, dtype=False, convert_dates=False, encoding="utf-8")
+
+    def strings(self, columns: Sequence[str]) -> pd.DataFrame:
+        """Columns of a CSV as they are written."""
+        return pd.read_csv(
+            self.path, sep=self.separator, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False,
+            usecols=list(columns),
+        )[list(columns)]  # fmt: skip
+
+
 def read(path: Path, request: Request, max_bytes: int) -> Raw:
     """Read a table with a header: label column, optional split and group columns, the rest features."""
-    where, suffix = str(path), suffix_of(path)
+    where, suffix, notes = str(path), suffix_of(path), Notes(str(path))
     if suffix in (".csv", ".tsv"):
         header, separator = _header(path)
+        file = _File(path, suffix, separator)
         label = _label(header, request, where)
-        frame = _read_csv(path, separator, header, (label, request.clean_target))
+        frame = file.frame(header, (label, request.clean_target))
     else:
-        frame = (
-            pd.read_parquet(path)
-            if suffix == ".parquet"
-            else pd.read_json(path, lines=True, dtype=False, convert_dates=False, encoding="utf-8")
-        )
+        file = _File(path, suffix)
+        frame = file.frame((), ())
         label = _label([str(c) for c in frame.columns], request, where)
     if not len(frame):
         raise DataError(f"{where}: a header but no rows: give a file with data in it")
 
     special = {label, request.clean_target, request.group}
-    for name in special - {None}:
+    for name in (special | {request.text_column}) - {None}:
         if name not in frame.columns:
             raise DataError(f"{where}: no column {name!r} (columns: {', '.join(map(str, frame.columns))})")
     split = next((c for c in frame.columns if str(c).lower() == "split" and c not in special), None)
-    features = [c for c in frame.columns if c not in special and c != split]
-    x, data_type = frame[features], request.data_type
-    if data_type is None:
-        data_type = DataType.TEXT if text.looks_like(x) else DataType.TABULAR
-    if data_type is DataType.TEXT and suffix in (".csv", ".tsv"):
+    parts = None if split is None else split_names(_values(frame, split), where)
+    train = np.ones(len(frame), dtype=bool) if parts is None else parts != "test"
+    group = request.group
+    if group is None and request.find_group:
+        group = _brought_along(frame, special | {split, request.text_column}, parts, train, notes)
+    x = frame[[c for c in frame.columns if c not in special | {split, group}]]
+    data_type = request.data_type
+    if request.text_column is not None and data_type not in (None, DataType.TEXT):
+        raise DataError(f"{where}: a text column is for text data, not {data_type} data: leave one of the two out")
+    if data_type in (None, DataType.TEXT):
+        column = text.column_of(x, train, request, notes)
+        data_type = DataType.TABULAR if column is None else DataType.TEXT
         # "NA" and "null" are words of a text
-        x = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig", usecols=features)[
-            features
-        ]
+        x = x if column is None else (file.strings([column]) if file.separator else x[[column]])
     return Raw(
         data_type,
-        _rows(x, data_type, where),
+        _rows(x, data_type, file, request, train, notes),
         _values(frame, label),
         clean=_values(frame, request.clean_target) if request.clean_target else None,
-        group=_values(frame, request.group) if request.group else None,
-        split=None if split is None else split_names(_values(frame, split), where),
+        group=_values(frame, group) if group else None,
+        split=parts,
+        notes=notes,
     )
 
 
-def _rows(x: pd.DataFrame, data_type: DataType, where: str) -> Rows:
+def _rows(
+    x: pd.DataFrame, data_type: DataType, file: _File, request: Request, train: Array, notes: Notes
+) -> Rows:
     module = module_of(data_type)
     if not hasattr(module, "from_frame"):
         raise DataError(
-            f"{where}: a table cannot hold {data_type} data: give .npz or a folder with one folder per class"
+            f"{notes.where}: a table cannot hold {data_type} data: give .npz or a folder with one folder per class"
         )
-    rows: Rows = module.from_frame(x, where)
-    return rows
+    if data_type is not DataType.TABULAR:
+        rows: Rows = module.from_frame(x, notes.where)
+        return rows
+    comma = file.separator == ";"
+    x = _with_points(x, file, train) if file.separator else x
+    like = request.like if isinstance(request.like, pd.DataFrame) else None
+    table: Rows = module.from_frame(x, notes.where, notes, train, comma=comma, like=like)
+    return table
+
+
+def _with_points(x: pd.DataFrame, file: _File, train: Array) -> pd.DataFrame:
+    """The frame with ``1.234`` as 1234 in columns of whole thousands, where others write decimals with a comma."""
+    written = [c for c in x.columns if not pd.api.types.is_numeric_dtype(x[c].dtype)]
+    if not any(cells.writes_decimal_commas(x[c][train].dropna()) for c in written):
+        return x
+    floats = [c for c in x.columns if x[c].dtype.kind == "f"]
+    raw = file.strings(floats) if floats else x[[]]
+    grouped = [c for c in floats if cells.thousands_with_points(raw[c][train])]
+    return x.assign(**{c: raw[c].str.replace(".", "", regex=False) for c in grouped}) if grouped else x
+
+
+def _brought_along(
+    frame: pd.DataFrame, taken: set[str | None], split: Array | None, train: Array, notes: Notes
+) -> str | None:
+    """A column that holds groups, by its name (group, patient, speaker ...), although nobody named it; told."""
+    for name in group_names([str(c) for c in frame.columns if c not in taken]):
+        values = frame[name]
+        distinct = values[train].nunique()
+        if distinct > 0.5 * train.sum():
+            continue  # another value in every row: an identifier, or the subject line of a message
+        reason = "some rows have none" if values.isna().any() else too_few(values.to_numpy(dtype=object), split)
+        if not reason:
+            notes.tell(used(name, values.to_numpy(dtype=object)), guess=True)
+            return name
+        notes.tell(f"column {name!r} is not used as groups but as a feature: {reason}", guess=True)
+    return None
 
 
 def _values(frame: pd.DataFrame, column: str) -> Array:

@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from autonoise.data.base import Array, Dataset, Rows, refuse_infinite, take
+from autonoise.data import columns as kinds
+from autonoise.data.base import Array, Dataset, Rows, take
+from autonoise.data.columns import MAX_CATEGORIES
 from autonoise.data.notes import Notes
 from autonoise.data.timeseries import column_statistics
 from autonoise.errors import DataError
 from autonoise.types import Batch, DataType, InputSpec, Scale
 
-MAX_CATEGORIES = 50
 CLIP = 10.0
 """Standardised values beyond ±10 are cut: one outlier of a skewed column would drown the rest."""
 
@@ -27,37 +28,46 @@ def from_array(
     """A frame with columns x0, x1 ... from numbers (N, D), or DataError."""
     if lengths is not None or array.ndim != 2 or array.dtype.kind not in "iufb":
         raise DataError(f"{where}: a table must be numbers of shape (n, columns), but got {array.dtype} {array.shape}")
-    return from_frame(pd.DataFrame(array, columns=[f"x{i}" for i in range(array.shape[1])]), where)
+    return from_frame(pd.DataFrame(array, columns=[f"x{i}" for i in range(array.shape[1])]), where, notes, train)
 
 
-def from_frame(frame: pd.DataFrame, where: str) -> pd.DataFrame:
-    """Numbers as float64, dates as seconds, the rest as object columns of str, missing NaN; or DataError."""
+def from_frame(
+    frame: pd.DataFrame,
+    where: str,
+    notes: Notes | None = None,
+    train: Array | None = None,
+    *,
+    comma: bool = False,
+    like: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """Numbers as float64, dates as days, the rest as object columns of str, missing NaN; or DataError.
+
+    What a column is, and whether it is of use, is judged on the rows marked in ``train`` (N,) bool, all if not given,
+    and told in ``notes``. ``like``: a table made before, whose columns and their kinds are taken over instead.
+    ``comma``: read 1,882 as a decimal number where the column itself leaves it open.
+    """
+    notes = Notes(where) if notes is None else notes
+    train = np.ones(len(frame), dtype=bool) if train is None else train
     if not len(frame.columns):
         raise DataError(f"{where}: no feature column: give at least one beside the label")
     frame = frame.set_axis([str(c) for c in frame.columns], axis=1)
     if not frame.columns.is_unique:
         raise DataError(f"{where}: two columns are named {frame.columns[frame.columns.duplicated()][0]!r}: rename one")
-    columns = {c: _column(frame[c], f"{where}: column {c!r}") for c in frame.columns}
+    columns: dict[str, Array] = {}
+    for c in frame.columns if like is None else [c for c in like.columns if c in frame.columns]:
+        wanted = None if like is None else like[c].dtype.kind == "f"
+        values, done = kinds.converted(frame[c], train, where, comma=comma, like=wanted)
+        reason = kinds.useless(c, values, train) if like is None else ""
+        if reason:
+            notes.tell(f"column {c!r} is left out: {reason}", guess=True)
+            continue
+        columns[c] = values
+        if done:
+            notes.tell(f"column {c!r}: {done}", guess=True)
+    if not columns:
+        raise DataError(f"{where}: no feature column is left ({'; '.join(notes)}): give others, or --data-type text")
     # dtype said, not inferred: pandas 3 would make str columns of objects, pandas 2 would not
     return pd.DataFrame({c: pd.Series(v, dtype=v.dtype) for c, v in columns.items()})
-
-
-def _column(values: pd.Series[Any], where: str) -> Array:
-    missing = values.isna().to_numpy(dtype=bool)
-    if pd.api.types.is_datetime64_any_dtype(values.dtype) or pd.api.types.is_timedelta64_dtype(values.dtype):
-        origin = pd.Timestamp(0, tz=getattr(values.dtype, "tz", None))
-        since = values - origin if pd.api.types.is_datetime64_any_dtype(values.dtype) else values
-        return pd.to_timedelta(since).dt.total_seconds().to_numpy(dtype=np.float64)
-    if pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype):
-        numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
-        refuse_infinite(numbers, where)
-        return numbers
-    out = np.empty(len(values), dtype=object)
-    for i, (v, gone) in enumerate(zip(values.tolist(), missing, strict=True)):
-        if isinstance(v, list | dict | tuple | np.ndarray):
-            raise DataError(f"{where} holds lists or objects: store one number or string per cell")
-        out[i] = np.nan if gone else str(v)
-    return out
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import pandas as pd
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
-from autonoise.data.base import Array, Dataset, Rows, take
+from autonoise.data import columns as kinds
+from autonoise.data.base import Array, Dataset, Request, Rows, take
 from autonoise.data.notes import Notes
 from autonoise.errors import DataError
 from autonoise.types import Batch, DataType, InputSpec
@@ -21,15 +22,61 @@ VOCABULARY = 4000
 MAX_TOKENS = 64
 
 
-def looks_like(frame: pd.DataFrame) -> bool:
-    """Whether the table is one column of strings that are mostly unique (half) and long (15 characters)."""
-    if len(frame.columns) != 1:
-        return False
-    values = frame.iloc[:, 0]
-    if pd.api.types.is_numeric_dtype(values.dtype) or not len(values):
-        return False
-    strings = values.dropna().astype(str)
-    return bool(strings.nunique() > 0.5 * len(values) and strings.str.len().mean() > 15)
+FEW_OTHERS = 3
+"""Further usable columns up to which a column of sentences is taken for the whole; with more it may be a table."""
+
+
+def column_of(frame: pd.DataFrame, train: Array, request: Request, notes: Notes) -> str | None:
+    """The column that holds the text, the others left out and told; None for a table. DataError where it is open."""
+    columns = [str(c) for c in frame.columns]
+    wanted = request.data_type is DataType.TEXT
+    if request.text_column is not None or len(columns) == 1:
+        found = request.text_column or columns[0]
+        if not (wanted or request.text_column or kinds.sentences(frame[found], train)):
+            return None
+    else:
+        one = _among(frame.set_axis(columns, axis=1), train, wanted, notes.where)
+        if one is None:
+            return None
+        found = one
+    others = [c for c in columns if c != found]
+    if others:
+        notes.tell(
+            f"column {found!r} is read as text, {kinds.names(others)} left out (--data-type tabular for a table)",
+            guess=True,
+        )
+    return found
+
+
+def _among(frame: pd.DataFrame, train: Array, wanted: bool, where: str) -> str | None:
+    """The column of sentences among several, or None for a table."""
+    holding = [c for c in frame.columns if kinds.sentences(frame[c], train)]
+    clear = [c for c in holding if kinds.sentences(frame[c], train, words=kinds.SENTENCE_WORDS)]
+    used = [c for c in frame.columns if c not in holding and not _left_out(frame[c], train)]
+    if wanted:
+        named = [c for c in frame.columns if c.lower() in ("text", "sentence")]
+        best = next((found for found in (named, clear, holding) if found), [])
+        if len(best) == 1:
+            return best[0]
+        raise DataError(
+            f"{where}: which column holds the text? Name it with --text-column (columns: {', '.join(frame.columns)})"
+        )
+    if len(clear) > 1 or (not used and len(holding) > 1):
+        raise DataError(
+            f"{where}: {kinds.names(clear if len(clear) > 1 else holding)} hold sentences: choose one with "
+            f"--text-column, or give --data-type tabular to use the other columns"
+        )
+    if len(clear) == 1 and len(used) > FEW_OTHERS:
+        raise DataError(
+            f"{where}: column {clear[0]!r} holds sentences, beside {len(used)} columns of a table: give --data-type "
+            f"text to read the sentences alone, or --data-type tabular to leave them out"
+        )
+    return next(iter(clear or ([] if used else holding)), None)
+
+
+def _left_out(values: pd.Series[Any], train: Array) -> bool:
+    converted, _ = kinds.converted(values, train, "")
+    return bool(kinds.useless(str(values.name), converted, train))
 
 
 def from_array(
@@ -42,15 +89,9 @@ def from_array(
 
 
 def from_frame(frame: pd.DataFrame, where: str) -> list[str]:
-    """The one column of texts; of several columns the one named text or sentence; missing = empty."""
-    named = [c for c in frame.columns if str(c).lower() in ("text", "sentence")]
-    columns = list(frame.columns) if len(frame.columns) == 1 else named
-    if len(columns) != 1:
-        raise DataError(
-            f"{where}: which column holds the text? Name it text, or keep one beside the label "
-            f"(columns: {', '.join(map(str, frame.columns))})"
-        )
-    return ["" if gone else str(v) for v, gone in zip(frame[columns[0]], frame[columns[0]].isna(), strict=True)]
+    """The texts of the one column of a frame; missing = empty."""
+    values = frame.iloc[:, 0]
+    return ["" if gone else str(v) for v, gone in zip(values, values.isna(), strict=True)]
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ class StudyConfig:
     target: str | None = None
     clean_target: str | None = None
     group: str | None = None
+    text_column: str | None = None
     trials: int = 60
     timeout: float | None = None
     seed: int = 0

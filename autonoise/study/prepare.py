@@ -32,7 +32,7 @@ def build_task(config: StudyConfig, dataset: Dataset | None = None) -> Task:
     """Load, split and label-noise the data as the config says. Raises DataError or StudyError."""
     dataset = dataset or load(
         config.data, data_type=config.data_type, target=config.target, clean_target=config.clean_target,
-        group=config.group,
+        group=config.group, text_column=config.text_column,
     )
     splits = split(dataset, seed=config.seed, train_rows=config.train_rows)
     truth = dataset.clean_y if dataset.clean_y is not None else dataset.y
@@ -44,7 +44,10 @@ def build_task(config: StudyConfig, dataset: Dataset | None = None) -> Task:
         labels = corrupt_labels(labels, rate=rate, matrix=matrix, classes=dataset.classes, rng=rng)
     real = None
     if config.noisy_val:
-        noisy = load(config.noisy_val, data_type=dataset.data_type, target=config.target)
+        noisy = load(
+            config.noisy_val, data_type=dataset.data_type, target=config.target, text_column=config.text_column,
+            like=dataset,
+        )
         compare_form(noisy, dataset, what="--noisy-val")
         real = RealNoise(noisy, config.noisy_val_only)
     clips = clips_of(StudyFolder(config.out)) if config.noise_data else None
