@@ -103,11 +103,17 @@ class ActivationNoise(Technique):
 
     h: (B, ...) with the batch first; ``strength`` broadcasts over it. ``adopts`` lists module types whose own
     setting the technique takes over instead (dropout: the model's nn.Dropout rates); see ``setting``.
+    ``channels``: h is to come as (B, C, ...); where the model has (B, tokens, E), E is turned to the second place.
     """
 
     stage: ClassVar[Stage] = Stage.ACTIVATION
     default_site: ClassVar[str] = "after_norm"
     adopts: ClassVar[tuple[type[nn.Module], ...]] = ()
+    channels: ClassVar[bool] = False
+
+    def at_depth(self, number: int, total: int) -> float:
+        """The share of the strength that the ``number``-th (from 1) of ``total`` sites gets."""
+        return 1.0
 
     def perturb(self, h: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
         raise NotImplementedError

@@ -33,6 +33,8 @@ class Technique:
         tags, conflicts: a policy with two steps of which one's tags meet the other's conflicts is refused.
         exact: the leaf itself gives back rows of strength 0 as they were; those of other techniques the injector puts
             back, at the price of another pass over the batch.
+        version, changes: of the formula, and what the newest version does otherwise than the one before it; a policy
+            file of an earlier version is read, and the change is told.
         subset: only rows that are really perturbed are handed to the leaf (for costly operations).
     """
 
@@ -43,6 +45,7 @@ class Technique:
     families: ClassVar[frozenset[Family]]
     reference: ClassVar[str]
     version: ClassVar[int] = 1
+    changes: ClassVar[str] = ""
     multiplier: ClassVar[Multiplier] = "amplitude"
     refused: ClassVar[Mapping[DataType, str]] = {}
     tags: ClassVar[frozenset[str]] = frozenset()

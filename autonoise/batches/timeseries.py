@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from autonoise.batches.base import BatchAdapter, known_values, log, standardise, step_mask
+from autonoise.errors import AttachError
 from autonoise.types import Batch, BatchInfo, DataType, InputSpec, Scale
 
 
@@ -17,6 +18,15 @@ class Adapter(BatchAdapter):
     keys: ClassVar[tuple[str, ...]] = ("series", "past_values", "x")
     ranks: ClassVar[tuple[int, ...]] = (2, 3)
     shape_words: ClassVar[str] = "(B, C, L)"
+
+    def check_shape(self, x: Tensor, spec: InputSpec) -> None:
+        super().check_shape(x, spec)
+        channels = spec.layout[0] if len(spec.layout) == 2 else None
+        if x.ndim == 3 and channels is not None and x.shape[1] != channels == x.shape[2]:
+            raise AttachError(
+                f"the first batch has shape {tuple(x.shape)}, channels last; this policy needs (B, C, L) with "
+                f"{channels} channels: use x.transpose(1, 2)"
+            )
 
     def fit(self, batch: Batch, spec: InputSpec, *, explicit: bool) -> InputSpec:
         if explicit:

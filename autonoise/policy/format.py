@@ -6,6 +6,7 @@ Format 1 loads for ever. Nothing in a file is executed.
 from __future__ import annotations
 
 import json
+import logging
 import math
 import re
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ from autonoise.schedule import Gate, Schedule, Shape
 from autonoise.technique import get_technique
 from autonoise.types import DataType, InputSpec, Scale
 
+log = logging.getLogger("autonoise")
 FORMAT = "autonoise-policy/1"
 LARGEST_SAMPLE = 50_000_000
 """Values of one sample above which an input description is taken for a mistake."""
@@ -197,6 +199,9 @@ def _step(model: StepModel, where: str) -> Step:
                 f"{model.technique} version {model.version} is newer than this autonoise knows "
                 f"({kind.version}); upgrade"
             )
+        if "version" in model.model_fields_set and model.version < kind.version:
+            log.warning("%s: %s was found with version %d of its formula and runs with version %d: %s",
+                        where, model.technique, model.version, kind.version, kind.changes)
         extra = dict(model.model_extra or {})
         parameters = parameters_of(kind)
         unknown = set(extra) - set(parameters)

@@ -14,6 +14,7 @@ from torch.utils.hooks import RemovableHandle
 from autonoise.errors import AttachError
 from autonoise.ops.masks import select
 from autonoise.policy.clock import LEAF, SITE, Clock
+from autonoise.policy.layout import Hint, channel_axis, channels_back, channels_second, hints_for
 from autonoise.policy.policy import Step
 from autonoise.policy.sites import Point, sequence_first, uncompiled
 from autonoise.stages import ActivationNoise, PairNoise, PairPlan
@@ -55,6 +56,7 @@ class LayerNoise:
         self.fired: set[int] = set()
         self.mixing: dict[int, set[int]] = {}
         self._refusal = ""
+        self._hints: dict[tuple[int, int], list[Hint]] = {}
         self.batch = MicroBatch(0, BatchInfo(spec=spec), lambda: BatchInfo(spec=spec))
         self.capture: dict[str, Tensor] = {}
 
@@ -64,6 +66,9 @@ class LayerNoise:
         if isinstance(step.technique, PairNoise):
             self.mixing[index] = set(range(len(points)))
         for number, point in enumerate(points):
+            if getattr(step.technique, "channels", False):
+                output = point.where == "output"
+                self._hints[index, number] = hints_for(self._model, point.module, output=output)
             self._hook(point, lambda h, i=index, s=step, n=number: self._act(h, i, s, n))
 
     def adopt(self, index: int, step: Step, modules: list[tuple[str, nn.Module]]) -> None:
@@ -167,14 +172,27 @@ class LayerNoise:
         if strength is None:
             return h
         moved = h.transpose(0, dim) if dim else h
-        shaped = per_sample(strength, moved)
-        rng = self._clock.rng(index, LEAF, number, h.device)
+        turned = moved.shape
+        # (B * parts, ...) as (B, parts, ...): what is drawn for a sample holds for all of its parts
+        folded = strength.shape[0] != moved.shape[0]
+        moved = moved.reshape(-1, repeat, *moved.shape[1:]) if folded else moved
         info = self._info_for(moved)
+        axis = 1
+        if technique.channels:
+            shape = (moved.shape[0], *moved.shape[1 + folded :])
+            axis = -1 if len(shape) == 2 and folded else channel_axis(self._hints[index, number], shape, point.name)
+            moved = channels_second(moved, axis, folded)
+            valid = None if info.valid is None else channels_second(info.valid, axis, folded)
+            info = replace(info, valid=valid)
+        depth = technique.at_depth(number + 1, len(self.points[index]))
+        shaped = per_sample(strength if depth == 1 else strength * depth, moved)
+        rng = self._clock.rng(index, LEAF, number, h.device)
         out = technique.perturb(moved, strength=shaped, rng=rng, info=info)
         if info.valid is not None or not (technique.exact or self._clock.everywhere(step, self._knob)):
             keep = shaped > 0 if info.valid is None else (shaped > 0) & info.valid
             out = select(keep, out, moved)
-        out = out.to(h.dtype)
+        out = channels_back(out, axis, folded) if technique.channels else out
+        out = out.to(h.dtype).reshape(turned)
         return out.transpose(0, dim) if dim else out
 
     def _strengths(self, step: Step, index: int, h: Tensor, dim: int, repeat: int) -> Tensor | None:
@@ -188,7 +206,7 @@ class LayerNoise:
         if strength.shape[0] * repeat != h.shape[dim]:
             # a batch that perturb() has not seen: draw for its own size
             return self._clock.strengths(step, index, h.shape[dim], self._knob, h.device)
-        return strength.repeat_interleave(repeat) if repeat > 1 else strength
+        return strength
 
     def _mix(
         self, h: Tensor, index: int, step: Step, technique: PairNoise, number: int, dim: int, repeat: int
@@ -212,16 +230,17 @@ class LayerNoise:
         return out.transpose(0, dim) if dim else out
 
     def _info_for(self, h: Tensor) -> BatchInfo:
-        """The batch's info as far as it fits these activations: token validity for (B, L, E)."""
+        """The batch's info as far as it fits these activations (B, ...): token validity for (B, L, E)."""
         if self.batch.inner is not None:
             return self.batch.inner
         info, valid = self.batch.info, self.batch.info.valid
         if valid is None:
-            self.batch.inner = replace(info, bounds=None, feature_of=None, categorical=None)
+            self.batch.inner = replace(info, lengths=None, bounds=None, feature_of=None, categorical=None)
             return self.batch.inner
         fits = valid.ndim == 2 and h.ndim == 3 and valid.shape == h.shape[:2]
         shaped = valid[..., None] if fits else None
-        return replace(info, valid=shaped, bounds=None, feature_of=None, categorical=None)
+        # lengths count the steps of the input, not those of a layer
+        return replace(info, valid=shaped, lengths=None, bounds=None, feature_of=None, categorical=None)
 
 
 def batch_dimension(h: Tensor, size: int, *, prefer: int = 0) -> tuple[int, int]:

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from autonoise.errors import AttachError
+from autonoise.policy.residual import residual_branches
 
 Hook = TypeVar("Hook", bound=Callable[..., Any])
 WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Embedding, nn.RNNBase, nn.MultiheadAttention)
@@ -47,7 +48,8 @@ def resolve(model: nn.Module, site: str, classes: int, overrides: Mapping[str, s
             return points or _none(site, "the model has no normalisation layers")
         return _of(model, lambda m: isinstance(m, _HIDDEN)) or [_penultimate(model, classes)]
     if site == "residual":
-        return _residual(model) or _none(site, "no residual branches were recognised")
+        points = [Point(name, module) for name, module in residual_branches(model)]
+        return points or _none(site, "no residual branches were recognised")
     return _glob(model, site, "site ")
 
 
@@ -129,22 +131,3 @@ def _penultimate(model: nn.Module, classes: int) -> Point:
         _none("penultimate", "the model has no nn.Linear")
         raise AssertionError
     return Point(found[0], found[1], "input")
-
-
-def _residual(model: nn.Module) -> list[Point]:
-    points: list[Point] = []
-    for name, module in model.named_modules():
-        prefix = f"{name}." if name else ""
-        for child in ("branch", "residual_branch"):
-            if isinstance(getattr(module, child, None), nn.Module):
-                points.append(Point(f"{prefix}{child}", getattr(module, child)))
-        if isinstance(module, nn.TransformerEncoderLayer | nn.TransformerDecoderLayer):
-            points += [Point(f"{prefix}{c}", getattr(module, c)) for c in ("dropout1", "dropout2")]
-        elif hasattr(module, "downsample") or hasattr(module, "shortcut"):
-            last = next((c for c in ("bn3", "bn2") if isinstance(getattr(module, c, None), nn.Module)), None)
-            if last:
-                points.append(Point(f"{prefix}{last}", getattr(module, last)))
-        elif all(isinstance(getattr(module, c, None), nn.Module) for c in ("dense", "LayerNorm")):
-            # BERT and its kin: dense, then dropout, then LayerNorm(... + input)
-            points += [Point(f"{prefix}{n}", m) for n, m in module.named_children() if isinstance(m, nn.Dropout)]
-    return points

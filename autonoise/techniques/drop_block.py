@@ -7,11 +7,12 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor
 
+from autonoise.errors import AttachError
 from autonoise.ops.masks import numbers
 from autonoise.ranges import ranged, whole
 from autonoise.stages import ActivationNoise
 from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family
+from autonoise.types import BatchInfo, DataType, Family
 
 
 @technique(
@@ -23,7 +24,8 @@ from autonoise.types import BatchInfo, Family
 class DropBlock(ActivationNoise):
     """Set blocks of ``block`` positions a side to 0, a share r = strength * p in all; rescale the rest.
 
-    h: (B, C, ...), channels second; of a vector (B, C) blocks are single units. Block centres fall with
+    h: (B, C, ...), of series and clips also (B, tokens, C), where a block is a stretch of tokens; of a vector (B, C)
+    blocks are single units; the tokens of images are refused. Block centres fall with
     probability 1 - (1 - r)^(1 / block^n), also outside the border, which makes r exact at every position (the
     paper's formula neglects overlaps). What is left is divided by its realised share, per sample, as in the
     paper, which also keeps it to the later half of the network.
@@ -31,11 +33,17 @@ class DropBlock(ActivationNoise):
 
     default_site: ClassVar[str] = "late_norm"
     exact: ClassVar[bool] = True
+    channels: ClassVar[bool] = True
 
     p: float = ranged(0.0, 0.3, default=0.1, unit="share of positions", maximum=0.95)
     block: int = whole(3, 7, default=5, unit="positions", maximum=1024)
 
     def perturb(self, h: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
+        if h.ndim == 3 and info.spec.data_type == DataType.IMAGE:
+            raise AttachError(
+                f"drop_block needs feature maps (B, C, H, W), but met tokens, {tuple(h.transpose(1, 2).shape)}: name a "
+                f"convolution or its norm by sites=, or take spatial_dropout"
+            )
         places = range(2, h.ndim)
         side = min(self.block, *h.shape[2:]) if places else 1
         rate = (strength.float() * self.p).clamp(0, 0.95)

@@ -21,10 +21,12 @@ from autonoise.types import BatchInfo, Family
 class SpatialDropout(ActivationNoise):
     """Set whole channels to 0 with probability r = min(strength * p, 0.95), the others to h / (1 - r).
 
-    h: (B, C, ...), channels second; of a vector (B, C) each unit is a channel.
+    h: (B, C, ...), or (B, tokens, C) as norms over the last dimension give it; of a vector (B, C) each unit is a
+    channel.
     """
 
     exact: ClassVar[bool] = True
+    channels: ClassVar[bool] = True
 
     p: float = ranged(0.0, 0.4, default=0.1, unit="share of channels", maximum=0.95)
 

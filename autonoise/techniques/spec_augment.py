@@ -27,6 +27,7 @@ class SpecAugment(ActivationNoise):
     time: float = ranged(0.02, 0.2, default=0.1, unit="frames", maximum=1.0)
     masks: int = whole(1, 2, default=1, maximum=10)
     default_site: ClassVar[str] = "front_end"
+    channels: ClassVar[bool] = True
 
     def perturb(self, h: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
         s = strength.reshape(-1, 1).float()

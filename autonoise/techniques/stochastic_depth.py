@@ -19,14 +19,22 @@ from autonoise.types import BatchInfo, DataType, Family
     reference="Huang et al. 2016, Deep networks with stochastic depth",
 )
 class StochasticDepth(ActivationNoise):
-    """Set a residual branch's output to 0 with probability r = min(strength * p, 0.95), else to h / (1 - r).
+    """Set a residual branch's output to 0 with probability r = min(strength * p * l / L, 0.95), else to h / (1 - r).
 
-    h: (B, ...), drawn for each sample (also called DropPath); needs a model with residual branches.
+    l is the number of the branch from the input on, L that of all branches: the paper's linear rule, by which the
+    last branch goes with probability p and the average one with about p / 2. h: (B, ...), drawn for each sample
+    (also called DropPath); needs a model with residual branches.
     """
+
+    version = 2
+    changes: ClassVar[str] = "the rate grows linearly with depth, up to p at the last branch; it was p everywhere"
 
     default_site: ClassVar[str] = "residual"
 
     p: float = ranged(0.0, 0.3, default=0.1, unit="share of branches", maximum=0.95)
+
+    def at_depth(self, number: int, total: int) -> float:
+        return number / total
 
     def perturb(self, h: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
         return dropped(h, strength * self.p, (h.shape[0], *[1] * (h.ndim - 1)), rng)

@@ -27,3 +27,10 @@ def test_an_attention_mask_is_the_true_length(data_type: str, key: str, shape: t
     assert isinstance(joined, dict)
     assert joined["attention_mask"].sum(1).tolist() == [80, 80]
     assert torch.equal(adapter.join(batch, torch.tensor([1, 0]), torch.ones(2))["attention_mask"], RIGHT)  # type: ignore[index]
+
+
+def test_series_with_channels_last_are_refused() -> None:
+    adapter, spec = batch_adapter("timeseries"), InputSpec(data_type=DataType.TIMESERIES, layout=(3, 80))
+    with pytest.raises(AttachError, match=r"\(2, 80, 3\), channels last; .* use x.transpose\(1, 2\)"):
+        adapter.check(torch.randn(2, 80, 3), spec, explicit=False)
+    adapter.check(torch.randn(2, 3, 90), spec, explicit=False)

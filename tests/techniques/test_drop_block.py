@@ -7,7 +7,7 @@ from autonoise.ops.random import generator
 from autonoise.techniques.drop_block import DropBlock
 from autonoise.types import BatchInfo, DataType, InputSpec
 
-INFO = BatchInfo(InputSpec(data_type=DataType.IMAGE, layout=(1, 8, 8)))
+INFO = BatchInfo(InputSpec(data_type=DataType.TIMESERIES, layout=(1, 8)))
 
 
 def ones(n: int, ndim: int) -> torch.Tensor:
