@@ -9,7 +9,7 @@ import numpy as np
 
 from autonoise.data import tables, timeseries
 from autonoise.data.base import Array, Raw, Request
-from autonoise.data.readers import check_size
+from autonoise.data.readers import check_size, open_text, suffix_of
 from autonoise.errors import DataError
 from autonoise.types import DataType
 
@@ -19,12 +19,12 @@ def read(path: Path, request: Request, max_bytes: int) -> Raw:
 
     A ``.tsv`` whose first line is not all numbers is an ordinary table with a header.
     """
-    if path.suffix.lower() == ".tsv" and not _is_series_tsv(path):
+    if suffix_of(path) == ".tsv" and not _is_series_tsv(path):
         return tables.read(path, request, max_bytes)
     request.refuse(str(path), "target", "clean_target", "group", "text_column")
     if request.data_type not in (None, DataType.TIMESERIES):
         raise DataError(f"{path}: the file holds time series, not {request.data_type} data: leave data_type out")
-    parse = _parse_ts if path.suffix.lower() == ".ts" else _parse_tsv
+    parse = _parse_ts if suffix_of(path) == ".ts" else _parse_tsv
     files = _files(path)
     check_size(sum(file.stat().st_size for file, _ in files), max_bytes, path)
     series: list[list[Array]] = []
@@ -54,10 +54,10 @@ def read(path: Path, request: Request, max_bytes: int) -> Raw:
 
 
 def _files(path: Path) -> list[tuple[Path, str]]:
-    match = re.fullmatch(r"(.*_)(TRAIN)", path.stem, re.IGNORECASE)
+    match = re.fullmatch(r"(.*_)(TRAIN)(\..*)", path.name, re.IGNORECASE)
     if match:
         test = {"TRAIN": "TEST", "train": "test"}.get(match[2], "Test")
-        beside = path.with_name(f"{match[1]}{test}{path.suffix}")
+        beside = path.with_name(f"{match[1]}{test}{match[3]}")
         if beside.is_file():
             return [(path, "train"), (beside, "test")]
     return [(path, "train")]
@@ -67,7 +67,7 @@ def _parse_ts(path: Path) -> tuple[list[list[Array]], list[str]]:
     rows: list[list[Array]] = []
     labels: list[str] = []
     in_data = False
-    for number, raw in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, raw in enumerate(_lines(path), start=1):
         line = raw.strip()
         if not line or line.startswith(("#", "%")):
             continue
@@ -97,10 +97,15 @@ def _check_header(key: str, value: str, path: Path) -> None:
         raise DataError(f"{path}: the file has no class labels: give one that has")
 
 
+def _lines(path: Path) -> list[str]:
+    with open_text(path) as file:
+        return file.read().splitlines()
+
+
 def _parse_tsv(path: Path) -> tuple[list[list[Array]], list[str]]:
     rows: list[list[Array]] = []
     labels: list[str] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(_lines(path), start=1):
         if line.strip():
             label, *values = line.split("\t")
             rows.append([_numbers(values, path, number)])
@@ -109,7 +114,7 @@ def _parse_tsv(path: Path) -> tuple[list[list[Array]], list[str]]:
 
 
 def _is_series_tsv(path: Path) -> bool:
-    with path.open(encoding="utf-8") as file:
+    with open_text(path) as file:
         cells = file.readline().strip().split("\t")
     try:
         return len([float(v) for v in cells]) > 1

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from autonoise.data.base import Array
+from autonoise.data.readers import encoding_of
 from autonoise.errors import DataError
 
 
@@ -68,11 +69,11 @@ def read_matrix(path: str | Path, classes: int) -> Array:
         raise DataError(f"{path}: no such file: give a .csv, .npy or .json with a {classes} x {classes} matrix")
     try:
         if path.suffix == ".csv":
-            found: Array = np.loadtxt(path, delimiter=",", ndmin=2, dtype=np.float64)
+            found: Array = np.loadtxt(path, delimiter=",", ndmin=2, dtype=np.float64, encoding=encoding_of(path))
         elif path.suffix == ".npy":
             found = np.asarray(np.load(path, allow_pickle=False), dtype=np.float64)
         elif path.suffix == ".json":
-            found = np.array(json.loads(path.read_text(encoding="utf-8")), dtype=np.float64)
+            found = np.array(json.loads(path.read_text(encoding=encoding_of(path))), dtype=np.float64)
         else:
             raise DataError(f"{path}: cannot read {path.suffix!r} as a matrix: give .csv, .npy or .json")
     except (ValueError, TypeError, OSError, EOFError) as e:

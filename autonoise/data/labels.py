@@ -13,7 +13,7 @@ from autonoise.errors import DataError
 
 MIN_ROWS = 5
 """Rows a class needs outside the test part: one for each of the four parts and one to spare."""
-_NOT_A_LABEL = {"", "nan", "inf", "+inf", "-inf", "infinity", "-infinity"}
+_NOT_A_LABEL = {"", "?", "nan", "inf", "+inf", "-inf", "infinity", "-infinity"}
 _log = logging.getLogger(__name__)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib
 import re
 import tempfile
@@ -10,7 +11,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar, cast
 
 import numpy as np
 
@@ -92,11 +93,38 @@ def suffix_of(path: Path) -> str:
     return Path(path.name.lower().removesuffix(".gz")).suffix
 
 
+_MARKS = (
+    (b"\xff\xfe\x00\x00", "utf-32"),
+    (b"\x00\x00\xfe\xff", "utf-32"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+)
+
+
+def encoding_of(path: Path) -> str:
+    """The encoding that the first bytes of a text file (.gz or not) tell of, its byte-order mark taken off."""
+    with gzip.open(path, "rb") if path.name.lower().endswith(".gz") else path.open("rb") as file:
+        start = file.read(4)
+    found = next((name for mark, name in _MARKS if start.startswith(mark)), "utf-8-sig")
+    if found == "utf-8-sig" and b"\x00" in start:
+        raise DataError(f"{path}: looks like UTF-16 without a byte-order mark: save it as UTF-8")
+    return found
+
+
+def open_text(path: Path) -> TextIO:
+    """A text file (.gz or not), in whichever Unicode encoding it is, opened for reading."""
+    if path.name.lower().endswith(".gz"):
+        return cast("TextIO", gzip.open(path, "rt", encoding=encoding_of(path)))
+    return path.open(encoding=encoding_of(path))
+
+
 def readable(action: Callable[[], T], path: Path) -> T:
     """Run ``action``; what a library raises on a broken file becomes one DataError that names the file."""
     try:
         return action()
     except _UNREADABLE as e:
+        if isinstance(e, UnicodeDecodeError):
+            raise DataError(f"{path}: not a text in Unicode (byte {e.start}): save it as UTF-8") from e
         reason = (str(e).strip() or type(e).__name__).splitlines()[0]
         raise DataError(
             f"{path}: unreadable ({reason}): check that the file is complete and of the type it claims"

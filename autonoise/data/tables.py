@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from autonoise.data import cells, text
 from autonoise.data.base import Array, Raw, Request, Rows
 from autonoise.data.groups import group_names, too_few, used
 from autonoise.data.notes import Notes
-from autonoise.data.readers import module_of, split_names, suffix_of
+from autonoise.data.readers import encoding_of, module_of, open_text, split_names, suffix_of
 from autonoise.errors import DataError
 from autonoise.types import DataType
 
@@ -38,13 +37,13 @@ class _File:
             frame = pd.read_parquet(self.path)
             # a stored index with a name is a column like any other
             return frame.reset_index() if any(n is not None for n in frame.index.names) else frame
-        return pd.read_json(self.path, lines=True, dtype=False, convert_dates=False, encoding="utf-8")
+        return pd.read_json(self.path, lines=True, dtype=False, convert_dates=False, encoding=encoding_of(self.path))
 
     def strings(self, columns: Sequence[str]) -> pd.DataFrame:
         """Columns of a CSV as they are written."""
         return pd.read_csv(
-            self.path, sep=self.separator, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False,
-            usecols=list(columns),
+            self.path, sep=self.separator, dtype=str, keep_default_na=False, index_col=False,
+            encoding=encoding_of(self.path), usecols=list(columns),
         )[list(columns)]  # fmt: skip
 
 
@@ -148,10 +147,10 @@ def _values(frame: pd.DataFrame, column: str) -> Array:
 
 def _header(path: Path) -> tuple[list[str], str]:
     """Column names and the separator (comma, semicolon or tab, whichever the first line has most of)."""
-    with gzip.open(path, "rb") if path.name.lower().endswith(".gz") else path.open("rb") as file:
-        line = file.readline(1_000_000).decode("utf-8-sig")
+    with open_text(path) as file:
+        line = file.readline(1_000_000)
     separator = max(",;\t", key=line.count)
-    names = pd.read_csv(path, sep=separator, nrows=0, encoding="utf-8-sig", index_col=False).columns
+    names = pd.read_csv(path, sep=separator, nrows=0, encoding=encoding_of(path), index_col=False).columns
     return [str(c) for c in names], separator
 
 
@@ -178,7 +177,7 @@ def _read_csv(path: Path, separator: str, columns: Sequence[str], labels: Sequen
             return pd.read_csv(
                 path,
                 sep=separator,
-                encoding="utf-8-sig",
+                encoding=encoding_of(path),
                 index_col=False,
                 low_memory=False,
                 keep_default_na=False,
