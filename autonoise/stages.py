@@ -75,11 +75,13 @@ class PairPlan:
     """Who is mixed with whom: ``x' = weight * x + (1 - weight) * x[permutation]``, the same for the targets.
 
     ``weight`` (B,) is the share of a row's own content. ``extra`` is the technique's own (boxes of CutMix).
+    ``joint``: a row reaches as far as the longer of the two; False where it keeps its own length.
     """
 
     permutation: Tensor
     weight: Tensor
     extra: dict[str, Any] = field(default_factory=dict)
+    joint: bool = True
 
 
 class PairNoise(Technique):
@@ -88,12 +90,12 @@ class PairNoise(Technique):
     stage: ClassVar[Stage] = Stage.PAIR
     default_site: ClassVar[str] = "input"
 
-    def plan(self, x: Tensor, *, strength: Tensor, rng: Generator) -> PairPlan:
+    def plan(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> PairPlan:
         """Draw the plan for a batch x (B, ...); ``strength`` is (B,); where it is 0 the weight must be 1."""
         raise NotImplementedError
 
     def mix(self, x: Tensor, plan: PairPlan, *, rng: Generator, info: BatchInfo) -> Tensor:
-        """Mix x (input in canonical units, or activations) by the plan."""
+        """Mix x (input in canonical units, padding as 0; or activations) by the plan."""
         weight = plan.weight.to(x.dtype).reshape(-1, *[1] * (x.ndim - 1))
         return torch.lerp(x.index_select(0, plan.permutation), x, weight)
 

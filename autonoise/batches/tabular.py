@@ -97,7 +97,8 @@ class Adapter(BatchAdapter):
         if not spec.codes:
             return None
         mask = torch.zeros(x.shape[1], dtype=torch.bool, device=x.device)
-        mask[list(spec.codes)] = True
+        # a flag that says "missing" goes with its code
+        mask[[*spec.codes, *(flag for flag, owner in spec.flags if owner in spec.codes)]] = True
         return mask
 
     def synthetic(self, spec: InputSpec, size: int, rng: Generator) -> Batch:

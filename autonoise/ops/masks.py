@@ -127,3 +127,11 @@ def rms(h: Tensor, mask: Tensor | None = None) -> Tensor:
     norm = torch.linalg.vector_norm(h * mask, dim=dims, keepdim=True, dtype=exact)
     count = mask.expand_as(h).sum(dims, keepdim=True).clamp(min=1)
     return (norm / count.sqrt()).to(h.dtype)
+
+
+def rows_from(chosen: Tensor, new: Tensor, old: Tensor) -> Tensor:
+    """``chosen`` (B,) rows of ``new``, the others of ``old``, which may hold missing values: row by row, as copies."""
+    if old.device.type != "cpu":
+        return torch.where(chosen.reshape(-1, *[1] * (old.ndim - 1)), new, old)
+    left = torch.nonzero(~chosen)[:, 0]
+    return new.index_copy(0, left, old.index_select(0, left))

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from autonoise.errors import AttachError
-from autonoise.policy.clock import LEAF, PLAN
-from autonoise.policy.setup import pair_site
-from autonoise.stages import AdversarialNoise, InputNoise, PairNoise, TargetNoise
+from autonoise.ops.masks import rows_from
+from autonoise.policy.clock import LEAF
+from autonoise.policy.pairing import pair_stage
+from autonoise.stages import AdversarialNoise, InputNoise, TargetNoise
 from autonoise.types import Batch, BatchInfo, Stage, per_sample
 
 if TYPE_CHECKING:
@@ -79,25 +80,7 @@ def perturb(injector: NoiseInjector, x: Batch, y: Tensor) -> tuple[Batch, Tensor
         main = _adversarial_stage(injector, x, y, main, info)
     if injector.wants_soft:
         y = _target_stage(injector, injector.soft(y))
-    for index, step in policy.at_stage(Stage.PAIR):
-        technique = step.technique
-        assert isinstance(technique, PairNoise)
-        strength = injector.clock.strengths(step, index, size, injector.knob, main.device)
-        if strength is None:
-            continue
-        plan = technique.plan(main, strength=strength, rng=injector.clock.rng(index, PLAN, 0, main.device))
-        if pair_site(injector, step) == "input":
-            mixed = technique.mix(main, plan, rng=injector.clock.rng(index, LEAF, 0, main.device), info=info)
-            mixed = _whole_values(injector, main, mixed, plan.weight, plan.permutation)
-            if info.valid is not None:
-                # a missing value stays missing, and makes nobody else's value missing
-                mixed = torch.where(torch.isnan(mixed), main, mixed)
-            everywhere = technique.exact or injector.clock.everywhere(step, injector.knob)
-            main = mixed if everywhere else _rows(plan.weight < 1, mixed, main)
-        else:
-            batch.plans[index] = plan
-        x = injector.adapter.join(x, plan.permutation, plan.weight)
-        y = torch.lerp(y.index_select(0, plan.permutation), y, plan.weight.to(y)[:, None])
+    x, y, main = pair_stage(injector, x, y, main, info, batch)
     return (x if main is start else closed(injector, x, start, main)), y
 
 
@@ -148,15 +131,7 @@ def apply_input(
         return torch.where((shaped > 0) & info.valid, out, x)
     # clamping moves what lies out of bounds, in rows of strength 0 too
     exact = technique.exact and info.bounds is None
-    return out if everywhere or exact else _rows(strength > 0, out, x)
-
-
-def _rows(chosen: Tensor, new: Tensor, old: Tensor) -> Tensor:
-    """``chosen`` (B,) rows of ``new``, the others of ``old``, which may hold missing values: row by row, as copies."""
-    if old.device.type != "cpu":
-        return torch.where(chosen.reshape(-1, *[1] * (old.ndim - 1)), new, old)
-    left = torch.nonzero(~chosen)[:, 0]
-    return new.index_copy(0, left, old.index_select(0, left))
+    return out if everywhere or exact else rows_from(strength > 0, out, x)
 
 
 def rows_of(info: BatchInfo, rows: Tensor) -> BatchInfo:
@@ -248,13 +223,3 @@ def frozen_statistics(model: nn.Module) -> Iterator[None]:
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.track_running_stats, norm.momentum = True, momentum
-
-
-def _whole_values(injector: NoiseInjector, x: Tensor, mixed: Tensor, weight: Tensor, partner: Tensor) -> Tensor:
-    """Columns that hold codes cannot be mixed: they come whole from whichever row weighs more."""
-    codes = injector.adapter.code_columns(injector.spec, x)
-    if codes is None:
-        return mixed
-    own = per_sample(weight, x) >= 0.5
-    return torch.where(codes, torch.where(own, x, x[partner]), mixed)
-

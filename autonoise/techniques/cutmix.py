@@ -25,26 +25,30 @@ class Cutmix(PairNoise):
     """Replace a box of each image, or a span of each series, by the same part of its partner.
 
     The part is strength * (1 - w) of the sample, w ~ Beta(alpha, alpha) per sample, around a uniform centre;
-    after clipping at the border the weight is counted again: w = 1 - part that was really replaced.
+    after clipping at the border the weight is counted again: w = 1 - part that was really replaced. A span lies
+    where both series have values and is counted in the row's own true length, which stays.
     Only at the input: x (B, C, H, W) or (B, C, L); another shape in ``mix`` raises PolicyError.
     """
 
     alpha: float = ranged(0.1, 1.0, default=1.0, log=True, minimum=0.01, maximum=100.0)
 
-    def plan(self, x: Tensor, *, strength: Tensor, rng: Generator) -> PairPlan:
+    def plan(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> PairPlan:
         size = x.shape[2:]
         cut = (strength.float() * (1 - beta(self.alpha, len(x), rng, x))).clamp(0, 1)
         centre = torch.rand(len(size), len(x), generator=rng, device=x.device)
         boxes = []
-        for axis, pixels in enumerate(size):
-            length = (cut ** (1 / len(size)) * pixels).round()
-            start = (centre[axis] * pixels).floor() - (length / 2).floor()
-            boxes += [start.clamp(min=0), (start + length).clamp(max=pixels)]
+        partner, whole = permutation(len(x), rng, x), cut.new_tensor(size.numel())
+        rooms = [cut.new_full((len(x),), pixels) for pixels in size]
+        if info.lengths is not None:
+            whole = info.lengths.to(cut).clamp(min=1)
+            rooms = [torch.minimum(whole, whole[partner])]
+        for axis, room in enumerate(rooms):
+            length = (cut ** (1 / len(size)) * room).round()
+            start = (centre[axis] * room).floor() - (length / 2).floor()
+            boxes += [start.clamp(min=0), (start + length).minimum(room)]
         edges = torch.stack(boxes, dim=1).long()
         extent = (edges[:, 1::2] - edges[:, 0::2]).prod(1)
-        plan = PairPlan(permutation(len(x), rng, x), 1 - extent / size.numel())
-        plan.extra = {"edges": edges, "size": tuple(size)}
-        return plan
+        return PairPlan(partner, 1 - extent / whole, {"edges": edges, "size": tuple(size)}, joint=False)
 
     def mix(self, x: Tensor, plan: PairPlan, *, rng: Generator, info: BatchInfo) -> Tensor:
         if tuple(x.shape[2:]) != plan.extra["size"]:

@@ -11,7 +11,7 @@ from autonoise.ops.random import beta, permutation
 from autonoise.ranges import ranged
 from autonoise.stages import PairNoise, PairPlan
 from autonoise.technique import technique
-from autonoise.types import DataType, Family
+from autonoise.types import BatchInfo, DataType, Family
 
 
 @technique(
@@ -30,7 +30,7 @@ class Mixup(PairNoise):
 
     alpha: float = ranged(0.05, 1.0, default=0.3, log=True, minimum=0.001, maximum=100.0)
 
-    def plan(self, x: Tensor, *, strength: Tensor, rng: Generator) -> PairPlan:
+    def plan(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> PairPlan:
         size = x.shape[0]
         share = beta(self.alpha, size, rng, x)
         weight = 1 - strength.float().clamp(0, 1) * torch.minimum(share, 1 - share)

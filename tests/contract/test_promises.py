@@ -273,7 +273,7 @@ def test_exact_leaves_give_back_rows_of_strength_zero(kind: type[Technique]) -> 
     h = torch.randn((6, 40) if table else (6, 40, 50), generator=torch.Generator().manual_seed(0))
     rng = torch.Generator().manual_seed(1)
     if isinstance(technique, PairNoise):
-        plan = technique.plan(h, strength=strength, rng=rng)
+        plan = technique.plan(h, strength=strength, rng=rng, info=info)
         out = technique.mix(h, plan, rng=rng, info=info)
     else:
         assert isinstance(technique, InputNoise | ActivationNoise)

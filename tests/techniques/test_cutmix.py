@@ -20,7 +20,7 @@ def numbered(*shape: int) -> Tensor:
 
 def run(x: Tensor, strength: Tensor | None = None, alpha: float = 1.0) -> tuple[Tensor, PairPlan]:
     cutmix = Cutmix(alpha=alpha)
-    plan = cutmix.plan(x, strength=torch.ones(len(x)) if strength is None else strength, rng=generator(0))
+    plan = cutmix.plan(x, strength=torch.ones(len(x)) if strength is None else strength, rng=generator(0), info=INFO)
     return cutmix.mix(x, plan, rng=generator(1), info=INFO), plan
 
 
@@ -61,6 +61,6 @@ def test_strength_zero_keeps_own_content_and_scales_the_part() -> None:
 
 def test_another_place_than_the_input_is_refused() -> None:
     cutmix = Cutmix()
-    plan = cutmix.plan(numbered(4, 1, 8, 8), strength=torch.ones(4), rng=generator(0))
+    plan = cutmix.plan(numbered(4, 1, 8, 8), strength=torch.ones(4), rng=generator(0), info=INFO)
     with pytest.raises(PolicyError, match="set its site to input"):
         cutmix.mix(numbered(4, 16, 4, 4), plan, rng=generator(0), info=INFO)
