@@ -69,7 +69,7 @@ def load(
         return finish(raw, name=name, where=name, merge_rare=merge_rare)
     raw = read(path, request, max_bytes)
     name = path.resolve().name if path.is_dir() else path.name[: path.name.lower().rindex(suffix_of(path))]
-    return finish(raw, name=name, where=str(path), merge_rare=merge_rare)
+    return finish(raw, name=name, where=str(path), merge_rare=merge_rare, further=like is not None)
 
 
 def prepare(dataset: Dataset, train: Array) -> Preparation:

@@ -21,6 +21,23 @@ SIZE_LIMIT = 4 * 2**30
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """Classes with too few rows to be learnt and judged, and the rows that went with them."""
+
+    classes: tuple[str, ...]
+    rows: int
+    test_rows: int | None
+    """Of an official test part; None where there is none."""
+
+    def __str__(self) -> str:
+        of_test = "" if self.test_rows is None else f" ({self.test_rows} of them test rows)"
+        shown = ", ".join(repr(c) for c in self.classes[:6]) + (" ..." if len(self.classes) > 6 else "")
+        noun = "class" if len(self.classes) == 1 else "classes"
+        how_many = f"{len(self.classes)} {noun} with too few training rows left out"
+        return f"{how_many}, with {self.rows} rows{of_test}: {shown}"
+
+
+@dataclass(frozen=True)
 class Dataset:
     """Raw rows and their labels, checked and in the form that every data type promises.
 
@@ -34,6 +51,7 @@ class Dataset:
         group: int64 (N,): rows of one group must not be separated.
         sample_rate: of audio, in Hz.
         clean_y: true labels where y is known to be noisy; evaluation uses these.
+        left_out: classes that the data hold and this data set lacks: no number about it speaks of them.
         notes: short sentences on what was converted, left out or guessed while reading.
     """
 
@@ -47,6 +65,7 @@ class Dataset:
     sample_rate: int | None = None
     clean_y: Array | None = None
     notes: tuple[str, ...] = ()
+    left_out: LeftOut | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "data_type", member(DataType, self.data_type, "data type"))

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from autonoise.data.base import Array, Dataset, Raw, count, take
+from autonoise.data import leaks
+from autonoise.data.base import Array, Dataset, LeftOut, Raw, count, take
 from autonoise.errors import DataError
 
-MIN_ROWS = 5
-"""Rows a class needs outside the test part: one for each of the four parts and one to spare."""
+MIN_ROWS, MIN_ROWS_GROUPED = 2, 5
+"""Rows a class needs: one to train on and one to be tested on; one to train on where the test rows are given.
+
+The splits see to it that every train part has one. They cannot move single rows of groups, so that these need one row
+for each of the four parts and one to spare.
+"""
 _NOT_A_LABEL = {"", "?", "nan", "inf", "+inf", "-inf", "infinity", "-infinity"}
-_log = logging.getLogger(__name__)
 
 
-def finish(raw: Raw, *, name: str, where: str, merge_rare: int = 0) -> Dataset:
+def finish(raw: Raw, *, name: str, where: str, merge_rare: int = 0, further: bool = False) -> Dataset:
     """Check and encode the labels of ``raw`` and make the data set.
 
-    Classes with fewer than ``merge_rare`` rows outside the test part become one class "other"; what then
-    still has fewer than 5 such rows cannot be split in four and is dropped with a warning. Raises DataError.
+    Classes with fewer than ``merge_rare`` rows outside the test part become one class "other"; what then still
+    has too few of them to be trained on (see MIN_ROWS) is left out, which the data set remembers. ``further``: the rows
+    are neither trained on nor split, so that every class stays. Raises DataError.
     """
     n = count(raw.x)
     if not n:
@@ -40,23 +44,22 @@ def finish(raw: Raw, *, name: str, where: str, merge_rare: int = 0) -> Dataset:
     if (counts < merge_rare).any():
         y, clean, names = _merge(y, clean, names, counts < merge_rare)
         counts = _train_counts(y, raw.split, len(names))
-    rare = counts < MIN_ROWS
+    tested = raw.split is not None and bool((raw.split == "test").any())
+    least = MIN_ROWS_GROUPED if raw.group is not None else 1 if tested or further else MIN_ROWS
+    rare, left_out = counts < least, None
     if rare.any():
         keep = ~(rare[y] | (rare[clean] if clean is not None else False))
-        gone = ", ".join(names[c] for c in np.flatnonzero(rare))
-        _log.warning(
-            "%s: dropped %d rows of classes with fewer than %d training rows (%s): give more rows or merge_rare",
-            where,
-            int((~keep).sum()),
-            MIN_ROWS,
-            gone,
-        )
+        test_rows = int((~keep & (raw.split == "test")).sum()) if tested else None
+        left_out = LeftOut(tuple(names[c] for c in np.flatnonzero(rare)), int((~keep).sum()), test_rows)
+        raw.notes.tell(f"{left_out}; {least} training rows a class are needed", guess=True)
         renumber = np.cumsum(~rare) - 1
         y, names = renumber[y], tuple(v for c, v in enumerate(names) if not rare[c])
         clean = None if clean is None else renumber[clean]
     if len(names) < 2:
-        raise DataError(f"{where}: only {len(names)} class with {MIN_ROWS} rows or more: two are needed to classify")
+        raise DataError(f"{where}: only {len(names)} class with {least} training rows or more: two are needed")
     index = np.flatnonzero(keep)
+    if isinstance(raw.x, pd.DataFrame) and not further:
+        _tell_suspects(raw, y, keep)
     return Dataset(
         name=name,
         data_type=raw.data_type,
@@ -68,7 +71,20 @@ def finish(raw: Raw, *, name: str, where: str, merge_rare: int = 0) -> Dataset:
         sample_rate=raw.sample_rate,
         clean_y=None if clean is None else clean[index].astype(np.int64),
         notes=tuple(raw.notes),
+        left_out=left_out,
     )
+
+
+def _tell_suspects(raw: Raw, y: Array, keep: Array) -> None:
+    judged = np.flatnonzero(keep if raw.split is None else keep & (raw.split != "test"))
+    frame = take(raw.x, judged)
+    assert isinstance(frame, pd.DataFrame)
+    for column, accuracy, chance in leaks.suspects(frame, y[judged]):
+        raw.notes.tell(
+            f"column {column!r} alone gives accuracy {accuracy:.3f} (always the largest class: {chance:.3f}): leave it "
+            f"out if it is not known before the label",
+            guess=True,
+        )
 
 
 def encode(values: Array, class_names: Sequence[str] | None, where: str) -> tuple[Array, tuple[str, ...]]:

@@ -86,7 +86,7 @@ def split(
             ]
             unseen = np.setdiff1d(np.arange(dataset.classes), dataset.y[test])
             if len(unseen):
-                names = ", ".join(dataset.class_names[c] for c in unseen)
+                names = ", ".join(repr(dataset.class_names[c]) for c in unseen)
                 _log.warning("%s: no test row of class %s: its accuracy will not be measured", dataset.name, names)
             return Splits(tuple(folds), cut.sample(test, caps["test_rows"]))
         missing = f"class {dataset.class_names[gaps[0]]!r} is not in every train part" if gaps else "a part is empty"

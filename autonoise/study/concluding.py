@@ -144,6 +144,8 @@ def _result(
     if verdict["test_reads"] > 1:
         times = verdict["test_reads"]
         warnings.append(f"the test part was read {times} times, as the study was continued after a verdict")
+    if task.dataset.left_out is not None:
+        warnings.append(f"no number here speaks of {task.dataset.left_out}")
     warnings += [f"{f.name}: {f.note}" for f in task.frozen if f.note]
     result: dict[str, Any] = {
         "study": config.study, "data": task.dataset.fingerprint, "describe": describe(task),

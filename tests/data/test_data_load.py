@@ -272,13 +272,55 @@ def test_sound_folder(tmp_path):
     np.testing.assert_allclose(high[2], high[1], atol=1e-4)
 
 
-def test_rare_classes_are_dropped_or_merged(tmp_path, caplog):
-    names = ["a"] * 20 + ["b"] * 20 + ["c"] * 3 + ["d"] * 4
-    pd.DataFrame({"v": range(47), "label": names}).to_csv(tmp_path / "t.csv", index=False)
-    d = data.load(tmp_path / "t.csv")
-    assert d.class_names == ("a", "b") and len(d) == 40 and "dropped 7 rows" in caplog.text and "(c, d)" in caplog.text
+def labelled(path, names, **columns):
+    pd.DataFrame({"v": range(len(names)), **columns, "label": names}).to_csv(path, index=False)
+    return path
+
+
+def test_rare_classes_are_kept_where_they_can_be_trained_on_and_judged(tmp_path, caplog):
+    names = ["a"] * 20 + ["b"] * 20 + ["c"] * 2 + ["d"]
+    d = data.load(labelled(tmp_path / "t.csv", names))
+    assert d.class_names == ("a", "b", "c") and len(d) == 42  # one row of c to train on, one to be tested on
+    assert d.left_out.classes == ("d",) and (d.left_out.rows, d.left_out.test_rows) == (1, None)
+    assert "1 class with too few training rows left out, with 1 rows: 'd'" in caplog.text
     merged = data.load(tmp_path / "t.csv", merge_rare=6)
-    assert merged.class_names == ("a", "b", "other") and (merged.y == 2).sum() == 7
+    assert merged.class_names == ("a", "b", "other") and (merged.y == 2).sum() == 3 and merged.left_out is None
+
+
+def test_rare_classes_beside_official_test_rows(tmp_path):
+    names = ["a"] * 30 + ["b"] * 30 + ["c"] * 4 + ["d"] * 3
+    split = (["train"] * 20 + ["test"] * 10) * 2 + ["train", "test", "test", "test"] + ["test"] * 3
+    d = data.load(labelled(tmp_path / "t.csv", names, split=split))
+    assert d.class_names == ("a", "b", "c") and (d.y == 2).sum() == 4  # its one row is trained on, three are judged
+    assert (d.left_out.classes, d.left_out.rows, d.left_out.test_rows) == (("d",), 3, 3)
+    assert "3 of them test rows" in str(d.left_out) and str(d.left_out) in " ".join(d.notes)
+
+
+def test_rare_classes_of_groups_cannot_be_moved_row_by_row(tmp_path):
+    names = ["a"] * 20 + ["b"] * 20 + ["c"] * 4
+    d = data.load(labelled(tmp_path / "t.csv", names, g=[i % 8 for i in range(44)]), group="g")
+    assert d.class_names == ("a", "b") and d.left_out.rows == 4
+
+
+def test_a_further_part_keeps_every_class(tmp_path):
+    first = data.load(labelled(tmp_path / "t.csv", ["a", "b", "c"] * 9))
+    more = data.load(labelled(tmp_path / "u.csv", ["a"] * 5 + ["b"] * 5 + ["c"]), like=first)
+    assert more.class_names == ("a", "b", "c") and more.left_out is None
+
+
+@pytest.mark.parametrize("kind", ["number", "category"])
+def test_a_column_that_holds_the_answer_is_told(tmp_path, kind):
+    rng, n = np.random.default_rng(0), 300
+    y = rng.integers(0, 3, n)
+    leak = 10.0 * y + rng.random(n) if kind == "number" else [f"k{2 * v + i % 2}" for i, v in enumerate(y)]
+    frame = pd.DataFrame({"leak": leak, "noise": rng.normal(size=n), "half": y * (rng.random(n) < 0.7), "label": y})
+    frame["split"] = np.where(np.arange(n) < 240, "train", "test")
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    (note,) = data.load(tmp_path / "t.csv").notes
+    assert "column 'leak' alone gives accuracy 1.000" in note or "column 'leak' alone gives accuracy 0.9" in note
+    frame.loc[frame["split"] == "train", "leak"] = leak[0]  # only test rows hold the answer: nobody may know
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    assert not data.load(tmp_path / "t.csv").notes
 
 
 def test_fingerprint_sees_every_part(tmp_path):

@@ -148,7 +148,7 @@ def test_same_seed_same_split():
 def test_a_class_that_the_test_part_lacks_is_told(caplog):
     official = np.array(["train"] * 2400 + ["test"] * 600)
     split(make([0, 1] * 1200 + [0] * 600, split=official), seed=0)
-    assert "no test row of class 1" in caplog.text
+    assert "no test row of class '1'" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -169,3 +169,22 @@ def test_refusals(d, kw, match):
 def test_dataset_refuses_wrong_lengths():
     with pytest.raises(DataError, match="group has shape"):
         make([0, 1] * 5, group=np.zeros(3))
+
+
+@pytest.mark.parametrize("rows", [100, 400, 3000])
+@pytest.mark.parametrize("rare", [2, 3, 4])
+def test_classes_of_few_rows_are_in_every_train_part_and_in_the_test_part(rows, rare):
+    y = np.r_[np.arange(rows) % 3, [3] * rare, [4] * rare]
+    for seed in range(5):
+        s = split(make(y), seed=seed)
+        check_disjoint(s, len(y))
+        assert all(set(y[f.train]) == set(range(5)) for f in s.folds) and set(y[s.test]) == set(range(5))
+
+
+def test_one_training_row_is_enough_beside_official_test_rows():
+    y = np.r_[np.arange(300) % 3, 3, np.arange(90) % 3, [3] * 10]
+    official = np.array(["train"] * 301 + ["test"] * 100)
+    for seed in range(5):
+        s = split(make(y, split=official), seed=seed)
+        check_disjoint(s, len(y))
+        assert all(300 in f.train for f in s.folds) and (y[s.test] == 3).sum() == 10

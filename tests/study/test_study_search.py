@@ -65,6 +65,7 @@ def series(tmp_path_factory: pytest.TempPathFactory) -> str:
     y = np.arange(120) % 3
     x = cbf_series(y, np.random.default_rng(0))[:, None]
     np.savez(folder / "series.npz", X=x, y=y)
+    np.savez(folder / "rare.npz", X=x, y=np.append(y[:-1], 3))  # one row of a fourth class cannot be judged
     np.savez(folder / "noisy.npz", X=x[:45] + np.float32(0.5), y=y[:45])
     np.savez(folder / "short.npz", X=x[:45, :, :50], y=y[:45])
     np.savez(folder / "pairs.npz", X=np.concatenate([x, x], axis=1), y=y)
@@ -131,8 +132,10 @@ def test_a_search_from_data_to_verdict_and_again(tmp_path: Path, series: str) ->
 
 def test_wrong_labels_are_trained_on_and_never_judged_by(tmp_path: Path, series: str) -> None:
     space = space_of("timeseries", with_label_noise={"gce": {"q": [0.2, 0.6], "probability": 1}})
-    outcome = search(tmp_path / "s", series, space=space, label_noise=0.3, trials=3)
+    rare = series.replace("series.npz", "rare.npz")
+    outcome = search(tmp_path / "s", rare, space=space, label_noise=0.3, trials=3)
     assert outcome.result is not None
+    assert any("no number here speaks of 1 class" in w and "'3'" in w for w in outcome.result["warnings"])
     assert "gce" in (tmp_path / "s" / "resolved_space.yaml").read_text()
     assert "use.gce" in study_of(tmp_path / "s").get_trials()[0].params
     task = build_task(config_of(tmp_path / "s", data=series, label_noise=0.3))
