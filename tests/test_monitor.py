@@ -26,7 +26,7 @@ from autonoise.types import DataType, InputSpec
 
 def injector_for(model: nn.Module, *, schedule: str = "constant", **options: Any) -> NoiseInjector:
     step = Step.of("gaussian_noise", std=0.5, schedule=Schedule(schedule))  # type: ignore[arg-type]
-    return Policy("tabular", (step,)).attach(model, **({"epochs": 10, "steps_per_epoch": 1} | options))
+    return Policy("tabular", (step,)).attach(model, **({"epochs": 10, "steps_per_epoch": 1, "replace": True} | options))
 
 
 def blobs(rows: int, noise: float, seed: int) -> tuple[Tensor, Tensor]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from torch.utils.hooks import RemovableHandle
 from autonoise.batches import batch_adapter
 from autonoise.batches.mappings import call_model
 from autonoise.errors import AttachError
-from autonoise.policy import gradients, perturbing
+from autonoise.policy import attached, gradients, perturbing
 from autonoise.policy.clock import Clock
 from autonoise.policy.layers import LayerNoise, MicroBatch
 from autonoise.policy.setup import check_acted, check_attachable, input_spec, place_steps, rank_of
@@ -61,6 +62,7 @@ class NoiseInjector:
         seed, rank: noise is a function of both; the rank comes from torch.distributed when not given.
         allow_partial: accept that steps which cannot act (raw noise without the transform, a site that never
             runs) do nothing.
+        replace: detach the policy that the model has already; without it, a second one is refused.
 
     Raises AttachError when the policy does not fit the model or the first batch.
     """
@@ -71,6 +73,7 @@ class NoiseInjector:
         forward: Callable[[nn.Module, Any], Tensor] | None = None,
         loss: Callable[[Tensor, Tensor], Tensor] | None = None,
         sites: Mapping[str, str] | None = None, seed: int = 0, rank: int | None = None, allow_partial: bool = False,
+        replace: bool = False,
     ) -> None:
         check_attachable(model, epochs, steps_per_epoch)
         self.policy, self.model = policy, model
@@ -93,6 +96,8 @@ class NoiseInjector:
         self.embedding: Point | None = None
         self.steps_ran = False
         self.optimizer_hook: RemovableHandle | None = None
+        self._detached = False
+        attached.claim(self, replace=replace)
         place_steps(self, dict(sites or {}))
         if optimizer is not None and policy.at_stage(Stage.GRADIENT):
             self.optimizer_hook = gradients.hook(self, optimizer)
@@ -106,6 +111,8 @@ class NoiseInjector:
         """
         if not self.model.training:
             return x, y
+        if self._detached:
+            raise AttachError("this injector was detached from its model: attach the policy again")
         if self.policy.at_stage(Stage.STEP) and not (self.steps_ran or self._allow_partial):
             names = ", ".join(s.name for _, s in self.policy.at_stage(Stage.STEP))
             raise AttachError(
@@ -142,6 +149,7 @@ class NoiseInjector:
                 check_acted(self, raw_used=self._raw_used, gradient_done=self._gradient_done)
         self.clock.update += 1
         self.clock.micro = -1
+        self.layers.rest()
 
     # -- the whole step ----------------------------------------------------------------------------------------
 
@@ -239,6 +247,19 @@ class NoiseInjector:
             swap.remove()
         if self.optimizer_hook is not None:
             self.optimizer_hook.remove()
+        self._detached = True
+        attached.release(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> NoiseInjector:
+        """A detached injector: a model that holds its injector can be copied, and the copy has no noise."""
+        copied = object.__new__(type(self))
+        memo[id(self)] = copied
+        copied.__dict__.update(self.__dict__, _detached=True, model=copy.deepcopy(self.model, memo))
+        copied.inner = copy.deepcopy(self.inner, memo)
+        return copied
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        attached.refuse_to_travel()
 
     def __enter__(self) -> NoiseInjector:
         return self
@@ -261,7 +282,7 @@ class NoiseInjector:
         if not self._checked:
             spec = self.adapter.check(x, self.spec, explicit=self._explicit)
             layout = spec.layout or tuple(self.adapter.main(x).shape[1:])
-            self.spec = replace(spec, classes=self.classes, layout=layout)
+            self.spec = dataclasses.replace(spec, classes=self.classes, layout=layout)
             self._checked = True
         # later ones meet torch's own checks of indices
         values = self.clock.update < CHECKED

@@ -13,10 +13,11 @@ from torch.utils.hooks import RemovableHandle
 
 from autonoise.errors import AttachError
 from autonoise.ops.masks import select
+from autonoise.policy.attached import Hook
 from autonoise.policy.clock import LEAF, SITE, Clock
 from autonoise.policy.layout import Hint, channel_axis, channels_back, channels_second, hints_for
 from autonoise.policy.policy import Step
-from autonoise.policy.sites import Point, sequence_first, uncompiled
+from autonoise.policy.sites import Point, sequence_first
 from autonoise.stages import ActivationNoise, PairNoise, PairPlan
 from autonoise.types import BatchInfo, InputSpec, per_sample
 
@@ -128,17 +129,21 @@ class LayerNoise:
             raise AttachError(self._refusal)
         return self._model.training and not self._quiet
 
+    def rest(self) -> None:
+        """Between updates the modules have their own rates, which is when models are copied and saved."""
+        for _, _, module, original in self._adopted:
+            setattr(module, RATE, original)
+
     def remove(self) -> None:
         for handle in self._handles:
             handle.remove()
-        for _, _, module, original in self._adopted:
-            setattr(module, RATE, original)
+        self.rest()
+        self._adopted = []
 
     def _hook(self, point: Point, change: Any, *, always: bool = False, changes: bool = True) -> None:
         def allowed(called: nn.Module) -> bool:
             if self._refusal and changes:
                 raise AttachError(self._refusal)
-            # ``called`` may be of a copy of the model (an average of weights) that is being evaluated
             return self._model.training and called.training and (always or not self._quiet)
 
         def output(called: nn.Module, _: Any, out: Any) -> Any:
@@ -154,9 +159,11 @@ class LayerNoise:
             return (change(args[0]), *args[1:])
 
         if point.where == "input":
-            self._handles.append(point.module.register_forward_pre_hook(uncompiled(before)))
+            hook = Hook(point.module, before, self.remove)
+            self._handles.append(point.module.register_forward_pre_hook(hook))
         else:
-            self._handles.append(point.module.register_forward_hook(uncompiled(output)))
+            hook = Hook(point.module, output, self.remove)
+            self._handles.append(point.module.register_forward_hook(hook))
 
     def _act(self, h: Tensor, index: int, step: Step, number: int) -> Tensor:
         self.fired.add(index)

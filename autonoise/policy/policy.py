@@ -228,6 +228,7 @@ class Policy:
         seed: int = 0,
         rank: int | None = None,
         allow_partial: bool = False,
+        replace: bool = False,
     ) -> NoiseInjector:
         """Attach to a model about to be trained; see :class:`autonoise.policy.injector.NoiseInjector`."""
         from autonoise.policy.injector import NoiseInjector
@@ -235,7 +236,7 @@ class Policy:
         return NoiseInjector(
             self, model, epochs=epochs, steps_per_epoch=steps_per_epoch, optimizer=optimizer, input=input,
             num_classes=num_classes, forward=forward, loss=loss, sites=sites, seed=seed, rank=rank,
-            allow_partial=allow_partial,
+            allow_partial=allow_partial, replace=replace,
         )
 
     def raw_transform(self, *, epochs: int = 1, seed: int = 0) -> RawTransform:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import MethodType
 from typing import Any
 
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from autonoise.policy.attached import Hook
 from autonoise.policy.sites import Point, uncompiled
 
 Noise = Callable[[Tensor, int], Tensor]
@@ -36,8 +36,9 @@ class WeightSwap:
                 continue
             pre, post = self._hooks(point.module, slots, number)
             number += len(slots)
-            self._handles.append(point.module.register_forward_pre_hook(uncompiled(pre)))
-            self._handles.append(point.module.register_forward_hook(uncompiled(post), always_call=True))
+            before, after = (Hook(point.module, function, self.remove) for function in (pre, post))
+            self._handles.append(point.module.register_forward_pre_hook(before))
+            self._handles.append(point.module.register_forward_hook(after, always_call=True))
             PlainForward.put_on(point.module)
             self._modules.append(point.module)
         self.count = number
@@ -46,7 +47,7 @@ class WeightSwap:
         self, module: nn.Module, slots: list[tuple[nn.Module, str]], first: int
     ) -> tuple[Callable[[nn.Module, Any], None], Callable[[nn.Module, Any, Any], None]]:
         def before(called: nn.Module, _: Any) -> None:
-            # a copy of the model (an average of weights) carries these hooks too
+            # replicas of DataParallel have no parameters of their own to shadow
             if called is not module or not (module.training and self._active()):
                 return
             self.fired = True
@@ -95,7 +96,8 @@ class PlainForward:
     def __reduce__(self) -> tuple[Any, ...]:
         if self.before is not None:
             return (_itself, (self.before,))
-        return (MethodType, (type(self.module).forward, self.module))
+        # the copy is not filled yet, so that this is its class's forward
+        return getattr, (self.module, "forward")
 
     @classmethod
     def put_on(cls, module: nn.Module) -> None:

@@ -269,7 +269,9 @@ def test_with_input_described_by_the_user() -> None:
     injector = attach(Step.of("gaussian_noise"), data_type="image", model=model, input=spec)
     with refused("described as byte, values .* but the first batch goes from"):
         injector.perturb(1000 * torch.rand(ROWS, 1, 2, 2), LABELS)
-    injector = attach(Step.of("gaussian_noise"), data_type="image", model=model, input=replace(spec, scale="unit"))
+    injector = attach(
+        Step.of("gaussian_noise"), data_type="image", model=model, input=replace(spec, scale="unit"), replace=True
+    )
     x = torch.full((ROWS, 1, 2, 2), 0.5)
     assert 0.02 < float((injector.perturb(x, LABELS)[0] - x).std()) < 0.2
 
