@@ -92,6 +92,15 @@ class BatchAdapter:
     def fit(self, batch: Batch, spec: InputSpec, *, explicit: bool) -> InputSpec:
         return spec
 
+    def recheck(self, batch: Batch, spec: InputSpec) -> None:
+        """Raise AttachError where one of the batches after the first shows that the scale was guessed wrong."""
+
+    def scale_words(self, spec: InputSpec) -> str:
+        """The scale of the batches, for :meth:`NoiseInjector.describe` and messages."""
+        if spec.scale == Scale.STANDARDISED:
+            return "standardised"
+        return f"raw (mean {few(spec.mean or (0.0,))}, std {few(spec.std or (1.0,))})"
+
     def affine(self, x: Tensor, spec: InputSpec) -> tuple[Tensor, Tensor] | None:
         """(factor, shift) with canonical = factor * x + shift, or None when x is canonical already."""
         return None
@@ -147,6 +156,11 @@ def _tensor(batch: Mapping[str, Tensor], key: str) -> Tensor:
         f"the batch's {key!r} must be a tensor, but is a {type(found).__name__}: convert it first "
         f"(a tokenizer does with return_tensors='pt')"
     )
+
+
+def few(values: tuple[float, ...]) -> str:
+    """The first numbers of a tuple, for messages."""
+    return ", ".join(f"{v:.4g}" for v in values[:4]) + (", ..." if len(values) > 4 else "")
 
 
 def channel_values(values: tuple[float, ...], channels: int, x: Tensor, default: float) -> Tensor:

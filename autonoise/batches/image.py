@@ -2,18 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor
 
-from autonoise.batches.base import BatchAdapter, channel_values, log
+from autonoise.batches.base import BatchAdapter, channel_values, few, log
 from autonoise.errors import AttachError
 from autonoise.types import Batch, BatchInfo, DataType, InputSpec, Scale
 
-_USUAL = (((0.5,), (0.5,)), ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
-"""Normalisations that much training code uses: to -1..1, and ImageNet's."""
+_USUAL = (((0.5,), (0.5,)), ((0.5,), (1.0,)), ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+"""Normalisations that much training code uses: to -1..1, to -.5...5, and ImageNet's."""
+_LARGEST = (1023, 4095, 16383, 65535)
+"""Largest values of pixels of 10, 12, 14 and 16 bits."""
+_LEVELS = (15, 16)
+"""Largest values of pixels of 4 bits, and of counts over 4x4 blocks (scikit-learn's digits)."""
+OVERSHOOT = 0.05
+"""Share of the range by which pixels may lie beyond it: smooth resizing overshoots at edges."""
+FITS = 0.85
+"""Share of a normalisation's range that a batch must fill before it is taken for that one."""
+DARK = 0.25
+"""The same of 0..1, which no other usual scale is confused with, and twice that of 0..255."""
+TIE = 0.03
+"""Two ranges that a batch fills this nearly equally cannot be told apart."""
+ALIKE = 1.05
+"""Ratio of two ranges up to which it does not matter which of them is taken."""
+CONFIRMED = 0.9
+"""Share to fill for the policy's own description to be taken as confirmed, and not as a guess."""
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    spec: InputSpec
+    fit: float
+    """Share of 0..1 that the batch fills under this description, less what lies beyond; 1 at best."""
+    inside: bool
+    factor: float
+    """Size of one step of the batch's numbers in 0..1, mean over the channels."""
 
 
 class Adapter(BatchAdapter):
@@ -33,35 +59,84 @@ class Adapter(BatchAdapter):
 
     def fit(self, batch: Batch, spec: InputSpec, *, explicit: bool) -> InputSpec:
         x = self.main(batch)
-        low, high = float(x.min()), float(x.max())
         if explicit:
-            bounds = self._limits(x, spec)
-            if not bounds[0] <= low <= high <= bounds[1]:
-                raise AttachError(
-                    f"the input is described as {spec.scale}, values {bounds[0]:.3g} to {bounds[1]:.3g}, but the "
-                    f"first batch goes from {low:.3g} to {high:.3g}: correct scale, mean and std in input="
-                )
+            self._check_described(x, spec)
             return spec
-        chosen = self._guess(x, spec, low, high)
-        if chosen.scale != spec.scale:
-            log.info("image batches look %s; strengths are applied in that scale", chosen.scale)
-        return chosen
+        chosen = self._guess(x, spec)
+        if chosen.spec == spec and chosen.fit >= CONFIRMED:
+            return spec
+        log.warning(
+            "the images of the first batch go from %.3g to %.3g: taken as %s; if they are not, say scale=, mean= and "
+            "std= in attach(..., input=InputSpec(...))", *_ends(x), self.scale_words(chosen.spec),
+        )
+        return chosen.spec
 
-    def _guess(self, x: Tensor, spec: InputSpec, low: float, high: float) -> InputSpec:
-        if x.dtype == torch.uint8 or (low >= 0 and 2 < high <= 255):
-            return replace(spec, scale=Scale.BYTE)
-        if low >= -0.001 and high <= 1.001:
-            return replace(spec, scale=Scale.UNIT)
-        for mean, std in ((spec.mean, spec.std), *_USUAL):
-            candidate = replace(spec, scale=Scale.STANDARDISED, mean=mean, std=std)
-            limits = self._limits(x, candidate)
-            if mean and limits[0] <= low and high <= limits[1]:
-                return candidate
+    def recheck(self, batch: Batch, spec: InputSpec) -> None:
+        """Raise AttachError where a later batch shows that the scale was guessed wrong."""
+        if not self._candidate(self.main(batch), spec).inside:
+            low, high = _ends(self.main(batch))
+            raise AttachError(
+                f"a batch goes from {low:.3g} to {high:.3g}, but the first one looked like {self.scale_words(spec)}: "
+                f"say scale=, mean= and std= in attach(..., input=InputSpec(...))"
+            )
+
+    def _check_described(self, x: Tensor, spec: InputSpec) -> None:
+        bounds, (low, high) = self._limits(x, spec), _ends(x)
+        if not bounds[0] <= low <= high <= bounds[1]:
+            raise AttachError(
+                f"the input is described as {spec.scale}, values {bounds[0]:.3g} to {bounds[1]:.3g}, but the "
+                f"first batch goes from {low:.3g} to {high:.3g}: correct scale, mean and std in input="
+            )
+        if high - low < 0.1 * (bounds[1] - bounds[0]):
+            log.warning(
+                "the input is described as %s, values %.3g to %.3g, but the first batch goes only from %.3g to %.3g: "
+                "if that is not a dark or flat batch, correct scale, mean and std in input=",
+                spec.scale, *bounds, low, high,
+            )
+
+    def _guess(self, x: Tensor, spec: InputSpec) -> _Candidate:
+        low, high = _ends(x)
+        if x.dtype == torch.uint8:
+            if high <= max(_LEVELS):
+                raise AttachError(
+                    f"the first batch holds 8-bit integers of at most {high:.0f}: if that is nearly the largest there "
+                    f"is, use x.float() (small noise is rounded away in integers); if the batch is merely dark, say "
+                    f"scale='byte' in attach(..., input=InputSpec(...))"
+                )
+            return self._candidate(x, replace(spec, scale=Scale.BYTE))
+        if low >= 0 and high in _LEVELS and bool((x == x.round()).all()):
+            return self._candidate(x, _up_to(high, spec))
+        least = {Scale.UNIT: DARK, Scale.BYTE: 2 * DARK}
+        known = [self._candidate(x, s) for s in self._possible(spec, x.shape[1], low)]
+        known = [c for c in known if c.inside and c.fit >= least.get(c.spec.scale, FITS)]
+        known.sort(key=lambda c: -c.fit)  # of equals the policy's own stays first
+        problem = "fits neither 0..1, 0..255, -1..1, -0.5..0.5, ImageNet's nor the policy's normalisation well"
+        if known and all(known[0].fit - c.fit >= TIE or _alike(known[0], c) for c in known):
+            return known[0]
+        if known:
+            problem = f"fits {self.scale_words(known[0].spec)} and {self.scale_words(known[1].spec)} about equally"
         raise AttachError(
-            f"the first batch goes from {low:.3g} to {high:.3g}, which fits neither 0..1, 0..255 nor the usual "
-            f"normalisations: say which mean and std you use, policy.attach(..., input=replace(policy.input, "
+            f"the first batch goes from {low:.3g} to {high:.3g}, which {problem}: say scale=, or say which mean and "
+            f"std you use, attach(..., input=InputSpec(data_type='image', layout={tuple(x.shape[1:])}, "
             f"scale='standardised', mean=(...), std=(...)))"
         )
+
+    @staticmethod
+    def _possible(spec: InputSpec, channels: int, low: float) -> list[InputSpec]:
+        """What the images may be, the policy's own normalisation first."""
+        own = ((spec.mean, spec.std),) if spec.mean and {len(spec.mean), len(spec.std)} <= {1, channels} else ()
+        scaled = [replace(spec, scale=Scale.STANDARDISED, mean=m, std=s) for m, s in (*own, *_USUAL)]
+        wide = [_up_to(n, spec) for n in _LARGEST] if low >= 0 else []
+        return [*scaled, replace(spec, scale=Scale.UNIT), replace(spec, scale=Scale.BYTE), *wide]
+
+    def _candidate(self, x: Tensor, spec: InputSpec) -> _Candidate:
+        ends = torch.stack([x.amin((0, 2, 3)), x.amax((0, 2, 3))]).float()[..., None, None]
+        pair = self.affine(ends, spec)
+        canonical = ends if pair is None else pair[0] * ends + pair[1]
+        low, high = float(canonical[0].min()), float(canonical[1].max())
+        inside = low >= -OVERSHOOT and high <= 1 + OVERSHOOT
+        factor = 1.0 if pair is None else float(pair[0].mean())
+        return _Candidate(spec, 1 - abs(low) - abs(1 - high), inside, factor)
 
     def _limits(self, x: Tensor, spec: InputSpec) -> tuple[float, float]:
         pair = self.affine(x[:1].float(), spec)
@@ -70,6 +145,15 @@ class Adapter(BatchAdapter):
         low, high = ((0 - pair[1]) / pair[0]).min(), ((1 - pair[1]) / pair[0]).max()
         slack = 0.01 * float(high - low)
         return float(low) - slack, float(high) + slack
+
+    def scale_words(self, spec: InputSpec) -> str:
+        if spec.scale == Scale.UNIT:
+            return "unit (0 to 1)"
+        if spec.scale == Scale.BYTE:
+            return "byte (0 to 255)"
+        if spec.mean == (0.0,) and len(spec.std) == 1:
+            return f"standardised (0 to {1 / spec.std[0]:.5g})"
+        return f"standardised (mean {few(spec.mean or (0.0,))}, std {few(spec.std or (1.0,))})"
 
     def affine(self, x: Tensor, spec: InputSpec) -> tuple[Tensor, Tensor] | None:
         if spec.scale == Scale.UNIT:
@@ -86,3 +170,16 @@ class Adapter(BatchAdapter):
 
     def synthetic(self, spec: InputSpec, size: int, rng: Generator) -> Batch:
         return torch.rand((size, *spec.layout), generator=rng)
+
+
+def _ends(x: Tensor) -> tuple[float, float]:
+    return float(x.min()), float(x.max())
+
+
+def _up_to(largest: float, spec: InputSpec) -> InputSpec:
+    """Pixels from 0 to ``largest``."""
+    return replace(spec, scale=Scale.STANDARDISED, mean=(0.0,), std=(1 / largest,))
+
+
+def _alike(a: _Candidate, b: _Candidate) -> bool:
+    return max(a.factor, b.factor) <= ALIKE * min(a.factor, b.factor)

@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor
 
-from autonoise.batches.base import BatchAdapter, entry, known_values, log, standardise
+from autonoise.batches.base import BatchAdapter, entry, few, known_values, log, standardise
 from autonoise.batches.mappings import rebuilt
 from autonoise.batches.timeseries import moments, plausible
 from autonoise.errors import AttachError
@@ -60,15 +60,25 @@ class Adapter(BatchAdapter):
             )
         elif spec.layout != (columns,) or not self._holds(x, spec):
             spec = infer_columns(x, spec)
-            log.info(
+            log.warning(
                 "the columns are not those of the search: took %d as numeric and %d groups as one-hot",
                 len(spec.numeric), len(spec.onehot),
             )
         numeric = x[:, list(spec.numeric)].float() if spec.numeric else x[:, :0].float()
         if spec.numeric and not plausible(numeric, (0,)):
+            raw = replace(spec, scale=Scale.UNIT)
+            own = standardise(numeric, raw, numeric.shape[1], (-1,))
+            searched = own is not None and len(spec.mean) == len(spec.std) == numeric.shape[1]
+            if own is not None and searched and plausible(own[0] * numeric + own[1], (0,)):
+                log.warning("numeric columns look raw; strengths are in the searched data's standard deviations")
+                return raw
             mean, std = moments(numeric, (0,))
-            log.warning("numeric columns are not standardised; strengths are in standard deviations of the first batch")
-            return replace(spec, scale=Scale.UNIT, mean=mean, std=std)
+            log.warning(
+                "numeric columns are not standardised (first batch: mean %s, std %s); strengths are in those standard "
+                "deviations; say scale=, mean= and std= in attach(..., input=InputSpec(...)) where you know them",
+                few(mean), few(std),
+            )
+            return replace(raw, mean=mean, std=std)
         return replace(spec, scale=Scale.STANDARDISED)
 
     @staticmethod

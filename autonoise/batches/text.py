@@ -58,6 +58,9 @@ class Adapter(BatchAdapter):
                     what, pad, ", ".join(map(str, special)) or "none")
         return replace(spec, pad_id=pad, mask_id=None, unk_id=None, special_ids=special, vocabulary_size=size)
 
+    def scale_words(self, spec: InputSpec) -> str:
+        return "token ids"
+
     def open(self, batch: Batch, spec: InputSpec) -> tuple[Tensor, BatchInfo]:
         x = self.main(batch)
         valid = torch.ones_like(x, dtype=torch.bool)

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from autonoise.batches.base import BatchAdapter, known_values, log, standardise, step_mask
+from autonoise.batches.base import BatchAdapter, few, known_values, log, standardise, step_mask
 from autonoise.errors import AttachError
 from autonoise.types import Batch, BatchInfo, DataType, InputSpec, Scale
 
@@ -38,10 +38,14 @@ class Adapter(BatchAdapter):
         if spec.std and len(spec.std) in (1, x.shape[1]):
             pair = self.affine(x, raw)
             if pair is not None and plausible(x * pair[0] + pair[1], (0, 2)):
-                log.info("series look raw; strengths are applied in the searched data's standard deviations")
+                log.warning("series look raw; strengths are applied in the searched data's standard deviations")
                 return raw
         mean, std = moments(x, (0, 2))
-        log.warning("series are not standardised; strengths are applied in standard deviations of the first batch")
+        log.warning(
+            "series are not standardised (first batch: mean %s, std %s); strengths are applied in those standard "
+            "deviations; say scale=, mean= and std= in attach(..., input=InputSpec(...)) where you know them",
+            few(mean), few(std),
+        )
         return replace(raw, mean=mean, std=std)
 
     def affine(self, x: Tensor, spec: InputSpec) -> tuple[Tensor, Tensor] | None:
@@ -65,11 +69,19 @@ class Adapter(BatchAdapter):
         return x[:, None, :] if x.ndim == 2 else x
 
 
+ENOUGH = 32
+"""Rows from which the spread of a batch tells data scaled to 0..1 (std about 0.29) from standardised data."""
+
+
 def plausible(x: Tensor, dims: tuple[int, ...]) -> bool:
-    """Whether numbers look standardised: the median channel's std within 0.2..5 and its mean within 3."""
+    """Whether numbers look standardised: the median channel's std within 2/3..3/2 and its mean within 1.
+
+    Of few rows the spread is known badly, and 0.2..5 and 3 are the limits.
+    """
     mean, std = moments(x, dims)
     stds, means = torch.tensor(std), torch.tensor(mean)
-    return bool(0.2 <= stds.median() <= 5) and bool(means.abs().median() <= 3)
+    low, high, off = (2 / 3, 3 / 2, 1.0) if x.shape[0] >= ENOUGH else (0.2, 5.0, 3.0)
+    return bool(low <= stds.median() <= high) and bool(means.abs().median() <= off)
 
 
 def moments(x: Tensor, dims: tuple[int, ...]) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -270,7 +270,8 @@ class NoiseInjector:
     def describe(self) -> str:
         """What acts where, one line per step."""
         head = f"{self.policy.name}: {self.policy.data_type}, {len(self.policy.steps)} steps"
-        lines = [f"{head}, input {self.spec.scale}"]
+        how = "as described" if self._explicit else "as the first batch looks" if self._checked else "no batch seen yet"
+        lines = [f"{head}, input {self.adapter.scale_words(self.spec)}, {how}"]
         for index, step in enumerate(self.policy.steps):
             points = self.layers.points.get(index, [])
             where = ", ".join(f"{p.name}:{p.where}" for p in points[:6]) or str(step.site or step.stage)
@@ -286,6 +287,8 @@ class NoiseInjector:
             self._checked = True
         # later ones meet torch's own checks of indices
         values = self.clock.update < CHECKED
+        if values and not self._explicit:
+            self.adapter.recheck(x, self.spec)
         perturbing.check_targets(y, self.adapter.size(x), self.classes, values=values)
 
 
