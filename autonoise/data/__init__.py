@@ -51,13 +51,13 @@ def load(
     training rows become one. A group that the source brings along (an array or a column named group, patient,
     subject, participant, speaker or session) is used unless ``group`` is "none". ``text_column``: the column of a
     table that holds the text, the others are left out. ``like``: a further part of that data set is read, so that
-    the columns of a table and their kinds are its own.
+    the columns of a table and their kinds, and the range of pixels and samples, are its own.
     Raises DataError, UnknownNameError or MissingExtraError.
     """
     named = None if group == NO_GROUP else group
     request = Request(
         _data_type(data_type), target, clean_target, named, find_group=group is None, text_column=text_column,
-        like=None if like is None else like.x,
+        like=None if like is None else like.x, full_scale=None if like is None else like.full_scale,
     )  # fmt: skip
     path = Path(source).expanduser()
     name = str(source).replace("-", "_")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from autonoise.data import audio, image
+from autonoise.data import audio, image, levels
 from autonoise.data.base import Array, Raw, Request
 from autonoise.data.groups import group_names, too_few, used
 from autonoise.data.notes import Notes
@@ -110,17 +110,22 @@ def _assemble(arrays: _Arrays, parts: list[tuple[str, str]], request: Request, w
         rate = audio.DEFAULT_RATE
         notes.tell(f"no sample_rate in the file: {rate} Hz assumed", guess=True)
     full = _number(arrays, "full_scale", 1e-9, 1e12, where)
-    stated = {} if full is None or data_type not in (DataType.IMAGE, DataType.AUDIO) else {"full_scale": full}
+    if full is None and data_type is DataType.IMAGE and x.dtype.kind in "iufb":
+        full = levels.find_white(x, where=where, notes=notes, train=train, like=request.full_scale)
+    if full is None and data_type is DataType.AUDIO and x.dtype.kind in "iu":
+        full = audio.find_full_scale(x, where, notes, request.full_scale)
+    scaled = {"full_scale": full} if data_type in (DataType.IMAGE, DataType.AUDIO) else {}
     names = arrays.first("class_names")
     return Raw(
         data_type,
-        module_of(data_type).from_array(x, lengths=lengths, where=where, notes=notes, train=train, **stated),
+        module_of(data_type).from_array(x, lengths=lengths, where=where, notes=notes, train=train, **scaled),
         labels,
         clean=clean if isinstance(clean, np.ndarray) else None,
         group=group,
         split=split,
         class_names=None if names is None else tuple(str(v) for v in names.ravel()),
         sample_rate=rate if data_type is DataType.AUDIO else None,
+        full_scale=full,
         notes=notes,
     )
 

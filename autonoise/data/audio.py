@@ -62,6 +62,26 @@ def channel_axis(shape: tuple[int, ...]) -> int | None:
     return next((axis for axis in (1, 2) if shape[axis] in (1, 2) and shape[3 - axis] > 2), None)
 
 
+def find_full_scale(array: Array, where: str, notes: Notes, like: float | None = None) -> float:
+    """The whole number that means full scale: that of the type up to 16 bits, else of the bits that are used.
+
+    ``like``: full scale of the data set that these rows are a further part of.
+    """
+    unsigned, bits = array.dtype.kind == "u", 8 * array.dtype.itemsize
+    if bits <= 16:
+        if unsigned:
+            notes.tell(f"{array.dtype} samples are read as lying around {2 ** (bits - 1)}")
+        return 2.0 ** (bits - 1)
+    peak = float(np.abs(array.astype(np.float64)).max(initial=0.0))
+    used = next((b for b in (16, 24, 32) if peak <= 2.0 ** (b - 1)), None)
+    if used is None or unsigned:
+        raise DataError(f"{where}: {array.dtype} samples up to {peak:g} fit no full scale: store -1..1 or int16")
+    full = max(2.0 ** (used - 1), like or 0.0)
+    if full != 2.0 ** (bits - 1):
+        notes.tell(f"{array.dtype} samples peak at {peak:g}: divided by {full:.0f}", guess=True)
+    return full
+
+
 def _in_unit(array: Array, where: str, notes: Notes, full_scale: float | None) -> Array:
     """float32 of the same shape, full scale = 1; whole numbers of more than 16 bits by the bits that they use."""
     kind, bits = array.dtype.kind, 8 * array.dtype.itemsize
@@ -72,17 +92,7 @@ def _in_unit(array: Array, where: str, notes: Notes, full_scale: float | None) -
             raise DataError(f"{where}: audio must lie in -1..1, but reaches {peak:g}: divide it by its full scale")
         return x
     middle = 2 ** (bits - 1) if kind == "u" else 0
-    full = full_scale or 2.0 ** (bits - 1)
-    if full_scale is None and bits > 16:
-        peak = float(np.abs(array.astype(np.float64)).max(initial=0.0))
-        used = next((b for b in (16, 24, 32) if peak <= 2.0 ** (b - 1)), None)
-        if used is None or kind == "u":
-            raise DataError(f"{where}: {array.dtype} samples up to {peak:g} fit no full scale: store -1..1 or int16")
-        full = 2.0 ** (used - 1)
-        if used != bits:
-            notes.tell(f"{array.dtype} samples use {used} bits (peak {peak:g}): divided by {full:g}", guess=True)
-    elif kind == "u":
-        notes.tell(f"{array.dtype} samples are read as lying around {middle}")
+    full = full_scale or find_full_scale(array, where, notes)
     samples: Array = array.astype(np.float32 if bits <= 16 else np.float64)
     return ((samples - middle) * (1 / full)).astype(np.float32)
 

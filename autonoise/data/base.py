@@ -52,6 +52,7 @@ class Dataset:
         sample_rate: of audio, in Hz.
         clean_y: true labels where y is known to be noisy; evaluation uses these.
         left_out: classes that the data hold and this data set lacks: no number about it speaks of them.
+        full_scale: of pictures and sound, the stored number that became 255 or 1.0, where it is one number.
         notes: short sentences on what was converted, left out or guessed while reading.
     """
 
@@ -66,6 +67,7 @@ class Dataset:
     clean_y: Array | None = None
     notes: tuple[str, ...] = ()
     left_out: LeftOut | None = None
+    full_scale: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "data_type", member(DataType, self.data_type, "data type"))
@@ -121,6 +123,8 @@ class Request:
     """Whether a group that the source brings along is used although it was not asked for."""
     text_column: str | None = None
     like: Rows | None = None
+    full_scale: float | None = None
+    """That of the data set that this source is a further part of."""
     """Rows of a table made before, whose columns and kinds of columns a further table of the same study takes over."""
 
     def refuse(self, where: str, *names: str) -> None:
@@ -143,6 +147,7 @@ class Raw:
     class_names: tuple[str, ...] | None = None
     sample_rate: int | None = None
     notes: Notes = field(default_factory=Notes)
+    full_scale: float | None = None
 
 
 def count(rows: Rows) -> int:

@@ -21,9 +21,9 @@ SUFFIXES = frozenset({
 
 
 def read_files(
-    files: Sequence[Path], where: str, *, notes: Notes | None = None, train: Array | None = None
-) -> tuple[Array, int]:
-    """Read sound files as mono at one rate: (rows, rate).
+    files: Sequence[Path], notes: Notes, *, train: Array | None = None, like: float | None = None
+) -> tuple[Array, int, float | None]:
+    """Read sound files as mono at one rate: (rows, rate, no full scale: files say it themselves).
 
     The rate is the lowest one found, at most 16 kHz. Clips longer than the 99th percentile are cut to it. Both are
     told. Raises MissingExtraError without soundfile, DataError on an unreadable or empty file.
@@ -33,7 +33,6 @@ def read_files(
     except (ImportError, OSError) as e:  # OSError: the package is there, its C library is not
         raise MissingExtraError.of("soundfile", "audio", "reading sound files") from e
 
-    notes = Notes(where) if notes is None else notes
     clips: list[tuple[Array, int]] = []
     stereo = 0
     for file in files:
@@ -62,7 +61,7 @@ def read_files(
     x = np.full((len(waves), longest), np.nan, dtype=np.float32)
     for row, wave in zip(x, waves, strict=True):
         row[: len(wave)] = wave[:longest]
-    return from_array(x, lengths=None, where=where, notes=notes), target
+    return from_array(x, lengths=None, where=notes.where, notes=notes), target, None
 
 
 def _resample(wave: Array, rate: int, target: int) -> Array:

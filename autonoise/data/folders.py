@@ -50,8 +50,8 @@ def read(root: Path, request: Request, max_bytes: int) -> Raw:
     parts = np.array([f.part for f in files])
     split = split_names(parts, str(root)) if parts.all() else None
     train = np.ones(len(files), dtype=bool) if split is None else split == "train"
-    x, rate = _reader(data_type).read_files([f.file for f in files], str(root), notes=notes, train=train)
-    return Raw(data_type, x, np.array(names, dtype=object), sample_rate=rate, split=split, notes=notes)
+    x, rate, full = _reader(data_type).read_files([f.file for f in files], notes, train=train, like=request.full_scale)
+    return Raw(data_type, x, np.array(names, dtype=object), sample_rate=rate, split=split, notes=notes, full_scale=full)
 
 
 def _reader(data_type: DataType) -> Any:

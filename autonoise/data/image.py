@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from autonoise.data.base import Array, Dataset, Rows, take
-from autonoise.data.levels import to_bytes
+from autonoise.data.levels import find_white, to_bytes
 from autonoise.data.notes import Notes
 from autonoise.errors import DataError
 from autonoise.types import Batch, DataType, InputSpec, Scale
@@ -60,7 +60,9 @@ def from_array(
             f"{height}x{width}x{channels}: "
             "convert or shrink them"
         )
-    return to_bytes(array, where=where, notes=Notes(where) if notes is None else notes, train=train, white=full_scale)
+    if full_scale is None:
+        full_scale = find_white(array, where=where, notes=Notes(where) if notes is None else notes, train=train)
+    return to_bytes(array, full_scale, where)
 
 
 @dataclass(frozen=True)

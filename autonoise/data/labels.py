@@ -72,6 +72,7 @@ def finish(raw: Raw, *, name: str, where: str, merge_rare: int = 0, further: boo
         clean_y=None if clean is None else clean[index].astype(np.int64),
         notes=tuple(raw.notes),
         left_out=left_out,
+        full_scale=raw.full_scale,
     )
 
 

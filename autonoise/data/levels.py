@@ -35,37 +35,55 @@ def white_of(high: float, *, floats: bool) -> float | None:
     return None
 
 
-def to_bytes(
-    array: Array, *, where: str, notes: Notes, train: Array | None = None, white: float | None = None
-) -> Array:
-    """uint8 of the same shape, 255 = white; ``white`` where the caller knows it. Raises DataError.
+def white_like(seen: float, *, floats: bool, like: float | None) -> float | None:
+    """The same for a further part of a data set in which ``like`` is white: its own range only if that is another.
 
-    The range is that of the training rows: pixels of the other parts must lie in it.
+    What reaches half of the range ``like``, or fits no range by itself, has that range.
+    """
+    own = white_of(seen, floats=floats)
+    if like is not None and seen <= like * (1 + _TOLERANCE) and (own is None or 2 * seen >= like):
+        return like
+    return own
+
+
+def find_white(
+    array: Array, *, where: str, notes: Notes, train: Array | None = None, like: float | None = None
+) -> float:
+    """The number that means white in an array of pixels, told if it is not 255; DataError if it cannot be known.
+
+    The range is that of the training rows: pixels of the other parts must lie in it. ``like``: what is white in the
+    data set that these rows are a further part of.
     """
     if not array.size:
-        return np.zeros(array.shape, dtype=np.uint8)
-    if array.dtype.kind == "b":
-        array = array.view(np.uint8)
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        row = int(np.argwhere(~np.isfinite(array))[0][0])
-        raise DataError(f"{where}: picture {row} holds a missing or infinite pixel: replace it by a number")
+        return 255.0
+    _refuse_missing(array, where)
     low, high = float(array.min()), float(array.max())
     seen = high if train is None or train.all() else float(array[train].max())
     if low < 0:
         raise DataError(f"{where}: pixels must lie in 0..1 or 0..255, but got {low:g}..{high:g}: store them unscaled")
     floats = array.dtype.kind == "f" and not _whole(array)
+    white = white_like(seen, floats=floats, like=like)
     if white is None:
-        white = white_of(seen, floats=floats)
-        if white is None:
-            raise DataError(f"{where}: the brightest training pixel is {seen:g}, which fits no usual range: {REMEDY}")
-        if high > white * (1 + _TOLERANCE):
-            raise DataError(
-                f"{where}: pixels reach {high:g} outside the training part, but {seen:g} in it: store all parts "
-                "on one scale"
-            )
-        _tell(notes, seen, white, floats)
-    elif high > white * (1 + _TOLERANCE):
-        raise DataError(f"{where}: pixels reach {high:g}, but full_scale says {white:g} is white: correct one of them")
+        raise DataError(f"{where}: the brightest training pixel is {seen:g}, which fits no usual range: {REMEDY}")
+    if high > white * (1 + _TOLERANCE):
+        raise DataError(
+            f"{where}: pixels reach {high:g} outside the training part, but {seen:g} in it: store all parts "
+            "on one scale"
+        )
+    _tell(notes, seen, white, floats)
+    return white
+
+
+def to_bytes(array: Array, white: float, where: str) -> Array:
+    """uint8 of the same shape, ``white`` becomes 255; DataError for pixels beyond it."""
+    _refuse_missing(array, where)
+    if array.size and not 0 <= float(array.min()) <= float(array.max()) <= white * (1 + _TOLERANCE):
+        raise DataError(
+            f"{where}: pixels lie in {array.min():g}..{array.max():g}, but full_scale says {white:g} is white: "
+            "correct one of them"
+        )
+    if array.dtype.kind == "b":
+        array = array.view(np.uint8)
     if array.dtype == np.uint8 and white == 255:
         return np.ascontiguousarray(array)
     out = np.empty(array.shape, dtype=np.uint8)
@@ -73,6 +91,12 @@ def to_bytes(
         part = array[start : start + 256].astype(np.float64)
         out[start : start + 256] = np.round(np.minimum(part * 255 / white, 255))
     return out
+
+
+def _refuse_missing(array: Array, where: str) -> None:
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        row = int(np.argwhere(~np.isfinite(array))[0][0])
+        raise DataError(f"{where}: picture {row} holds a missing or infinite pixel: replace it by a number")
 
 
 def _whole(array: Array) -> bool:

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 
 from autonoise.data.base import Array
 from autonoise.data.image import MAX_SIDE
-from autonoise.data.levels import white_of
+from autonoise.data.levels import white_like
 from autonoise.data.notes import Notes
 from autonoise.errors import DataError
 
@@ -57,18 +57,17 @@ class _Picture:
 
 
 def read_files(
-    files: Sequence[Path], where: str, *, notes: Notes | None = None, train: Array | None = None
-) -> tuple[Array, int | None]:
-    """Read picture files at one common size; (rows, no sample rate).
+    files: Sequence[Path], notes: Notes, *, train: Array | None = None, like: float | None = None
+) -> tuple[Array, int | None, float | None]:
+    """Read picture files at one common size; (rows, no sample rate, what is white if it is one number for all).
 
     The size is the most common one, its longest side at most 64; other pictures are stretched to it. Grey if all
     are grey, else RGB. Transparent pixels lie on white, EXIF turns are applied, the first frame is taken. Files of
     more than 8 bits, and those of few levels, are scaled by what the training files fill. All of it is told.
     """
-    notes = Notes(where) if notes is None else notes
     trained = np.ones(len(files), dtype=bool) if train is None else train
     read = [_read(file, {}) for file in files]
-    whites = {kind: _white(kind, read, trained, where, notes) for kind in sorted({p.samples for p in read})}
+    whites = {kind: _white(kind, read, trained, notes, like) for kind in sorted({p.samples for p in read})}
     read = [
         p if p.image is not None and whites[p.samples] == 255 else _read(file, whites)
         for file, p in zip(files, read, strict=True)
@@ -79,7 +78,11 @@ def read_files(
     ):
         if count:
             notes.tell(f"{count} {what}")
-    return _one_size([p.image for p in read if p.image is not None], notes), None
+    return (
+        _one_size([p.image for p in read if p.image is not None], notes),
+        None,
+        next(iter(whites.values())) if len(whites) == 1 else None,
+    )
 
 
 def _read(file: Path, whites: Mapping[str, float]) -> _Picture:
@@ -134,20 +137,20 @@ def _small(picture: Image.Image) -> Image.Image:
     return picture
 
 
-def _white(kind: str, read: Sequence[_Picture], train: Array, where: str, notes: Notes) -> float:
+def _white(kind: str, read: Sequence[_Picture], train: Array, notes: Notes, like: float | None) -> float:
     """What is white in the files of one kind of samples, told where it is not what the file format says."""
     of_kind = [p.samples == kind for p in read]
     high = max(p.high for p, same in zip(read, of_kind, strict=True) if same)
     seen = max((p.high for p, same, t in zip(read, of_kind, train, strict=True) if same and t), default=high)
     if kind == "bytes":  # the format says that 255 is white: a dark set is dark, but 0..1 or 0..16 is no picture
-        few = white_of(seen, floats=False) if 0 < seen <= _FEW_LEVELS else None
+        few = white_like(seen, floats=False, like=like) if 0 < seen <= _FEW_LEVELS else None
         white = few if few is not None and high <= few else 255.0
     else:
-        found = white_of(seen, floats=kind == "floats")
+        found = white_like(seen, floats=kind == "floats", like=like)
         if found is None or high > found * 1.001:
             raise DataError(
-                f"{where}: the brightest pixel of files with more than 8 bits is {seen:g} in training, {high:g} in "
-                "all, which fits no usual range: convert them to 8 bits, white = 255"
+                f"{notes.where}: the brightest pixel of files with more than 8 bits is {seen:g} in training, {high:g} "
+                "in all, which fits no usual range: convert them to 8 bits, white = 255"
             )
         white = found
     if white not in (255.0, 65535.0):

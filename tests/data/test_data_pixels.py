@@ -117,7 +117,7 @@ def test_limits_of_the_rule(high, floats, white):
 
 def folder(tmp_path, save):
     for c, name in enumerate("ab"):
-        (tmp_path / name).mkdir()
+        (tmp_path / name).mkdir(parents=True)
         for i in range(6):
             save(tmp_path / name / str(i), c)
     return data.load(tmp_path)
@@ -204,3 +204,27 @@ def test_series_and_pictures_are_told_apart(tmp_path):
     assert d.data_type is DataType.TIMESERIES and "series of 8 channels" in d.notes[0]
     d = load(tmp_path, ramp(65535, "uint16"))
     assert d.data_type is DataType.IMAGE and "read as pictures" in d.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("top", "noisy_top", "byte"),
+    [
+        (16, 12, 191),  # 12 / 16 of 255: unclear alone
+        (16, 15, 239),  # 15 / 16 of 255: would be white alone
+        (16, 255, 255),  # stored in another range
+        (1.0, 0.3, 76),
+        (255.0, 1.0, 255),
+    ],
+)
+def test_a_noisy_copy_has_the_range_of_the_clean_data(tmp_path, top, noisy_top, byte):
+    clean = load(tmp_path, np.array(ramp(16) / 16 * top))
+    assert clean.full_scale == top
+    np.savez(tmp_path / "noisy.npz", X=np.array(ramp(16) / 16 * noisy_top), y=Y)
+    assert data.load(tmp_path / "noisy.npz", like=clean).x.max() == byte
+
+
+def test_a_noisy_folder_has_the_range_of_the_clean_one(tmp_path):
+    clean = folder(tmp_path / "clean", lambda stem, c: Image.fromarray(np.uint8([[0, 16]])).save(f"{stem}.png"))
+    noisy = folder(tmp_path / "noisy", lambda stem, c: Image.fromarray(np.uint8([[0, 12]])).save(f"{stem}.png"))
+    assert clean.full_scale == 16 and noisy.x.max() == 12
+    assert data.load(tmp_path / "noisy", like=clean).x.max() == 191

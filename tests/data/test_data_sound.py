@@ -50,7 +50,7 @@ def test_scale_and_channels(tmp_path, dtype, stored, heard, shape):
 def test_bits_that_are_used_are_told(tmp_path, caplog):
     with caplog.at_level(logging.WARNING, logger="autonoise"):
         load(tmp_path, np.full((20, 9), 20_000, dtype=np.int32), sample_rate=8000)
-    assert "int32 samples use 16 bits (peak 20000): divided by 32768" in caplog.text
+    assert "int32 samples peak at 20000: divided by 32768" in caplog.text
     d = load(tmp_path, np.full((20, 9), 20_000, dtype=np.int32), sample_rate=8000, full_scale=40_000)
     assert (d.x == 0.5).all()
     d = load(tmp_path, np.full((20, 9), 20_000.0), sample_rate=8000, full_scale=40_000)
@@ -121,3 +121,11 @@ def test_broken_and_foreign_clips(tmp_path):
     soundfile.write(tmp_path / "a" / "loud.wav", np.zeros(0), 8000)
     with pytest.raises(DataError, match=r"loud\.wav: a sound file without samples"):
         data.load(tmp_path)
+
+
+def test_a_noisy_copy_has_the_scale_of_the_clean_data(tmp_path):
+    clean = load(tmp_path, np.full((20, 9), 2**22, dtype=np.int32), sample_rate=8000)
+    assert clean.full_scale == 2**23
+    np.savez(tmp_path / "quiet.npz", X=np.full((20, 9), 2**14, dtype=np.int32), y=Y, sample_rate=8000)
+    assert (data.load(tmp_path / "quiet.npz").x == 0.5).all()
+    assert (data.load(tmp_path / "quiet.npz", like=clean).x == 2**-9).all()
