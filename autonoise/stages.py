@@ -103,8 +103,8 @@ class PairNoise(Technique):
 class ActivationNoise(Technique):
     """Acts on the output of a module (embedding, hidden layer) while the model is training.
 
-    h: (B, ...) with the batch first; ``strength`` broadcasts over it. ``adopts`` lists module types whose own
-    setting the technique takes over instead (dropout: the model's nn.Dropout rates); see ``setting``.
+    h: (B, ...) with the batch first; ``strength`` broadcasts over it. ``adopts`` lists module types that the
+    technique replaces where it acts (dropout: an nn.Dropout at that place); see ``taken_over``.
     ``channels``: h is to come as (B, C, ...); where the model has (B, tokens, E), E is turned to the second place.
     """
 
@@ -120,8 +120,11 @@ class ActivationNoise(Technique):
     def perturb(self, h: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
         raise NotImplementedError
 
-    def setting(self, module: nn.Module, original: float, strength: float) -> float:
-        """The adopted module's rate ``p`` at this strength; at strength 0 it must be ``original``."""
+    def taken_over(self, h: Tensor, *, own: float, strength: Tensor, rng: Generator) -> Tensor:
+        """What comes out instead of an adopted module's output; h: its input, ``own``: its rate ``p``.
+
+        At strength 0 it must do what the module does.
+        """
         raise NotImplementedError
 
 

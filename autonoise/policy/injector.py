@@ -149,7 +149,6 @@ class NoiseInjector:
                 check_acted(self, raw_used=self._raw_used, gradient_done=self._gradient_done)
         self.clock.update += 1
         self.clock.micro = -1
-        self.layers.rest()
 
     # -- the whole step ----------------------------------------------------------------------------------------
 
@@ -276,6 +275,7 @@ class NoiseInjector:
             points = self.layers.points.get(index, [])
             where = ", ".join(f"{p.name}:{p.where}" for p in points[:6]) or str(step.site or step.stage)
             more = f" and {len(points) - 6} more" if len(points) > 6 else ""
+            more += self.layers.taken(index)
             lines.append(f"  {step.name} [{step.stage}] p={step.probability:g} {step.schedule.shape} at {where}{more}")
         return "\n".join(lines)
 

@@ -15,13 +15,12 @@ from autonoise.errors import AttachError
 from autonoise.ops.masks import select
 from autonoise.policy.attached import Hook
 from autonoise.policy.clock import LEAF, SITE, Clock
+from autonoise.policy.dropouts import OwnDropout, own_dropout
 from autonoise.policy.layout import Hint, channel_axis, channels_back, channels_second, hints_for
 from autonoise.policy.policy import Step
 from autonoise.policy.sites import Point, sequence_first
 from autonoise.stages import ActivationNoise, PairNoise, PairPlan
 from autonoise.types import BatchInfo, InputSpec, per_sample
-
-RATE = "p"
 
 
 @dataclass
@@ -52,7 +51,7 @@ class LayerNoise:
         self._handles: list[RemovableHandle] = []
         self._quiet = False
         self._sequence_first = sequence_first(model)
-        self._adopted: list[tuple[int, Step, nn.Module, float]] = []
+        self.own: dict[tuple[int, int], OwnDropout] = {}
         self.points: dict[int, list[Point]] = {}
         self.fired: set[int] = set()
         self.mixing: dict[int, set[int]] = {}
@@ -72,11 +71,26 @@ class LayerNoise:
                 self._hints[index, number] = hints_for(self._model, point.module, output=output)
             self._hook(point, lambda h, i=index, s=step, n=number: self._act(h, i, s, n))
 
-    def adopt(self, index: int, step: Step, modules: list[tuple[str, nn.Module]]) -> None:
-        """Let a step set the modules' own rate instead of acting by hooks."""
-        self.points[index] = [Point(name, module) for name, module in modules]
-        self._adopted += [(index, step, m, float(getattr(m, RATE))) for _, m in modules]
-        self.fired.add(index)
+    def take_over(self, index: int, step: Step, points: list[Point]) -> None:
+        """Let a step replace the model's own modules (nn.Dropout) where it acts. To be called before any ``add``."""
+        assert isinstance(step.technique, ActivationNoise)
+        for number, point in enumerate(points):
+
+            def acts(called: nn.Module, h: Tensor, point: Point = point) -> bool:
+                if not (self._allowed(called) and h.is_floating_point()):
+                    return False
+                return self._strengths(step, index, h, *self._located(h, point)) is not None
+
+            own = own_dropout(self._model, point, step.technique.adopts, acts)
+            if own is not None:
+                self.own[index, number] = own
+
+    def taken(self, index: int) -> str:
+        """Which of the model's own modules a step replaces, in words."""
+        named = [n for (i, _), own in self.own.items() if i == index and own.named for n, _ in own.modules]
+        before = [n for (i, _), own in self.own.items() if i == index and not own.named for n, _ in own.modules]
+        words = f", takes over {len(named)} nn.Dropout" if named else ""
+        return words + (f", takes over {' or '.join(before)} if it stands directly before" if before else "")
 
     def add_delta(self, point: Point) -> None:
         """Let an adversarial shift of the embedding enter at its output."""
@@ -92,13 +106,8 @@ class LayerNoise:
         self._hook(point, keep, always=True, changes=False)
 
     def begin(self, batch: MicroBatch) -> None:
-        """A new micro-batch: forget the last one's draws, set the adopted rates."""
+        """A new micro-batch: forget the last one's draws."""
         self.batch = batch
-        for index, step, module, original in self._adopted:
-            technique = step.technique
-            assert isinstance(technique, ActivationNoise)
-            strength = self._clock.strength(step, index, self._knob)
-            setattr(module, RATE, technique.setting(module, original, strength))
 
     @contextmanager
     def quiet(self, delta: Tensor | None = None) -> Iterator[None]:
@@ -129,22 +138,20 @@ class LayerNoise:
             raise AttachError(self._refusal)
         return self._model.training and not self._quiet
 
-    def rest(self) -> None:
-        """Between updates the modules have their own rates, which is when models are copied and saved."""
-        for _, _, module, original in self._adopted:
-            setattr(module, RATE, original)
-
     def remove(self) -> None:
         for handle in self._handles:
             handle.remove()
-        self.rest()
-        self._adopted = []
+        for own in self.own.values():
+            own.remove()
+
+    def _allowed(self, called: nn.Module, *, always: bool = False, changes: bool = True) -> bool:
+        if self._refusal and changes:
+            raise AttachError(self._refusal)
+        return self._model.training and called.training and (always or not self._quiet)
 
     def _hook(self, point: Point, change: Any, *, always: bool = False, changes: bool = True) -> None:
         def allowed(called: nn.Module) -> bool:
-            if self._refusal and changes:
-                raise AttachError(self._refusal)
-            return self._model.training and called.training and (always or not self._quiet)
+            return self._allowed(called, always=always, changes=changes)
 
         def output(called: nn.Module, _: Any, out: Any) -> Any:
             if not allowed(called):
@@ -170,7 +177,7 @@ class LayerNoise:
         if not h.is_floating_point():
             return h
         point = self.points[index][number]
-        dim, repeat = batch_dimension(h, self.batch.size, prefer=int(point.module in self._sequence_first))
+        dim, repeat = self._located(h, point)
         technique = step.technique
         if isinstance(technique, PairNoise):
             return self._mix(h, index, step, technique, number, dim, repeat)
@@ -194,6 +201,10 @@ class LayerNoise:
         depth = technique.at_depth(number + 1, len(self.points[index]))
         shaped = per_sample(strength if depth == 1 else strength * depth, moved)
         rng = self._clock.rng(index, LEAF, number, h.device)
+        own = self.own.get((index, number))
+        if own is not None and own.rate is not None:
+            out = technique.taken_over(moved, own=own.rate, strength=shaped, rng=rng).to(h.dtype).reshape(turned)
+            return out.transpose(0, dim) if dim else out
         out = technique.perturb(moved, strength=shaped, rng=rng, info=info)
         if info.valid is not None or not (technique.exact or self._clock.everywhere(step, self._knob)):
             keep = shaped > 0 if info.valid is None else (shaped > 0) & info.valid
@@ -201,6 +212,9 @@ class LayerNoise:
         out = channels_back(out, axis, folded) if technique.channels else out
         out = out.to(h.dtype).reshape(turned)
         return out.transpose(0, dim) if dim else out
+
+    def _located(self, h: Tensor, point: Point) -> tuple[int, int]:
+        return batch_dimension(h, self.batch.size, prefer=int(point.module in self._sequence_first))
 
     def _strengths(self, step: Step, index: int, h: Tensor, dim: int, repeat: int) -> Tensor | None:
         drawn = self.batch.strengths

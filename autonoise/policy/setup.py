@@ -77,6 +77,10 @@ def _place_steps(injector: NoiseInjector, sites: dict[str, str]) -> None:
         injector.embedding = resolve(injector.inner, "embedding", injector.classes, sites, default=True)[0]
         injector.layers.add_delta(injector.embedding)
     for index, step in enumerate(injector.policy.steps):
+        # ahead of all other hooks: it undoes what the model did itself, not what other steps add
+        if isinstance(step.technique, ActivationNoise) and step.technique.adopts:
+            injector.layers.take_over(index, step, _points(injector, step, _site(step), sites))
+    for index, step in enumerate(injector.policy.steps):
         if step.stage is Stage.WEIGHT:
             injector.weights[index] = _place_weights(injector, index, step, sites)
         elif step.stage is Stage.PAIR:
@@ -84,17 +88,16 @@ def _place_steps(injector: NoiseInjector, sites: dict[str, str]) -> None:
             if site != "input":
                 injector.layers.add(index, step, _points(injector, step, site, sites))
         elif isinstance(step.technique, ActivationNoise):
-            kinds = step.technique.adopts
-            adopted = [(n, m) for n, m in injector.inner.named_modules() if kinds and isinstance(m, kinds)]
-            if adopted and not step.site and step.technique.default_site not in sites:
-                injector.layers.adopt(index, step, adopted)
-            else:
-                site = step.site or step.technique.default_site
-                injector.layers.add(index, step, _points(injector, step, site, sites))
+            injector.layers.add(index, step, _points(injector, step, _site(step), sites))
     known = "penultimate" in sites or classifier(injector.inner, injector.classes) is not None
     if known and injector.policy.at_stage(Stage.STEP):
         points = resolve(injector.inner, "penultimate", injector.classes, sites, default=True)
         injector.layers.watch("penultimate", points[-1])
+
+
+def _site(step: Step) -> str:
+    assert isinstance(step.technique, ActivationNoise)
+    return step.site or step.technique.default_site
 
 
 def pair_site(injector: NoiseInjector, step: Step) -> str:

@@ -21,8 +21,9 @@ from autonoise.types import BatchInfo, DataType, Family
 class Dropout(ActivationNoise):
     """Set units to 0 with probability r = min(strength * p, 0.95), the others to h / (1 - r).
 
-    h: (B, ...). Where the model has ``nn.Dropout`` its own rate moves from what it was (strength 0) to p
-    (strength 1) instead of adding a second dropout.
+    h: (B, ...), the features that enter the classifier, unless a site is given. Where the model has an ``nn.Dropout``
+    at that very place, its rate moves from its own (strength 0) to p (strength 1), instead of a second dropout being
+    added. Every other ``nn.Dropout`` of the model keeps its rate.
     """
 
     exact: ClassVar[bool] = True
@@ -34,7 +35,5 @@ class Dropout(ActivationNoise):
     def perturb(self, h: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
         return dropped(h, strength * self.p, h.shape, rng)
 
-    def setting(self, module: nn.Module, original: float, strength: float) -> float:
-        if strength <= 0:
-            return original
-        return min(max((1 - strength) * original + strength * self.p, 0.0), 0.95)
+    def taken_over(self, h: Tensor, *, own: float, strength: Tensor, rng: Generator) -> Tensor:
+        return dropped(h, own + strength * (self.p - own), h.shape, rng)

@@ -191,18 +191,6 @@ def test_sequence_and_batch_of_one_length_are_told_apart() -> None:
 # -- dropout, heads, whole steps ---------------------------------------------------------------------------------
 
 
-def test_dropout_takes_over_the_models_own_rates() -> None:
-    model = nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.1), nn.Linear(4, CLASSES))
-    injector = attach("tabular", model, Step.of("dropout", p=0.5, probability=1.0))
-    injector.perturb(numbers(ROWS, 4), LABELS)
-    assert model[1].p == 0.5
-    injector.set_strength(0.5)
-    injector.perturb(numbers(ROWS, 4), LABELS)
-    assert model[1].p == pytest.approx(0.3)
-    injector.detach()
-    assert model[1].p == 0.1
-
-
 def test_heads_belong_to_the_injector() -> None:
     model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, CLASSES))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)

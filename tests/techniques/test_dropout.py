@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
 
 from autonoise.ops.random import generator
 from autonoise.techniques.dropout import Dropout
@@ -21,16 +20,13 @@ def test_the_realised_rate_is_strength_times_p_and_the_rest_is_scaled_up() -> No
 
 
 @pytest.mark.parametrize(
-    ("strength", "rate"), [(0.0, 0.1), (0.5, 0.3), (1.0, 0.5), (2.0, 0.9), (3.0, 0.95)]
+    ("own", "strength", "rate"), [(0.1, 0.0, 0.1), (0.1, 0.5, 0.3), (0.1, 1.0, 0.5), (0.1, 3.0, 0.95), (0.9, 5.0, 0.0)]
 )
-def test_an_adopted_module_goes_from_its_own_rate_to_p(strength: float, rate: float) -> None:
-    assert Dropout(p=0.5).setting(nn.Dropout(0.1), 0.1, strength) == pytest.approx(rate)
-
-
-def test_no_rate_leaves_the_range_and_strength_zero_returns_the_original_exactly() -> None:
-    assert Dropout(p=0.1).setting(nn.Dropout(0.9), 0.9, 5.0) == 0.0
-    assert Dropout(p=0.3).setting(nn.Dropout(0.97), 0.97, 0.0) == 0.97
-    assert Dropout.adopts == (nn.Dropout,)
+def test_a_dropout_that_is_taken_over_goes_from_its_own_rate_to_p(own: float, strength: float, rate: float) -> None:
+    h = torch.ones(1, 20_000)
+    out = Dropout(p=0.5).taken_over(h, own=own, strength=torch.tensor([[strength]]), rng=generator(0))
+    assert float((out == 0).float().mean()) == pytest.approx(rate, abs=0.012)
+    assert float(out.max()) == pytest.approx(1 / (1 - rate))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
