@@ -173,7 +173,8 @@ class StepView(Protocol):
     """What a step technique sees of the training step that is running (implemented by the injector).
 
     ``clean``, ``clean_targets``: the batch as given, targets soft (B, C). ``noisy``, ``targets``, ``logits``:
-    after all other stages. ``strength``: one number. ``rng``: this step's generator.
+    after all other stages. ``mixed``: the policy mixes rows in pairs. ``strength``: one number. ``rng``: this
+    step's generator.
     """
 
     clean: Batch
@@ -182,6 +183,7 @@ class StepView(Protocol):
     targets: Tensor
     logits: Tensor
     strength: float
+    mixed: bool
     rng: Generator
     spec: InputSpec
     model: nn.Module

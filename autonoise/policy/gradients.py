@@ -6,12 +6,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
 from autonoise.errors import AttachError
 from autonoise.policy.clock import LEAF
+from autonoise.policy.weights import but_padding
 from autonoise.stages import GradientNoise
 from autonoise.types import Stage
 
@@ -27,6 +28,7 @@ def add_noise(injector: NoiseInjector, scale: Tensor | float = 1.0) -> None:
         strength = injector.clock.strength(step, index, injector.knob)
         if strength <= 0:
             continue
+        tables = {id(m.weight): m for m in injector.inner.modules() if isinstance(m, nn.Embedding | nn.EmbeddingBag)}
         for number, parameter in enumerate(injector.inner.parameters()):
             g = parameter.grad
             if g is None:
@@ -36,6 +38,8 @@ def add_noise(injector: NoiseInjector, scale: Tensor | float = 1.0) -> None:
             by = scale.to(g) if isinstance(scale, Tensor) else scale
             plain = g if isinstance(by, float) and by == 1 else g / by
             noisy = technique.perturb(plain, strength=strength, rng=rng, update=injector.clock.update)
+            if id(parameter) in tables:
+                noisy = but_padding(tables[id(parameter)], plain, noisy)
             parameter.grad = noisy if plain is g else noisy * by
 
 

@@ -144,7 +144,9 @@ def rows_of(info: BatchInfo, rows: Tensor) -> BatchInfo:
 
 
 def _target_stage(injector: NoiseInjector, y: Tensor) -> Tensor:
-    for index, step in injector.policy.at_stage(Stage.TARGET):
+    # a label is flipped, then smoothed: a flip would throw the smoothing away
+    order = sorted(injector.policy.at_stage(Stage.TARGET), key=lambda s: "label_softening" in s[1].technique.tags)
+    for index, step in order:
         technique = step.technique
         assert isinstance(technique, TargetNoise)
         strength = injector.clock.strengths(step, index, y.shape[0], injector.knob, y.device)

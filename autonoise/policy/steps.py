@@ -80,6 +80,7 @@ class RunningStep:
         self.clean, self.clean_targets = clean, clean_targets
         self.noisy, self.targets, self.logits = noisy, targets, logits
         self.strength, self.spec, self.model = strength, injector.spec, injector.inner
+        self.mixed = bool(injector.policy.at_stage(Stage.PAIR))
         self.rng: Generator = injector.clock.rng(index, LEAF, 0, logits.device)
 
     def forward(self, x: Batch, *, statistics: bool = False) -> Tensor:

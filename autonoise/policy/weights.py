@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
@@ -56,7 +57,8 @@ class WeightSwap:
                 # another step of the policy may have been here before
                 weight = owner.__dict__.get(name, owner._parameters[name])
                 assert weight is not None
-                noisy[name] = owner.__dict__[name] = self._noise(weight, first + offset)
+                changed = but_padding(owner, weight, self._noise(weight, first + offset))
+                noisy[name] = owner.__dict__[name] = changed
             if isinstance(module, nn.RNNBase):
                 # recurrent modules run on this list, not on their attributes
                 clean: list[Any] = module._flat_weights
@@ -118,6 +120,18 @@ class PlainForward:
 
 def _itself(value: Any) -> Any:
     return value
+
+
+def but_padding(owner: nn.Module, clean: Tensor, noisy: Tensor) -> Tensor:
+    """The noisy weight or gradient of a module, with an embedding's ``padding_idx`` row as it was.
+
+    That row stays what it is at the beginning, mostly zero, because it gets no gradient.
+    """
+    row = getattr(owner, "padding_idx", None) if isinstance(owner, nn.Embedding | nn.EmbeddingBag) else None
+    if row is None or noisy is clean:
+        return noisy
+    index = torch.tensor([row], device=clean.device)
+    return noisy.index_copy(0, index, clean.index_select(0, index))
 
 
 def _slots(module: nn.Module) -> list[tuple[nn.Module, str]]:

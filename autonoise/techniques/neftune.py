@@ -7,9 +7,9 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor
 
-from autonoise.ops.masks import movable
+from autonoise.ops.masks import movable, rms
 from autonoise.ops.random import rand_like
-from autonoise.ranges import ranged
+from autonoise.ranges import choice, ranged
 from autonoise.stages import EmbeddingNoise
 from autonoise.technique import technique
 from autonoise.types import BatchInfo, Family
@@ -21,18 +21,25 @@ from autonoise.types import BatchInfo, Family
     reference="Jain et al. 2023, NEFTune: Noisy embeddings improve instruction finetuning",
 )
 class Neftune(EmbeddingNoise):
-    """Add h + strength * alpha / sqrt(L d) * u, u ~ U(-1, 1).
+    """Add h + strength * alpha * c / sqrt(L d) * u, u ~ U(-1, 1).
 
-    h: (B, L, d); L in the formula is the number of real tokens of each sample, not the padded length.
+    h: (B, L, d); L is the number of real tokens of each sample, not the padded length. With scale ``absolute``
+    c = 1 as in the paper, whatever the size of the embedding: alpha 5, 10 words and d = 64 give noise of RMS .11,
+    which is a ninth of an embedding of standard deviation 1 (torch's own) and five times one of .02 (BERT's).
+    With ``embedding`` c is the RMS of the sample's embeddings, so that alpha means the same in every model.
     """
 
     exact: ClassVar[bool] = True
 
     alpha: float = ranged(1.0, 15.0, default=5.0, log=True, unit="embedding scale", maximum=1000.0)
 
+    scale: str = choice("absolute", "embedding")
+
     def perturb(self, h: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
         real = movable(h, info)
         real = torch.ones_like(h[:, :, :1]) if real is None else real.expand(*h.shape[:2], -1)
         tokens = real[..., 0].float().sum(1)
         size = (tokens.clamp(min=1) * h.shape[2]).rsqrt().to(h.dtype).reshape(-1, 1, 1)
+        if self.scale == "embedding":
+            size = size * rms(h, movable(h, info))
         return h + strength * self.alpha * size * (2 * rand_like(h, rng) - 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Generator, Tensor
 
@@ -17,8 +19,8 @@ from autonoise.types import BatchInfo, Family
 _LARGEST = {
     "shear_x": 0.99,
     "shear_y": 0.99,
-    "translate_x": 1.0,
-    "translate_y": 1.0,
+    "translate_x": 32.0,  # pixels
+    "translate_y": 32.0,
     "rotate": 135.0,
     "brightness": 0.99,
     "colour": 0.99,
@@ -43,10 +45,14 @@ class TrivialAugment(InputNoise):
     """Apply one of 14 operations, the identity among them, to each image at strength * level * U(0, 1) of
     its range.
 
-    The ranges are the paper's wide ones, so ``level`` 1 is the paper; autocontrast and equalise have no
-    range and are blended in by strength. The amount's sign is random where it has one. x: (B, C, H, W) in
-    0..1.
+    The ranges are the paper's wide ones, so ``level`` 1 is the paper. Images are moved by 32 pixels at most whatever
+    their size, as in the authors' code: the whole side at 32 pixels, a seventh of it at 224. Autocontrast and
+    equalise have no range and are blended in by strength. The amount's sign is random where it has one.
+    x: (B, C, H, W) in 0..1.
     """
+
+    version = 2
+    changes: ClassVar[str] = "images are moved by 32 pixels at most; it was their whole side, whatever their size"
 
     level: float = ranged(0.1, 1.0, default=1.0, unit="fraction of the wide range", maximum=1.0)
     subset = True
@@ -56,7 +62,9 @@ class TrivialAugment(InputNoise):
         pick = randint(len(names), (len(x),), rng, x, low=-1)
         u = torch.rand(2, len(x), generator=rng, device=x.device)
         sign = torch.where((u[1] < 0.5) & ~_is_in(_UNSIGNED, names, pick), -1.0, 1.0)
-        largest = torch.tensor(list(_LARGEST.values()), device=x.device)[pick]
+        # translations are given as fractions of the side
+        sides = {"translate_x": x.shape[-1], "translate_y": x.shape[-2]}
+        largest = torch.tensor([most / sides.get(name, 1) for name, most in _LARGEST.items()], device=x.device)[pick]
         s = flat(strength)
         drawn = (s * self.level * u[0]).clamp(max=1) * largest * sign
         amount = torch.where(_is_in(_NO_LEVEL, names, pick), s.clamp(max=1), drawn)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -19,10 +21,17 @@ from autonoise.types import DataType, Family
 class Vrex(StepTechnique):
     """Add w * Var_e(R_e) to the loss, w = strength * penalty, over environments: clean, half noise, noise.
 
-    R_e is an environment's mean loss less the entropy of its targets, so that soft targets do not count as
-    risk. As in the paper the whole loss is divided by w where w > 1. Anneal by a schedule (warm_up, window).
-    Without input noise in the policy the environments differ little and it does nothing.
+    R_e is an environment's mean loss against the targets as given: smoothed, flipped or mixed ones are no risk of the
+    noise. As in the paper the whole loss is divided by w where w > 1. Anneal by a schedule (warm_up, window).
+    Without input noise in the policy the environments differ little and it does nothing. Beside mixup and its kin
+    the noisy environment takes a pass of its own.
     """
+
+    version = 2
+    changes: ClassVar[str] = (
+        "all environments are judged by the targets as given; the entropy of each one's own targets was taken off, "
+        "also from losses that are no cross entropy"
+    )
 
     penalty: float = ranged(0.1, 1e5, default=10.0, log=True, unit="loss per squared loss", maximum=1e8)
 
@@ -34,14 +43,7 @@ class Vrex(StepTechnique):
         weight = step.strength * self.penalty
         main = step.loss(step.logits, step.targets)
         clean, half = step.forward(step.clean), step.forward(step.again(0.5))
-        risks = torch.stack([
-            main - _entropy(step.targets),
-            step.loss(half, step.clean_targets) - _entropy(step.clean_targets),
-            step.loss(clean, step.clean_targets) - _entropy(step.clean_targets),
-        ])
+        # rows that are mixed in pairs are no environment of the clean labels
+        noisy = step.forward(step.again()) if step.mixed else step.logits
+        risks = torch.stack([step.loss(logits, step.clean_targets) for logits in (noisy, half, clean)])
         return (main + weight * risks.var(correction=0)) / max(1.0, weight) - main
-
-
-def _entropy(targets: Tensor) -> Tensor:
-    entropies: Tensor = torch.special.entr(targets.detach())
-    return entropies.sum(1).mean()

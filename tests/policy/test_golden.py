@@ -57,7 +57,7 @@ def test_text() -> None:
         ("character_typos", {"fraction": 0.03}, 0.5, ALWAYS, Gate(2, "epoch")),
         ("token_masking", {"fraction": 0.1}, 1.0, ALWAYS, EACH),
         ("freelb", {"eps": 0.05, "steps": 3, "step": 1.0}, 1.0, Schedule("window", 0.5, 1.0), EACH),
-        ("neftune", {"alpha": 5.0}, 1.0, ALWAYS, EACH),
+        ("neftune", {"alpha": 5.0, "scale": "absolute"}, 1.0, ALWAYS, EACH),
         ("dropout", {"p": 0.2}, 1.0, Schedule("step", levels=3), EACH),
         ("gce", {"q": 0.7}, 1.0, Schedule("warm_up"), EACH),
     ]

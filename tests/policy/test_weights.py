@@ -182,3 +182,27 @@ def test_a_model_without_reachable_weights_is_refused() -> None:
     with pytest.raises(AttachError, match="weight_noise: the model has no weights"):
         policy = Policy("tabular", (Step.of("weight_noise"),))
         policy.attach(nn.LayerNorm(4), epochs=1, steps_per_epoch=1, num_classes=4)
+
+
+@pytest.mark.parametrize(("name", "values"), [("weight_noise", {"sigma": 1.0}), ("drop_connect", {"p": 0.5})])
+def test_the_padding_row_of_an_embedding_stays(name: str, values: dict[str, float]) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Embedding(6, 8, padding_idx=2), nn.Flatten(), nn.Linear(48, 3))
+    seen: list[torch.Tensor] = []
+    injector = Policy("text", (Step.of(name, **values),)).attach(model, epochs=1, steps_per_epoch=1)
+    model[0].register_forward_hook(lambda _m, _i, out: seen.append(out.detach()[0]))
+    x, _ = injector.perturb(torch.arange(6)[None], torch.tensor([0]))
+    model(x)
+    moved = (seen[0] - model[0].weight.detach()).abs().amax(1) > 0
+    assert moved.tolist() == [True, True, False, True, True, True]
+
+
+def test_gradient_noise_leaves_the_padding_row_without_a_gradient() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Embedding(6, 8, padding_idx=2), nn.Flatten(), nn.Linear(48, 3))
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    injector = Policy("text", (Step.of("gradient_noise", eta=1.0),)).attach(model, epochs=1, steps_per_epoch=1)
+    before = model[0].weight.detach().clone()
+    injector.training_step(torch.arange(6)[None], torch.tensor([0]), optimizer)
+    moved = (model[0].weight.detach() - before).abs().amax(1) > 0
+    assert moved.tolist() == [True, True, False, True, True, True]

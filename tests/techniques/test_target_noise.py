@@ -3,9 +3,12 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from autonoise.ops.random import generator
+from autonoise.policy import Policy, Step
 from autonoise.techniques.target_noise import TargetNoise
+from autonoise.types import DataType
 
 
 def test_the_realised_fraction_of_changed_labels() -> None:
@@ -28,3 +31,14 @@ def test_soft_targets_stay_or_become_hard() -> None:
     assert out.dtype == torch.float64
     assert (out[:, 0] == 0.5).double().mean() == pytest.approx(0.5, abs=0.04)
     assert set(out.unique().tolist()) == {0.0, 0.5, 1.0}
+
+
+@pytest.mark.parametrize("order", [("target_noise", "label_smoothing"), ("label_smoothing", "target_noise")])
+def test_labels_are_flipped_before_they_are_smoothed(order: tuple[str, str]) -> None:
+    values = {"target_noise": {"fraction": 1.0}, "label_smoothing": {"smoothing": 0.2}}
+    policy = Policy(DataType.TABULAR, tuple(Step.of(name, **values[name]) for name in order))
+    injector = policy.attach(nn.Linear(3, 4), epochs=1, steps_per_epoch=1)
+    _, y = injector.perturb(torch.randn(500, 3), torch.zeros(500, dtype=torch.long))
+    assert y.sort(1).values[0].tolist() == pytest.approx([0.05, 0.05, 0.05, 0.85])
+    assert torch.allclose(y.amin(1), torch.tensor(0.05))  # no target is hard again
+    assert (y.argmax(1) != 0).float().mean() == pytest.approx(0.75, abs=0.08)

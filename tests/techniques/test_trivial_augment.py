@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor
 
+from autonoise.ops.augmentations import apply_operations
 from autonoise.ops.random import generator
+from autonoise.techniques import trivial_augment
 from autonoise.techniques.trivial_augment import TrivialAugment
 from autonoise.types import BatchInfo, DataType, InputSpec
 
@@ -44,3 +47,22 @@ def test_per_sample_and_in_range() -> None:
 def test_level_scales_the_range() -> None:
     x = images(200)
     assert (perturb(x, level=0.2) - x).abs().mean() < 0.8 * (perturb(x, level=1.0) - x).abs().mean()
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (96, 224)])
+def test_translations_reach_32_pixels_at_any_size(shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Uniform up to 32 pixels either way: the whole side at 32 pixels, a seventh of it at 224."""
+    seen: dict[str, Tensor] = {}
+
+    def recording(x: Tensor, names: tuple[str, ...], pick: Tensor, amount: Tensor) -> Tensor:
+        seen.update({name: amount[pick == k] for k, name in enumerate(names)})
+        return apply_operations(x[:1], names, pick[:1], amount[:1])
+
+    monkeypatch.setattr(trivial_augment, "apply_operations", recording)
+    perturb(torch.zeros(20_000, 1, 1, 1).expand(-1, 1, *shape))
+    for name, side in (("translate_x", shape[1]), ("translate_y", shape[0])):
+        pixels = seen[name] * side
+        assert pixels.abs().max() == pytest.approx(32, abs=0.2)
+        assert pixels.abs().mean() == pytest.approx(16, abs=1)
+        assert abs(pixels.mean()) < 2
+    assert seen["rotate"].abs().max() == pytest.approx(135, abs=1)

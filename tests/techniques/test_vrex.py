@@ -12,16 +12,18 @@ HARD = torch.tensor([[1.0, 0.0]])
 CLEAN, HALF, NOISY = (torch.tensor([[v, 0.0]]) for v in (3.0, 1.0, -1.0))
 
 
-def view(strength: float = 1.0, targets: torch.Tensor = HARD, noisy: torch.Tensor = NOISY) -> SimpleNamespace:
+def view(
+    strength: float = 1.0, targets: torch.Tensor = HARD, noisy: torch.Tensor = NOISY, mixed: bool = False
+) -> SimpleNamespace:
     asked: list[float] = []
 
     def again(multiplier: float = 1.0) -> str:
         asked.append(multiplier)
-        return "half"
+        return "half" if multiplier == 0.5 else "noisy"
 
     return SimpleNamespace(
         clean="clean", clean_targets=HARD, targets=targets, logits=noisy, strength=strength, asked=asked, again=again,
-        forward=lambda batch: {"clean": CLEAN, "half": HALF}[batch], loss=F.cross_entropy,
+        forward=lambda batch: {"clean": CLEAN, "half": HALF, "noisy": NOISY}[batch], loss=F.cross_entropy, mixed=mixed,
     )
 
 
@@ -42,12 +44,25 @@ def test_a_large_penalty_divides_the_whole_loss() -> None:
     assert total == pytest.approx((main + 50 * risks().numpy().var()) / 50, rel=1e-5)
 
 
-def test_soft_targets_are_no_risk_of_their_own() -> None:
-    # predictions that equal the soft targets have no excess risk, as certain ones on hard targets
-    soft = torch.tensor([[0.9, 0.1]])
-    step = view(targets=soft, noisy=soft.log())
-    step.forward = lambda batch: torch.tensor([[50.0, 0.0]])
-    assert Vrex(penalty=1.0).extra_loss(step).item() == pytest.approx(0, abs=1e-6)
+def test_smoothed_and_flipped_targets_are_no_risk_of_the_noise() -> None:
+    """Every environment is judged by the label as given; the main loss alone has the softened one."""
+    for targets in (torch.tensor([[0.9, 0.1]]), torch.tensor([[0.0, 1.0]])):
+        extra = Vrex(penalty=0.4).extra_loss(view(targets=targets))
+        assert extra.item() == pytest.approx(0.4 * risks().numpy().var())
+
+
+def test_rows_mixed_in_pairs_get_a_noisy_environment_of_their_own() -> None:
+    step = view(mixed=True, noisy=torch.tensor([[7.0, 0.0]]), targets=torch.tensor([[0.6, 0.4]]))
+    assert Vrex(penalty=0.4).extra_loss(step).item() == pytest.approx(0.4 * risks().numpy().var())
+    assert step.asked == [0.5, 1.0]
+
+
+def test_targets_that_are_given_soft_and_other_losses_count_as_they_are() -> None:
+    step = view()
+    step.clean_targets = step.targets = torch.tensor([[0.7, 0.3]])
+    step.loss = lambda logits, y: (y - logits.softmax(1)).abs().sum(1).mean()
+    p = 1 / (1 + torch.tensor([-3.0, -1.0, 1.0]).exp())
+    assert Vrex(penalty=0.4).extra_loss(step).item() == pytest.approx(0.4 * (2 * (0.7 - p).abs()).numpy().var())
 
 
 def test_the_gradient_pulls_the_environments_together() -> None:
