@@ -18,6 +18,7 @@ from torch import nn
 from autonoise.corruptions.base import Reference
 from autonoise.corruptions.frozen import FrozenCorruption
 from autonoise.data import Dataset, Rows, Splits, prepare, take
+from autonoise.data.copies import NoisyParts, deal_out
 from autonoise.errors import DataError, StudyError
 from autonoise.ops.random import generator, seed_from
 from autonoise.policy import Policy
@@ -117,7 +118,7 @@ class Task:
             found = self.splits.test if part == "test" else getattr(self.splits.folds[fold], part)
             index = self._stratified(found)
             frozen = [f for f in self.frozen if f.group == group]
-            real = self._real_part(part) if self.real is not None else None
+            real = self._real_part(part, fold) if self.real is not None else None
             self._sets[key] = EvaluationSets(
                 f"{part}{fold}", take(self.dataset.x, index), self.truth[index], self.training(fold).preparation,
                 frozen, self.reference(fold), device=self.device, real=real,
@@ -161,18 +162,30 @@ class Task:
         train_labels = self.truth[self.splits.folds[0].train]
         return float(np.bincount(train_labels).max() / len(train_labels))
 
-    def _real_part(self, part: str) -> tuple[Rows, Array]:
-        """A third of the user's noisy set for each part, so that the verdict sees rows the search has not."""
+    def _real_part(self, part: str, fold: int) -> tuple[Rows, Array]:
+        """The rows of the user's noisy set that a part is judged on: the verdict sees rows that no other part has."""
+        assert self.real is not None
+        data = self.real.dataset
+        chosen = self.noisy_parts.rows(part, fold, self.splits)
+        return take(data.x, chosen), self._real_labels[chosen]
+
+    @cached_property
+    def noisy_parts(self) -> NoisyParts:
+        """Which rows of the user's noisy set belong to which part: see :mod:`autonoise.data.copies`."""
+        assert self.real is not None
+        return deal_out(self.real.dataset, self.dataset, self.splits, labels=self._real_labels, seed=self.seed)
+
+    @cached_property
+    def _real_labels(self) -> Array:
+        """The noisy set's labels in the numbering of the data."""
         assert self.real is not None
         data = self.real.dataset
         names = {name: i for i, name in enumerate(self.dataset.class_names)}
         unknown = [n for n in data.class_names if n not in names]
         if unknown:
             raise DataError(f"--noisy-val has class {unknown[0]!r}, which the training data lacks: use the same labels")
-        mapped = np.array([names[n] for n in data.class_names])[data.y]
-        index = np.arange(len(data))
-        chosen = index[index % 3 == PARTS.index(part)]
-        return take(data.x, chosen), mapped[chosen]
+        mapped: Array = np.array([names[n] for n in data.class_names])[data.y]
+        return mapped
 
     def _stratified(self, index: Array) -> Array:
         """Row numbers reordered so that any first n of them have nearly the class shares of all."""

@@ -49,6 +49,7 @@ class Dataset:
         class_names: k names.
         split: (N,) of "train", "valid", "test" where the data came with a split.
         group: int64 (N,): rows of one group must not be separated.
+        group_names: what the source calls the groups, in the order of their numbers.
         sample_rate: of audio, in Hz.
         clean_y: true labels where y is known to be noisy; evaluation uses these.
         left_out: classes that the data hold and this data set lacks: no number about it speaks of them.
@@ -68,6 +69,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     left_out: LeftOut | None = None
     full_scale: float | None = None
+    group_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "data_type", member(DataType, self.data_type, "data type"))

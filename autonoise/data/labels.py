@@ -60,6 +60,7 @@ def finish(raw: Raw, *, name: str, where: str, merge_rare: int = 0, further: boo
     index = np.flatnonzero(keep)
     if isinstance(raw.x, pd.DataFrame) and not further:
         _tell_suspects(raw, y, keep)
+    group, group_names = (None, ()) if raw.group is None else _group_ids(raw.group, where)
     return Dataset(
         name=name,
         data_type=raw.data_type,
@@ -67,7 +68,8 @@ def finish(raw: Raw, *, name: str, where: str, merge_rare: int = 0, further: boo
         y=y[index].astype(np.int64),
         class_names=names,
         split=None if raw.split is None else raw.split[index],
-        group=None if raw.group is None else _group_ids(raw.group, where)[index],
+        group=None if group is None else group[index],
+        group_names=group_names,
         sample_rate=raw.sample_rate,
         clean_y=None if clean is None else clean[index].astype(np.int64),
         notes=tuple(raw.notes),
@@ -168,9 +170,9 @@ def _merge(
     return renumber[y], None if clean is None else renumber[clean], (*kept, other)
 
 
-def _group_ids(group: Array, where: str) -> Array:
-    ids, _ = pd.factorize(group, sort=False)
+def _group_ids(group: Array, where: str) -> tuple[Array, tuple[str, ...]]:
+    ids, names = pd.factorize(group, sort=False)
     if (ids < 0).any():
         raise DataError(f"{where}: row {int((ids < 0).argmax())} has no group: give every row one")
     out: Array = ids.astype(np.int64)
-    return out
+    return out, tuple(map(str, names))

@@ -96,6 +96,20 @@ def split(
     )
 
 
+def equal_parts(y: Array, group: Array | None, n: int, *, seed: int, what: str) -> list[Array]:
+    """Row numbers of n parts of about equal size, alike in their labels; groups stay whole.
+
+    Raises DataError, in a line that begins with ``what``.
+    """
+    if len(y) < n:
+        raise DataError(f"{what}: {len(y)} rows cannot be divided over {n} parts: give more rows")
+    groups = n if group is None else len(np.unique(group))
+    parts = _Cutter(y, group, np.random.default_rng([seed, 3])).parts(np.arange(len(y)), n) if groups >= n else []
+    if len(parts) < n:
+        raise DataError(f"{what}: {groups} group(s) cannot be divided over {n} parts: give finer groups")
+    return parts
+
+
 class _Cutter:
     """Cuts sets of rows into parts that are alike in their labels and do not separate groups."""
 

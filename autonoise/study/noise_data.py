@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import copy
 import io
+import logging
 from typing import Any
 
 import numpy as np
 
 from autonoise.errors import DataError
 from autonoise.files import write_whole
-from autonoise.ops.clips import load_clips
+from autonoise.ops.clips import Clips, load_clips
 from autonoise.space import SearchSpace
 from autonoise.study.config import StudyConfig
 from autonoise.study.folder import StudyFolder
 from autonoise.task import Task
 
+log = logging.getLogger("autonoise")
 CLIPS_PARAMETER, GROUP_PARAMETER = "clips", "group"
 TRAIN, HELD_OUT = "search", "held_out"
 
@@ -37,7 +39,9 @@ def with_noise_data(config: StudyConfig, space: SearchSpace, task: Task, folder:
     size = max(len(w) for w in waves)
     x = np.stack([np.resize(w, size) for w in waves]).astype(np.float32)
     x = x / np.maximum(np.abs(x).max(1, keepdims=True), 1e-9)
-    groups = np.array([TRAIN if i % 2 == 0 else HELD_OUT for i in range(len(x))])
+    groups = halves(found)
+    held = int((groups == HELD_OUT).sum())
+    log.warning("--noise-data: %d clips to train with, %d others to judge with%s", len(groups) - held, held, by(found))
     path = (folder.root / "noise_clips.npz").resolve()
     buffer = io.BytesIO()
     np.savez_compressed(buffer, X=x, group=groups, sample_rate=np.array(rate))
@@ -54,6 +58,35 @@ def with_noise_data(config: StudyConfig, space: SearchSpace, task: Task, folder:
             if step["technique"] in taking and not step.get(CLIPS_PARAMETER):
                 step.update(own)
     return SearchSpace.from_dict(source)
+
+
+def halves(found: Clips) -> np.ndarray[Any, np.dtype[Any]]:
+    """(N,) "search" or "held_out" for each clip: as the file says; else clips of one source stay together.
+
+    In random order (of a fixed seed), since files are mostly sorted by kind.
+    """
+    if all(found.halves):
+        return np.array(found.halves)
+    n = len(found.lengths)
+    sources = np.array(found.sources if all(found.sources) else [str(i) for i in range(n)])
+    out = np.full(n, HELD_OUT, dtype="<U8")
+    trained = held = 0
+    for source in np.random.default_rng(n).permutation(np.unique(sources)):
+        # each goes to the half that has fewer clips so far
+        members = sources == source
+        if trained <= held:
+            out[members] = TRAIN
+            trained += int(members.sum())
+        else:
+            held += int(members.sum())
+    return out
+
+
+def by(found: Clips) -> str:
+    """Words for how :func:`halves` decides."""
+    if all(found.halves):
+        return " (as the file says)"
+    return " (clips of one source stay together)" if all(found.sources) else ""
 
 
 def clips_of(folder: StudyFolder) -> np.ndarray[Any, np.dtype[np.float32]] | None:

@@ -13,8 +13,9 @@ from autonoise.corruptions.base import corruptions_for
 from autonoise.corruptions.calibrate import calibrate
 from autonoise.corruptions.frozen import FrozenCorruption, checksum, corrupted, fix, seed_of
 from autonoise.data import Dataset, compare_form, load, split
+from autonoise.data.groups import NO_GROUP
 from autonoise.data.label_noise import corrupt_labels, read_matrix
-from autonoise.errors import StudyError
+from autonoise.errors import DataError, StudyError
 from autonoise.policy import Policy
 from autonoise.score import probabilities
 from autonoise.study.config import StudyConfig
@@ -44,17 +45,51 @@ def build_task(config: StudyConfig, dataset: Dataset | None = None) -> Task:
         labels = corrupt_labels(labels, rate=rate, matrix=matrix, classes=dataset.classes, rng=rng)
     real = None
     if config.noisy_val:
-        noisy = load(
-            config.noisy_val, data_type=dataset.data_type, target=config.target, text_column=config.text_column,
-            like=dataset,
-        )
-        compare_form(noisy, dataset, what="--noisy-val")
-        real = RealNoise(noisy, config.noisy_val_only)
+        real = RealNoise(_noisy_set(config, dataset), config.noisy_val_only)
     clips = clips_of(StudyFolder(config.out)) if config.noise_data else None
     return Task(
         dataset, splits, labels, truth, seed=config.seed, device=config.device, epochs=config.epochs,
         proxy=config.proxy, size=config.size, factory=load_factory(config.model) if config.model else None,
         real=real, clips=clips,
+    )
+
+
+def _noisy_set(config: StudyConfig, dataset: Dataset) -> Dataset:
+    """The rows of ``--noisy-val``, with the groups of the data where it has them."""
+
+    def read(group: str | None) -> Dataset:
+        return load(
+            str(config.noisy_val), data_type=dataset.data_type, target=config.target, text_column=config.text_column,
+            like=dataset, group=group,
+        )
+
+    try:
+        noisy = read(config.group)
+    except DataError as e:
+        if config.group in (None, NO_GROUP):
+            raise
+        noisy = read(NO_GROUP)
+        log.warning("--noisy-val: its groups cannot be used (%s)", e)
+    compare_form(noisy, dataset, what="--noisy-val")
+    return noisy
+
+
+def tell_noisy_parts(task: Task) -> None:
+    """Say once, before anything is trained, how the user's noisy set was dealt out."""
+    if task.real is None:
+        return
+    parts, n = task.noisy_parts, len(task.real.dataset)
+    if not parts.how:
+        log.warning(
+            "--noisy-val: its rows match no rows of the data (no common group, no near duplicates), so it is cut in "
+            "thirds; should they be noisy copies of the data's rows, give both a column that says which, and --group"
+        )
+        return
+    by = {"group": "group", "order": "the order of the rows", "likeness": "their likeness"}[parts.how]
+    found, lost = int((parts.owner >= 0).sum()), parts.trained_on(task.splits)
+    log.warning(
+        "--noisy-val: %d of %d rows belong to rows of the data by %s and are used where those are; %d that belong to "
+        "rows trained on are left out", found, n, by, lost,
     )
 
 

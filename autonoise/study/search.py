@@ -26,7 +26,7 @@ from autonoise.study.memory import warm_start
 from autonoise.study.noise_data import with_noise_data
 from autonoise.study.objective import Objective
 from autonoise.study.observer import Observer, Progress
-from autonoise.study.prepare import baseline_numbers, build_task, describe, ensure_corruptions
+from autonoise.study.prepare import baseline_numbers, build_task, describe, ensure_corruptions, tell_noisy_parts
 from autonoise.study.sampler import make_sampler
 from autonoise.study.storage import (
     PREFIX,
@@ -75,6 +75,7 @@ def _run(
 ) -> Outcome:
     _compare_with_disk(config, folder)
     task = build_task(config)
+    tell_noisy_parts(task)
     space = _space_for(config, space, task)
     folder.create()
     space = with_noise_data(config, space, task, folder)

@@ -74,3 +74,20 @@ def test_pickled_arrays_are_refused(tmp_path: Path) -> None:
     np.savez(path, X=np.array([[1, "a"]], dtype=object))
     with pytest.raises(PolicyError, match="cannot be read"):
         load_clips(str(path), "", None, "cpu")
+
+
+def test_what_a_clip_was_cut_from(tmp_path: Path) -> None:
+    x = np.ones((8, 100), dtype=np.float32)
+    kinds = np.array(["rain", "rain", "dog", "dog", "car", "car", "sea", "sea"])
+    np.savez(tmp_path / "kinds.npz", X=x, noise_type=kinds, source=np.array(["ESC"] * 8))
+    assert load_clips(str(tmp_path / "kinds.npz"), "", None, "cpu").sources == tuple(kinds)
+    assert load_clips(str(tmp_path / "kinds.npz"), "", None, "cpu").halves == ("",) * 8
+    np.savez(tmp_path / "plain.npz", X=x, group=np.arange(8) // 2)
+    assert load_clips(str(tmp_path / "plain.npz"), "", None, "cpu").sources == tuple("00112233")
+    said = np.array(["search"] * 5 + ["held_out"] * 3)
+    np.savez(tmp_path / "said.npz", X=x, group=said)
+    assert load_clips(str(tmp_path / "said.npz"), "", None, "cpu").halves == tuple(said)
+    # silent clips go, and take their source along
+    x[0] = 0
+    np.savez(tmp_path / "silent.npz", X=x, noise_type=kinds)
+    assert load_clips(str(tmp_path / "silent.npz"), "", None, "cpu").sources == tuple(kinds[1:])
