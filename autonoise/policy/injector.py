@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
 from autonoise.batches import batch_adapter
-from autonoise.batches.mappings import call_model
+from autonoise.batches.mappings import call_model, check_logits
 from autonoise.errors import AttachError
 from autonoise.policy import attached, gradients, perturbing
 from autonoise.policy.clock import Clock
@@ -127,7 +127,7 @@ class NoiseInjector:
 
     def loss(self, logits: Tensor, y: Tensor) -> Tensor:
         """Scalar loss of logits (B, C) against indices (B,) or soft targets (B, C), robust where the policy says."""
-        if logits.ndim == 2 and y.ndim == 2 and logits.shape != y.shape:
+        if check_logits(logits).ndim == 2 and y.ndim == 2 and logits.shape != y.shape:
             raise AttachError(
                 f"the model gives {logits.shape[1]} logits, but the targets have {y.shape[1]} classes: pass "
                 f"num_classes={logits.shape[1]} to attach"

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from autonoise.batches import BatchAdapter
+from autonoise.batches.mappings import ONE_LOGIT
 from autonoise.errors import AttachError
 from autonoise.policy.clock import LEAF
 from autonoise.policy.layers import check_fired
@@ -56,10 +57,15 @@ def input_spec(
     spec = given or policy.input or InputSpec(data_type=policy.data_type, layout=())
     if given is None:
         spec = adapter.for_model(model, spec, writes=bool(policy.at_stage(Stage.INPUT)))
-    classes = num_classes or 0
+    classes, found = num_classes or 0, None
     if not classes:
         found = classifier(model, spec.classes)
         classes = found[1].out_features if found is not None else spec.classes
+    if classes == 1:
+        raise AttachError(
+            f"{ONE_LOGIT}. If the model's classifier is another layer than {found[0]!r}, pass num_classes="
+            if found is not None else ONE_LOGIT
+        )
     return replace(spec, classes=classes), given is not None
 
 
