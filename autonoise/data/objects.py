@@ -19,10 +19,9 @@ import pandas as pd
 from autonoise.data.base import Array
 from autonoise.data.collected import LABEL, Collected, Part, as_array, as_labels, refuse
 from autonoise.data.items import from_items, is_items
+from autonoise.data.split_words import split_name
 from autonoise.errors import DataError
 from autonoise.files import write_whole
-
-_SPLITS = {"": "", "train": "train", "valid": "valid", "validation": "valid", "val": "valid", "test": "test"}
 
 
 def is_path(data: object) -> bool:
@@ -98,10 +97,11 @@ def _of_frame(frame: pd.DataFrame, target: str | None) -> Part:
 
 def _of_mapping(data: Mapping[Any, Any], target: str | None) -> Collected:
     names = {str(k).lower(): k for k in data}
-    if names and set(names) <= set(_SPLITS):
-        return _joined({_SPLITS[n]: collect(data[k], target) for n, k in names.items()})
+    splits = {n: split_name(n) for n in names}
+    if names and all(splits.values()):
+        return _joined({str(splits[n]): collect(data[k], target) for n, k in names.items()})
     labels = {n: n.replace("x", "y", 1) for n in names if n == "x" or n.startswith("x_")}
-    parts = {_SPLITS.get(n[2:]): (n, y) for n, y in labels.items() if y in names}
+    parts = {(split_name(n[2:]) if n[2:] else ""): (n, y) for n, y in labels.items() if y in names}
     if not parts or None in parts:
         raise DataError(
             f"a mapping must name splits (train, test) or arrays (X_train, y_train, X_test, y_test), but has "
