@@ -13,6 +13,7 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState
 
+from autonoise.data import summary
 from autonoise.errors import StudyError
 from autonoise.files import dump_yaml, write_whole
 from autonoise.policy import Policy
@@ -84,6 +85,8 @@ def _run(
     config.save(folder.study_file)
     write_whole(folder.space_file, dump_yaml(dict(space.source)))
     observer.line(describe(task))
+    for line in summary.lines(task.dataset)[1:]:
+        observer.line(line)
     try:
         return _phases(config, space, task, study, folder, observer, started)
     finally:
