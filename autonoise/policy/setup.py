@@ -21,6 +21,7 @@ from autonoise.types import InputSpec, Stage
 if TYPE_CHECKING:
     from autonoise.policy.injector import NoiseInjector
     from autonoise.policy.policy import Policy, Step
+    from autonoise.policy.raw import RawTransform
 
 
 def check_attachable(model: object, epochs: int, steps_per_epoch: int) -> None:
@@ -34,6 +35,21 @@ def check_attachable(model: object, epochs: int, steps_per_epoch: int) -> None:
     for name, value in (("epochs", epochs), ("steps_per_epoch", steps_per_epoch)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise AttachError(f"{name} must be a whole number >= 1, but got {value!r}")
+
+
+def check_transform(transform: RawTransform, policy: Policy, epochs: int) -> RawTransform:
+    """Raises AttachError for a transform of another policy or another length of training."""
+    if transform.policy_hash != policy.hash:
+        raise AttachError(
+            f"raw_transform= is of policy {transform.policy_hash}, not of {policy.hash}: make it by "
+            f"policy.raw_transform(epochs={epochs})"
+        )
+    if transform.epochs != epochs:
+        raise AttachError(
+            f"raw_transform= was made for {transform.epochs} epochs, but attach says {epochs}: make it by "
+            f"policy.raw_transform(epochs={epochs})"
+        )
+    return transform
 
 
 def rank_of(rank: int | None) -> int:
@@ -141,7 +157,7 @@ def _place_weights(injector: NoiseInjector, index: int, step: Step, sites: dict[
     return swap
 
 
-def check_acted(injector: NoiseInjector, *, raw_used: bool, gradient_done: bool) -> None:
+def check_acted(injector: NoiseInjector, *, gradient_done: bool) -> None:
     """Raise AttachError for a step of the policy that did nothing in the first update though it should have."""
     policy, layers = injector.policy, injector.layers
     check_fired(layers, dict(enumerate(policy.steps)))
@@ -151,10 +167,11 @@ def check_acted(injector: NoiseInjector, *, raw_used: bool, gradient_done: bool)
                 f"{policy.steps[index].name}: none of the model's weights was used through a module it knows; "
                 f"choose modules by site, or attach with allow_partial=True"
             )
-    if policy.at_stage(Stage.RAW) and not (raw_used or getattr(policy, "_raw_taken", False)):
+    if policy.at_stage(Stage.RAW) and not injector.raw:
         raise AttachError(
-            "this policy perturbs raw strings: run injector.raw_transform() (or policy.raw_transform()) on them "
-            "before the tokenizer, or attach with allow_partial=True"
+            "this policy perturbs raw strings: run injector.raw_transform() on them before the tokenizer (a transform "
+            "made by policy.raw_transform() is passed on by attach(..., raw_transform=transform)), or attach with "
+            "allow_partial=True"
         )
     # a gradient scaler may skip the first steps, and the hook with them
     if policy.at_stage(Stage.GRADIENT) and not gradient_done and injector.optimizer_hook is None:
