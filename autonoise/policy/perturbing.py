@@ -188,9 +188,11 @@ def _adversarial_stage(
 
     def gradient(point: Tensor) -> Tensor:
         leaf = point.detach().clone().requires_grad_(True)
-        # the attack reckons with numbers, the model gets its missing values
-        filled = leaf.masked_fill(missing, torch.nan)
-        batch = noised if inside else injector.adapter.close_for_gradient(x, filled, injector.spec)
+        batch = noised
+        if not inside:
+            # the attack reckons with numbers, the model gets its missing values
+            filled = leaf.masked_fill(missing, torch.nan)
+            batch = injector.adapter.close_for_gradient(x, filled, injector.spec)
         delta = leaf if inside else None
         with torch.enable_grad(), injector.layers.quiet(delta), frozen_statistics(injector.inner):
             loss = injector.loss(injector.forward(batch), y)

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from autonoise.batches import BatchAdapter
 from autonoise.batches.mappings import ONE_LOGIT
-from autonoise.errors import AttachError
+from autonoise.errors import AttachError, UnknownNameError
 from autonoise.policy.clock import LEAF
 from autonoise.policy.layers import check_fired
-from autonoise.policy.sites import WEIGHTED, Point, classifier, resolve
+from autonoise.policy.sites import WEIGHTED, WORDS, Point, classifier, resolve
 from autonoise.policy.weights import WeightSwap
 from autonoise.stages import ActivationNoise, WeightNoise
 from autonoise.types import InputSpec, Stage
@@ -87,7 +87,11 @@ def input_spec(
 
 def place_steps(injector: NoiseInjector, sites: dict[str, str]) -> None:
     """Register the hooks of all steps, the weight swaps in ``injector.weights``; none stays behind on an error."""
+    known = WORDS.union(*({s.site, s.technique.default_site} - {""} for s in injector.policy.steps))
     try:
+        for word in sites:
+            if word not in known:
+                raise UnknownNameError.of("site", word, known, "in sites=")
         _place_steps(injector, sites)
     except BaseException:
         injector.detach()
