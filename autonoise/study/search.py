@@ -19,6 +19,7 @@ from autonoise.files import dump_yaml, write_whole
 from autonoise.policy import Policy
 from autonoise.space import SearchSpace
 from autonoise.study import concluding
+from autonoise.study.acting import offered
 from autonoise.study.config import StudyConfig
 from autonoise.study.export import write_current
 from autonoise.study.folder import StudyFolder
@@ -79,7 +80,7 @@ def _run(
     tell_noisy_parts(task)
     space = _space_for(config, space, task)
     folder.create()
-    space = with_noise_data(config, space, task, folder)
+    space = offered(with_noise_data(config, space, task, folder), task)
     study = open_study(config, open_storage(config.storage_url))
     claim(study, config, {"space_hash": space.hash, "data_fingerprint": task.dataset.fingerprint})
     config.save(folder.study_file)
