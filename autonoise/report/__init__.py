@@ -27,7 +27,7 @@ from autonoise.study.folder import StudyFolder
 __all__ = ["write_report"]
 
 _KINDS = {"better": "better", "worse": "worse"}
-_FILES = {"policy": "policy.yaml", "preset": "policies/preset.yaml"}
+_FILES = {"policy": "policy.yaml", "preset": "policies/preset.yaml", "start": "policies/start.yaml"}
 
 
 def write_report(folder: StudyFolder, result: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> None:
