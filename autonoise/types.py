@@ -257,6 +257,7 @@ class BatchInfo:
         valid: bool, broadcastable to x; False where x is padding, a special token or missing. None: all valid.
         lengths: (B,) number of valid steps or samples of each row, counted from its beginning (series, audio); of
             texts ``valid`` alone says which tokens count. None: full length.
+        filled: inside the model, (B,) share of each row that is no padding (series, audio). None: all of it.
         bounds: closed range of valid values in canonical units (image (0, 1), audio (-1, 1)), or None.
         feature_of: tables only, (D,) long: which feature each column belongs to; -1 for none.
         categorical: tables only, (D,) bool: True for one-hot and code columns.
@@ -267,6 +268,7 @@ class BatchInfo:
     spec: InputSpec
     valid: Tensor | None = None
     lengths: Tensor | None = None
+    filled: Tensor | None = None
     bounds: tuple[float, float] | None = None
     feature_of: Tensor | None = None
     categorical: Tensor | None = None

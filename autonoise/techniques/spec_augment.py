@@ -20,7 +20,8 @@ class SpecAugment(ActivationNoise):
     """Mask bands of frequency and stretches of time of a spectrogram with its mean.
 
     h: (B, F, T) or (B, 1, F, T), the front end's output. Each of ``masks`` bands has a width uniform on
-    0 .. strength * frequency * F bins and a random place; likewise in time. Zero would be loud in a log-mel.
+    0 .. strength * frequency * F bins and a random place; likewise in time, within the clip's true frames.
+    Zero would be loud in a log-mel.
     """
 
     frequency: float = ranged(0.05, 0.33, default=0.15, unit="bins", maximum=1.0)
@@ -31,19 +32,25 @@ class SpecAugment(ActivationNoise):
 
     def perturb(self, h: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
         s = strength.reshape(-1, 1).float()
-        bands = self._hit(h.shape[-2], s * self.frequency, rng).unsqueeze(-1)
-        spans = self._hit(h.shape[-1], s * self.time, rng).unsqueeze(-2)
-        masked = bands | spans
+        size = s.new_full(s.shape, h.shape[-1])
+        if info.filled is not None:
+            size = (info.filled.to(s)[:, None] * h.shape[-1]).ceil().clamp(1, h.shape[-1])
+        bands = self._hit(h.shape[-2], s.new_full(s.shape, h.shape[-2]), s * self.frequency, rng).unsqueeze(-1)
+        spans = self._hit(h.shape[-1], size, s * self.time, rng).unsqueeze(-2)
+        true = (torch.arange(h.shape[-1], device=h.device) < size).unsqueeze(-2)
+        masked, dims = (bands | spans) & true, tuple(range(1, h.ndim))
         if h.ndim == 4:
-            masked = masked.unsqueeze(1)
-        mean = h.mean(dim=tuple(range(1, h.ndim)), keepdim=True)
+            masked, true = masked.unsqueeze(1), true.unsqueeze(1)
+        # every row of frequencies and every channel has as many true frames
+        share = (size / h.shape[-1]).reshape(-1, *[1] * (h.ndim - 1)).to(h)
+        mean = h.where(true, 0).mean(dim=dims, keepdim=True) / share
         return torch.where(masked, mean, h)
 
-    def _hit(self, size: int, fraction: Tensor, rng: Generator) -> Tensor:
-        """Bool (B, size): the places that the masks cover; ``fraction`` (B, 1) bounds the width of one."""
+    def _hit(self, places: int, size: Tensor, fraction: Tensor, rng: Generator) -> Tensor:
+        """Bool (B, places): what the masks cover of the first ``size`` (B, 1); ``fraction`` (B, 1) bounds a width."""
         u = rand((2, fraction.shape[0], self.masks, 1), rng, fraction)
-        most = (fraction.clamp(max=1) * size).unsqueeze(-1)
-        width = (u[0] * (most + (most > 0))).floor().clamp(max=size)
+        most, size = (fraction.clamp(max=1) * size).unsqueeze(-1), size.unsqueeze(-1)
+        width = (u[0] * (most + (most > 0))).floor().minimum(size)
         start = (u[1] * (size - width + 1)).floor()
-        place = torch.arange(size, device=fraction.device)
+        place = torch.arange(places, device=fraction.device)
         return ((place >= start) & (place < start + width)).any(1)

@@ -149,3 +149,27 @@ def test_what_cannot_be_told_is_refused_with_the_remedy() -> None:
     model = nn.Sequential(nn.Conv1d(3, 8, 1), nn.Linear(8, 4), nn.ReLU())
     with pytest.raises(AttachError, match=r"2 gives \(2, 7, 5\), .* cannot be told: name a norm"):
         channel_axis(hints_for(model, model[2], output=True), (2, 7, 5), "2")
+
+
+def test_layers_know_what_share_of_a_clip_is_true() -> None:
+    class Framed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.front_end, self.head = nn.Conv1d(1, 8, 20, 20, bias=False), nn.Linear(8, CLASSES)
+
+        def forward(self, batch: dict[str, Tensor]) -> Tensor:
+            return self.head(self.front_end(batch["waveform"][:, None]).mean(2))
+
+    torch.manual_seed(0)
+    lengths = torch.tensor([400, 2000]).repeat(50)
+    x = (0.1 * torch.randn(100, 2000)).masked_fill(torch.arange(2000) >= lengths[:, None], 0)
+    model = Framed()
+    h = model.front_end(x[:, None]).detach()
+    policy = Policy("audio", (Step.of("spec_augment", frequency=0.0, time=0.2, masks=1),))
+    injector = NoiseInjector(policy, model, epochs=1, steps_per_epoch=9)
+    seen: list[Tensor] = []
+    model.front_end.register_forward_hook(lambda _m, _i, out: seen.append(out.detach()))
+    noisy, _ = injector.perturb({"waveform": x, "lengths": lengths}, torch.zeros(100, dtype=torch.long))
+    model(noisy)
+    masked = (seen[0] != h).any(1).sum(1)
+    assert masked[::2].max() <= 4 < masked[1::2].max() <= 20  # of 20 and 100 true frames

@@ -42,3 +42,20 @@ def test_half_precision_and_too_much_strength() -> None:
     h = spectrogram(4).half()
     out = SpecAugment().perturb(h, strength=torch.full((4, 1, 1), 50.0).half(), rng=generator(0), info=INFO)
     assert out.dtype == torch.float16 and out.isfinite().all()
+
+
+@pytest.mark.parametrize("ndim", [3, 4])
+def test_masks_and_the_mean_keep_to_the_true_frames(ndim: int) -> None:
+    """Clips that fill a quarter of 80 frames: masks of at most .2 * 20 = 4 frames, and the mean of those 20."""
+    h = torch.full((2000, 6, 80), 3.0)
+    h[..., 20:] = -9  # padding
+    h = h if ndim == 3 else h[:, None]
+    info = BatchInfo(InputSpec(data_type=DataType.AUDIO, layout=(800,)), filled=torch.full((2000,), 0.25))
+    technique = SpecAugment(frequency=0.0, time=0.2, masks=1)
+    h[:, ..., :20] += torch.arange(20) % 2  # so that a masked frame is seen: mean 3.5
+    out = technique.perturb(h, strength=torch.ones(2000, *[1] * (ndim - 1)), rng=generator(0), info=info)
+    hit = (out != h).reshape(2000, 6, 80)[:, 0]
+    assert not hit[:, 20:].any()
+    assert hit.sum(1).max() == 4
+    assert hit.sum(1).float().mean() == pytest.approx(2, abs=0.15)  # 0, 1, 2, 3 or 4
+    assert out[out != h].unique().tolist() == pytest.approx([3.5])
