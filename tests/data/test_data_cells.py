@@ -107,3 +107,13 @@ def test_points_that_set_off_thousands():
     assert not cells.thousands_with_points(["950", "12"])
     assert cells.writes_decimal_commas(["4", "3,5"]) and cells.writes_decimal_commas(["1.882,43"])
     assert not cells.writes_decimal_commas(["1,882"]) and not cells.writes_decimal_commas(["a, b", "1,882.5"])
+
+
+def test_the_order_that_fits_more_rows_is_taken():
+    # both orders fit 30 of 31 rows, and one row decides
+    assert list(cells.days(["01/02/2000", "31/12/1999"], np.array([30, 1])).values) == [10988, 10956]
+    assert list(cells.days(["01/02/2000", "12/31/1999"], np.array([30, 1])).values) == [10958, 10956]
+
+
+def test_a_column_that_no_training_row_fills_is_no_column_of_numbers():
+    assert read("1", "2", rows=[0, 0]) is None and cells.days(["2000-01-01"], np.array([0])) is None
