@@ -234,3 +234,22 @@ def test_a_noisy_folder_has_the_range_of_the_clean_one(tmp_path):
     noisy = folder(tmp_path / "noisy", lambda stem, c: Image.fromarray(np.uint8([[0, 12]])).save(f"{stem}.png"))
     assert clean.full_scale == 16 and noisy.x.max() == 12
     assert data.load(tmp_path / "noisy", like=clean).x.max() == 191
+
+
+@pytest.mark.parametrize(("train", "test", "white"), [(16, 12, 16), (16, 200, 255), (12, 16, 255)])
+def test_files_outside_the_training_part_do_not_choose_the_range(tmp_path, train, test, white):
+    for part, top in (("train", train), ("test", test)):
+        (tmp_path / part).mkdir()
+        folder(tmp_path / part, lambda stem, c, top=top: Image.fromarray(np.uint8([[0, top]])).save(f"{stem}.png"))
+    d = data.load(tmp_path)
+    assert d.full_scale == white and d.x[d.split == "test"].max() == round(255 * test / white)
+
+
+def test_deep_files_outside_the_training_part_must_fit(tmp_path):
+    for part, top in (("train", 4095), ("test", 60000)):
+        for name in "ab":
+            (tmp_path / part / name).mkdir(parents=True)
+            for i in range(6):
+                Image.fromarray(np.uint16([[0, top]])).save(tmp_path / part / name / f"{i}.png")
+    with pytest.raises(DataError, match="is 4095 in training, 60000 in all"):
+        data.load(tmp_path)
