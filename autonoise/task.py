@@ -126,6 +126,14 @@ class Task:
             )
         return self._sets[key]
 
+    def test_groups(self) -> list[Array | None]:
+        """The group of each row of the test part, in the order of its ``sets``; then of each row of the noisy set.
+
+        None where there are no groups.
+        """
+        group = self.dataset.group
+        return [None if group is None else group[self._stratified(self.splits.test)]]
+
     def model(self, seed: int, fold: int = 0, size: float = 1.0) -> nn.Module:
         """A fresh model with weights from the seed: the user's own, else the proxy, ``size`` times as wide."""
         spec = self.spec(fold)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, TypeVar, dataclass_transform, get_arg
 
 from autonoise.errors import PolicyError, UnknownNameError
 from autonoise.ranges import choice, parameters_of, ranged, text, whole
-from autonoise.types import DataType, Family, InputSpec, Stage, member
+from autonoise.types import DataType, Family, Stage, member
 
 Multiplier = Literal["amplitude", "probability", "blend"]
 
@@ -72,11 +72,6 @@ class Technique:
 
     def check(self) -> None:
         """Refuse parameters that contradict each other; raises PolicyError."""
-
-    @classmethod
-    def idle(cls, spec: InputSpec) -> str:
-        """Why this technique can change nothing of such data, for people; empty where it can."""
-        return ""
 
     def parameters(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in parameters_of(type(self))}

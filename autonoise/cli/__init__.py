@@ -14,7 +14,7 @@ MISTAKE, INTERRUPTED = 2, 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status.
 
-    0 done; 1 a verdict that ``--strict`` refuses; 2 a mistake in what was asked, told in one line on stderr;
+    0 done; 1 and 3 a verdict that ``--strict`` refuses; 2 a mistake in what was asked, told in one line on stderr;
     130 stopped by Ctrl-C.
     """
     from autonoise.cli.app import app
@@ -40,7 +40,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _refuse(message: str) -> int:
-    from autonoise.cli.output import plain
-
-    print("autonoise:", plain(" ".join(message.split())), file=sys.stderr)  # noqa: T201
+    print("autonoise:", " ".join(message.split()), file=sys.stderr)  # noqa: T201
     return MISTAKE

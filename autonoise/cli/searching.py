@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import traceback
+from collections.abc import Mapping
 from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from autonoise.study.search import Outcome
 
 _DATA, _SCORE, _RUN = "Data", "Score", "Running"
+UNKNOWN = "not measurable"
+_STRICT = "Exit with 1 unless the policy is better than no noise, with 3 unless it is better than the best recipe, too."
 
 
 def _option(text: str, *, panel: str = _RUN) -> Any:
@@ -44,7 +47,7 @@ def search(
     device: Annotated[str | None, _option("cpu, cuda, cuda:1 ... (cpu).")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.", rich_help_panel=_RUN)] = False,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Exit with 1 unless the verdict is better.", rich_help_panel=_RUN)
+        bool, typer.Option("--strict", help=_STRICT, rich_help_panel=_RUN)
     ] = False,
     data_type: Annotated[
         str | None, _option("image, text, tabular, timeseries or audio (found out).", panel=_DATA)
@@ -85,7 +88,9 @@ def search(
     max_clean_drop: Annotated[
         float | None, _option("Clean accuracy that a policy may lose.", panel=_SCORE)
     ] = None,
-    seeds: Annotated[int | None, _option("Fresh seeds of the verdict (5).", panel=_SCORE)] = None,
+    seeds: Annotated[
+        int | None, _option("Fresh seeds of the verdict; up to three times as many if unclear (5).", panel=_SCORE)
+    ] = None,
     epochs: Annotated[int | None, _option("Epochs of a full training (the proxy's own).", panel=_SCORE)] = None,
     space: Annotated[
         str | None, _option("Search space: a YAML file or a shipped name (the data type's).", panel=_SCORE)
@@ -147,14 +152,12 @@ def run(config: StudyConfig, *, quiet: bool, strict: bool) -> int:
 
     from autonoise.cli.display import make_display
     from autonoise.cli.output import make_console
-    from autonoise.data.notes import unlogged
 
     # faults of trials are counted in the display and told at its end; Optuna would print their tracebacks
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     console = make_console()
     try:
-        with unlogged():  # the display shows them
-            outcome = _outcome(config, make_display(console, quiet=quiet))
+        outcome = _outcome(config, make_display(console, quiet=quiet))
     except KeyboardInterrupt:
         _say_how_to_continue(console, config)
         return 130
@@ -163,8 +166,17 @@ def run(config: StudyConfig, *, quiet: bool, strict: bool) -> int:
         return 130
     if not quiet:
         show_outcome(console, config, outcome)
-    better = outcome.result is not None and outcome.result["verdict"] == "better"
-    return 1 if strict and not better else 0
+    return strict_status(outcome.result) if strict else 0
+
+
+def strict_status(result: Mapping[str, Any] | None) -> int:
+    """0: better than no noise and than the best recipe; 3: than no noise alone; 1: neither is sure, or no verdict.
+
+    A policy that surely loses more clean accuracy than --max-clean-drop allows is not better than anything.
+    """
+    if result is None or result["answers"]["no noise"] != "better" or result["verdict"] == "breaks the clean limit":
+        return 1
+    return 0 if result["answers"].get("best recipe", "better") == "better" else 3
 
 
 def _outcome(config: StudyConfig, observer: Observer) -> Outcome:
@@ -203,7 +215,7 @@ def _say_how_to_continue(console: Console, config: StudyConfig) -> None:
 
 def show_outcome(console: Console, config: StudyConfig, outcome: Outcome) -> None:
     """Recommendation, the three contestants, and where everything lies; the verdict was told already."""
-    from autonoise.cli.output import interval, percent, table
+    from autonoise.cli.output import interval, table
 
     result, folder = outcome.result, outcome.folder
     if result is None:
@@ -213,8 +225,8 @@ def show_outcome(console: Console, config: StudyConfig, outcome: Outcome) -> Non
         console.print(f"{counts['failed']} trials failed, the last with: {_last_reason(config)}", soft_wrap=True)
     console.print(f"recommended: {result['recommendation']}", soft_wrap=True)
     rows = [
-        (label, c["name"], interval(c["clean"]), interval(c["search"]), interval(c["held_out"]),
-         percent(c["gap_closed_held_out"]) if label != "baseline" else "-", f"{c['passes']:.2f}")
+        (label, c["name"], *(interval(c[k]) if c[k] else UNKNOWN for k in ("clean", "search", "held_out")),
+         _closed(result, c["gap_closed_held_out"]) if label != "baseline" else "-", f"{c['passes']:.2f}")
         for label, c in result["contestants"].items()
     ]
     columns = ("", "name", "clean", "noisy (searched)", "noisy (held out)", "gap closed", "passes")
@@ -224,6 +236,14 @@ def show_outcome(console: Console, config: StudyConfig, outcome: Outcome) -> Non
     dashboard = f"autonoise dashboard {shlex.quote(config.out)}"
     where = f"policy  {folder.policy_file}      report  {folder.report_html}      dashboard  {dashboard}"
     console.print(where, soft_wrap=True)
+
+
+def _closed(result: Mapping[str, Any], gap: list[float] | None) -> str:
+    from autonoise.cli.output import percent
+
+    if gap:
+        return percent(gap)
+    return UNKNOWN if result["gaps"]["held_out"] is None else "no gap to close"
 
 
 def _last_reason(config: StudyConfig) -> str:

@@ -26,8 +26,7 @@ from autonoise.study.folder import StudyFolder
 
 __all__ = ["write_report"]
 
-_KINDS = {"better": "better", "worse": "worse"}
-_FILES = {"policy": "policy.yaml", "preset": "policies/preset.yaml", "start": "policies/start.yaml"}
+_KINDS = {"better": "better", "worse": "worse", "breaks the clean limit": "worse"}
 
 
 def write_report(folder: StudyFolder, result: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> None:
@@ -107,8 +106,10 @@ def _usage(result: Mapping[str, Any]) -> tuple[str, str]:
     if label == "baseline":
         tried = ' The policy that was found is there all the same: load_policy("policy.yaml").'
         return "", f"Nothing to import: train as you do now.{tried if 'policy' in shown else ''}"
+    if label == "undecided":
+        return "", "Nothing is sure yet. The policy that was found is there to be tried: load_policy(\"policy.yaml\")."
     steps = (shown.get(label) or shown.get("policy") or {}).get("steps") or []
-    return usage(steps, _FILES.get(label, "policy.yaml"))
+    return usage(steps, "policy.yaml" if label == "policy" else f"policies/{label}.yaml")
 
 
 def _sentence(text: str) -> str:

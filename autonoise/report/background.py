@@ -172,8 +172,9 @@ def method_section(result: Result) -> Section:
         read = f" was first read on {moment(result['test_read_at'])}, and" if result.get("test_read_at") else ""
         items.append(f"The test part{count}{read} is never seen by the search, by choosing or by leaving out.")
     if result.get("seeds"):
-        items.append(f"Every contestant trained from {result['seeds']} fresh seeds with equal epochs; the numbers are "
+        items.append(f"Every contestant trained from {_seeds(result)} fresh seeds with equal epochs; the numbers are "
                      "those of the last epoch, never of the best.")
+    items += _looks(result)
     if weight is not None:
         items.append(f"Noise weight {fixed(weight, 2)}: noisy accuracy has {percent(weight)} of the score.")
     if any(c.get("amounts") for c in result.get("corruptions") or []):
@@ -195,6 +196,31 @@ def method_section(result: Result) -> Section:
     rows_of = [[Cell(name), Cell(value)] for name, value in facts if value]
     tables = [Table(["", ""], rows_of, wide=True)] if rows_of else []
     return Section("method", "How it was measured", items=items, tables=tables)
+
+
+def _seeds(result: Result) -> str:
+    """``5``, or ``10 (baseline) and 5 (policy)`` where the noisier side got more."""
+    each = result.get("seeds_of") or {}
+    if len(set(each.values())) < 2:
+        return str(next(iter(each.values()), result["seeds"]))
+    return listed([f"{k} ({label})" for label, k in each.items()])
+
+
+def _looks(result: Result) -> list[str]:
+    """How often the test part was looked at, and what its rows and the training sets have in common."""
+    out = []
+    looks, verdicts, level = (number(result.get(k)) for k in ("looks", "verdicts", "level"))
+    if looks is not None and verdicts is not None and level is not None:
+        out.append(
+            f"{plural(int(looks), 'look')} at the test part in {plural(int(verdicts), 'verdict')} so far. The 5 % that "
+            f"intervals may miss are spent over all of them (Pocock-like, Lan and DeMets); this verdict had "
+            f"{fixed(100 * level, 2)} %."
+        )
+    if number(result.get("test_groups")) is not None:
+        out.append(f"The test rows are {result['test_groups']} groups; a group counts as one draw.")
+    if (number(result.get("folds")) or 1) > 1:
+        out.append(f"The seeds are spread evenly over {result['folds']} training sets (folds), which count as draws.")
+    return out
 
 
 def warnings_section(warnings: Sequence[str]) -> Section:

@@ -22,13 +22,14 @@ from autonoise.report.numbers import (
 from autonoise.report.page import Cell, Figure, Section, Table, Tone
 
 Result = Mapping[str, Any]
-LABELS = ("baseline", "preset", "start", "policy")
+LABELS = ("baseline", "preset", "policy")
 NOTABLE = 0.01
+UNKNOWN = "not measurable"
 _EXPOSURE = {"same": "● same", "related": "◐ related", "unseen": "○ unseen"}
 
 
 def contestants(result: Result) -> dict[str, Mapping[str, Any]]:
-    """Label → numbers, in the order baseline, preset, start (a starting policy, unchanged), policy."""
+    """Label → numbers, in the order baseline, preset, policy; those that are there."""
     known = result.get("contestants") or {}
     return {label: known[label] for label in LABELS if known.get(label)}
 
@@ -50,8 +51,8 @@ def main_section(result: Result) -> Section:
         _accuracy("clean accuracy", "clean", shown, differences),
         _accuracy("noisy accuracy, search families", "search", shown, differences),
         _accuracy(f"noisy accuracy, held-out families{f' ({held})' if held else ''}", "held_out", shown, differences),
-        _gap("gap closed, search", "gap_closed_search", shown, len(differences)),
-        _gap("gap closed, held out", "gap_closed_held_out", shown, len(differences)),
+        _gap("gap closed, search", "search", shown, result, len(differences)),
+        _gap("gap closed, held out", "held_out", shown, result, len(differences)),
         _accuracy("score", "score", shown, differences, strong=True),
         *_further(shown, len(differences)),
         _cost("passes per training step", shown, lambda c: fixed(c.get("passes"), 2), len(differences)),
@@ -61,17 +62,35 @@ def main_section(result: Result) -> Section:
         f"score = {fixed(1 - weight, 2)} × clean + {fixed(weight, 2)} × noisy accuracy on held-out families. "
         if weight is not None else ""
     )
-    seeds = result.get("seeds")
     text = (
-        f"{formula}Brackets hold 95 % intervals: of the mean over {seeds or 'the'} seeds in the columns of the "
-        "contestants, of differences paired over seeds and rows in the last columns. Gap closed: the share of the "
-        "baseline's loss of accuracy by noise that is won back. "
+        f"{formula}Brackets hold 95 % intervals for new models on new rows like these: they cover the chance of the "
+        "seeds and of the test rows, which are the same for all, so that differences are surer than the columns of "
+        f"the contestants suggest.{_level(result)} Gap closed: the share of the baseline's loss of accuracy by noise "
+        "that is won back. "
     )
     names = "; ".join(
         f"{k}: {c.get('name')}" + (f" ({plural(len(c.get('steps') or []), 'technique')})" if c.get("steps") else "")
         for k, c in shown.items() if c.get("name")
     )
-    return Section("results", "Result on the test part", tables=[Table(head, rows, note=text + names)])
+    return Section(
+        "results", "Result on the test part", text=_answers(result), tables=[Table(head, rows, note=text + names)]
+    )
+
+
+def _answers(result: Result) -> list[str]:
+    """The two answers in a sentence; none for results of before they were asked apart."""
+    told = result.get("answers") or {}
+    return ["; ".join(f"Against {question}: {found}" for question, found in told.items()) + "."] if told else []
+
+
+def _level(result: Result) -> str:
+    level = number(result.get("level"))
+    if level is None:
+        return ""
+    return (
+        f" Differences in the score hold at all looks at these rows together; this verdict may miss in "
+        f"{fixed(100 * level, 2)} %."
+    )
 
 
 def _accuracy(
@@ -80,7 +99,8 @@ def _accuracy(
     cells = [Cell(title, tone="strong" if strong else "")]
     for c in shown.values():
         t = triple(c.get(key))
-        cells.append(Cell(fixed(t[0]) if t else NONE, interval(t), "strong" if strong else ""))
+        missing = UNKNOWN if key in c and c[key] is None else NONE
+        cells.append(Cell(fixed(t[0]) if t else missing, interval(t), "strong" if strong else ""))
     return [*cells, *(difference_cell(triple(d.get(key))) for d in differences.values())]
 
 
@@ -92,12 +112,14 @@ def difference_cell(t: Triple | None) -> Cell:
     return Cell(signed(t[0]), interval(t, sign=True), tone)
 
 
-def _gap(title: str, key: str, shown: Result, extra: int) -> list[Cell]:
+def _gap(title: str, column: str, shown: Result, result: Result, extra: int) -> list[Cell]:
+    gaps = result.get("gaps") or {}
+    why = NONE if column not in gaps else UNKNOWN if gaps[column] is None else "no gap to close"
     cells = [Cell(title)]
     for label, c in shown.items():
-        t = triple(c.get(key))
+        t = triple(c.get(f"gap_closed_{column}"))
         if label == "baseline" or t is None:
-            cells.append(Cell(NONE, tone="muted"))
+            cells.append(Cell(NONE if label == "baseline" else why, tone="muted"))
         else:
             low, high = (fixed(100 * v, 0) for v in t[1:])
             cells.append(Cell(percent(t[0]), f"[{low}, {high}]"))

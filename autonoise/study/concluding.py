@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,9 @@ from optuna.trial import TrialState
 from autonoise.policy import Policy
 from autonoise.space import SearchSpace
 from autonoise.study.config import StudyConfig
-from autonoise.study.confirm import (
-    OPPONENTS,
-    Contribution,
-    Plan,
-    Standing,
-    minimise,
-    pick_candidates,
-    race,
-    standing_of,
-)
-from autonoise.study.export import complete_policy, scores_of, utc_now, versions
+from autonoise.study.confirm import Contribution, Plan, Standing, minimise, pick_candidates, race, standing_of
+from autonoise.study.decide import KEPT, decide, recommend, sentence
+from autonoise.study.export import complete_policy, mean_of, scores_of, utc_now, versions
 from autonoise.study.folder import StudyFolder
 from autonoise.study.jobs import Job, Runner
 from autonoise.study.memory import deposit
@@ -33,7 +25,7 @@ from autonoise.study.storage import PREFIX, completed, finished, write_trials
 from autonoise.study.timing import Budget
 from autonoise.study.transfer import SEEDS, SETTINGS, STRENGTHS, calibrate_strength
 from autonoise.study.transfer import words as transfer_words
-from autonoise.study.verdict import BETTER, WORSE, decide, judge, sentence
+from autonoise.study.verdict import judge
 from autonoise.study.winners import front_table, named_winners
 from autonoise.study.worker import Stop
 from autonoise.task import Task
@@ -57,9 +49,6 @@ def conclude(
     presets = _best_first([p for p in space.presets if _within_cost(p, config)], trials)[: plan.presets]
     entries |= {f"preset/{p.name}": (p, "preset") for p in presets}
     taken = {policy.hash for policy, _ in entries.values()}
-    starts = [p for p in space.seeds if _within_cost(p, config) and p.hash not in taken]
-    entries |= {f"start/{p.name}": (p, "start") for p in _best_first(starts, trials)[: plan.starts]}
-    taken = {policy.hash for policy, _ in entries.values()}
     entries |= {f"found/{p.hash}": (p, "found") for p in candidates if p.hash not in taken}
 
     standings = race(
@@ -82,11 +71,15 @@ def conclude(
     if policy.hash != chosen.policy.hash and policy.hash not in {s.policy.hash for s in standings}:
         again = runner.run([Job(policy, "confirm", k) for k in range(len(chosen.results))], stop=stop)
         standings.append(standing_of(policy, "found", [r for r in again if r], config.noise_weight, families))
-    policies = {"baseline": baseline} | opponents(standings, policy, OPPONENTS if plan.starts else ("preset",))
+    preset = next((s for s in standings if s.role == "preset"), None)
+    policies = {"baseline": baseline}
+    if preset is not None and preset.policy.hash != policy.hash:
+        policies["preset"] = preset.policy
     policies["policy"] = policy
     verdict = judge(
         task, config, study, runner, policies, plan.verdict_seeds, stop,
         _counter(observer, "verdict", plan.verdict_seeds * len(policies)),
+        lambda trainings: budget.time_for(trainings, [r for s in standings for r in s.results]),
     )
     if verdict is None:
         return None
@@ -100,21 +93,14 @@ def conclude(
             return None
         result["transfer"] = {**found, "sentence": transfer_words(found)}
         observer.line(transfer_words(found))
-    others = {label: p for label, p in policies.items() if label in OPPONENTS}
-    _export(config, task, study, folder, result, standings, policy, others)
+    _export(config, task, study, folder, result, standings, policy, policies.get("preset"))
     observer.line(result["sentence"])
     return result
 
 
-def opponents(standings: Sequence[Standing], policy: Policy, roles: Sequence[str]) -> dict[str, Policy]:
-    """Role → the best standing of it, where that is not the policy itself."""
-    best = {role: next((s.policy for s in standings if s.role == role), None) for role in roles}
-    return {role: p for role, p in best.items() if p is not None and p.hash != policy.hash}
-
-
 def _key(study: optuna.Study, config: StudyConfig) -> str:
     """What the verdict rests on: with more trials it has to be reached again."""
-    return f"{len(finished(study))}/{config.seeds}"
+    return f"{len(finished(study))}/{config.seeds}/looks"
 
 
 def _best_first(presets: list[Policy], trials: list[Any]) -> list[Policy]:
@@ -155,20 +141,21 @@ def _result(
     smallest = min(len(task.splits.folds[0].search), len(task.splits.test))
     if smallest < 300:
         warnings.append(f"small data: only {smallest} rows decide; the intervals are wide")
-    if not verdict["held_out"]:
-        warnings.append("a contestant trained on every held-out family of noise: clean rows alone decide")
-    if verdict["test_reads"] > 1:
-        times = verdict["test_reads"]
-        warnings.append(f"the test part was read {times} times, as the study was continued after a verdict")
     if task.dataset.left_out is not None:
         warnings.append(f"no number here speaks of {task.dataset.left_out}")
+    if verdict["verdicts"] > 1:
+        level = f"{100 * (1 - verdict['level']):.4g} %"
+        warnings.append(
+            f"verdict number {verdict['verdicts']} on the same test rows: it had to be surer than the first ({level})"
+        )
     warnings += [f"{f.name}: {f.note}" for f in task.frozen if f.note]
     result: dict[str, Any] = {
         "study": config.study, "data": task.dataset.fingerprint, "describe": describe(task),
         "data_type": str(task.dataset.data_type), "created": utc_now(), "versions": versions(),
         "config": {k: v for k, v in config.to_dict().items() if k not in ("storage", "out", "data")}
         | {"data": Path(config.data).name},
-        "noise_weight": config.noise_weight, "warnings": warnings, **verdict, "verdict": decide(verdict["differences"]),
+        "noise_weight": config.noise_weight, "warnings": warnings, **verdict,
+        "verdict": decide(verdict["differences"], verdict["clean_limit"].get("policy", KEPT)),
         "contributions": [
             {"technique": c.technique, "mean": c.interval.mean, "low": c.interval.low, "high": c.interval.high,
              "kept": c.kept} for c in contributions
@@ -187,33 +174,13 @@ def _result(
         },
     }
     result["sentence"] = sentence(result)
-    result["recommended"], result["recommendation"] = _recommend(result, policy)
+    result["recommended"], result["recommendation"] = recommend(result)
     return result
-
-
-def _recommend(result: dict[str, Any], policy: Policy) -> tuple[str, str]:
-    if result["verdict"] == BETTER:
-        return "policy", f"train with {policy.name}"
-    if result["verdict"] == WORSE:
-        return "baseline", "train without noise: the found policy is worse"
-    against_baseline = result["differences"]["baseline"]["score"]
-    if against_baseline[1] > 0 and "preset" in result["contestants"]:
-        name = result["contestants"]["preset"]["name"]
-        better_preset = result["differences"]["preset"]["score"][0] < 0
-        cost, other = (result["contestants"][k]["passes"] for k in ("policy", "preset"))
-        if not better_preset and cost < other - 0.2:
-            saved = f"{cost:.1f} instead of {other:.1f} passes a step"
-            return "policy", f"train with {policy.name}: as good as the preset {name} at {saved}"
-        what = f"the preset {name} (policies/preset.yaml)"
-        if better_preset:
-            return "preset", f"train with {what}: the search found nothing better"
-        return "preset", f"train with {what}, which is simpler, or the found policy: the difference is within the noise"
-    return "baseline", "train without noise: no policy helps by more than chance explains"
 
 
 def _export(
     config: StudyConfig, task: Task, study: optuna.Study, folder: StudyFolder, result: dict[str, Any],
-    standings: list[Standing], policy: Policy, others: dict[str, Policy],
+    standings: list[Standing], policy: Policy, preset: Policy | None,
 ) -> None:
     created = result["created"]
     scores = scores_of(result)
@@ -227,11 +194,12 @@ def _export(
         shown[label] = {
             "file": f"policies/{label}.yaml",
             "clean": standing.clean if standing else result["contestants"]["policy"]["clean"][0],
-            "noisy": standing.noisy if standing else result["contestants"]["policy"]["search"][0],
+            "noisy": standing.noisy if standing else mean_of(result["contestants"]["policy"]["search"]),
             "passes": winner.passes, "techniques": [s.name for s in winner.steps],
         }
-    for label, other in others.items():
-        complete_policy(other, task, config, {"verdict": label}, name=other.name, created=created).save(
+    if preset is not None:
+        label = "preset"
+        complete_policy(preset, task, config, {"verdict": "preset"}, name=preset.name, created=created).save(
             folder.policies / f"{label}.yaml"
         )
     result["winners"] = shown

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import metadata
@@ -14,6 +14,7 @@ import optuna
 from autonoise.policy import Policy
 from autonoise.policy.verify import statistics_of
 from autonoise.study.config import StudyConfig
+from autonoise.study.decide import NOT_MEASURABLE
 from autonoise.study.folder import StudyFolder
 from autonoise.study.storage import PREFIX, completed
 from autonoise.task import Task
@@ -64,10 +65,20 @@ def scores_of(result: Mapping[str, Any]) -> dict[str, Any]:
     """The verdict's numbers as they stand in the policy file."""
     contestants = result["contestants"]
     out: dict[str, Any] = {
-        key: {label: c[key][0] for label, c in contestants.items()} for key in ("clean", "search", "held_out", "score")
+        key: {label: mean_of(c[key]) for label, c in contestants.items()}
+        for key in ("clean", "search", "held_out", "score")
     }
-    out["gap_closed_held_out"] = contestants["policy"]["gap_closed_held_out"]
-    out["difference"] = {name: d["score"] for name, d in result["differences"].items()}
-    out["seeds"] = result["seeds"]
+    gap = result["gaps"]["held_out"]
+    closed = contestants["policy"]["gap_closed_held_out"]
+    out["gap_closed_held_out"] = closed or (NOT_MEASURABLE if gap is None else "no gap to close")
+    out["difference"] = {name: d["score"] or NOT_MEASURABLE for name, d in result["differences"].items()}
+    out["seeds"] = dict(result["seeds_of"])
     out["verdict"] = result["verdict"]
+    out["answers"] = dict(result["answers"])
+    out["recommended"] = result["recommended"]
     return out
+
+
+def mean_of(numbers: Sequence[float] | None) -> float | str:
+    """The first of [mean, low, high], or the word that stands in its place."""
+    return NOT_MEASURABLE if numbers is None else numbers[0]
