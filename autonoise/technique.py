@@ -8,7 +8,7 @@ import pkgutil
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar, dataclass_transform, get_args
+from typing import Any, ClassVar, Literal, Self, TypeVar, dataclass_transform, get_args
 
 from autonoise.errors import PolicyError, UnknownNameError
 from autonoise.ranges import choice, parameters_of, ranged, text, whole
@@ -16,7 +16,7 @@ from autonoise.types import DataType, Family, Stage, member
 
 Multiplier = Literal["amplitude", "probability", "blend"]
 
-RESERVED = frozenset({"technique", "version", "probability", "schedule", "gate", "site", "magnitude"})
+RESERVED = frozenset({"technique", "version", "probability", "schedule", "gate", "site", "magnitude", "sites"})
 """Keys of a step in a policy file; no technique may have a parameter of such a name."""
 
 
@@ -72,6 +72,13 @@ class Technique:
 
     def check(self) -> None:
         """Refuse parameters that contradict each other; raises PolicyError."""
+
+    def spread(self, ratio: float) -> Self:
+        """This technique where its places in the model are 1 / ``ratio`` times as many as in the search.
+
+        For noise inside the model that adds up over its places; without this the strength stays.
+        """
+        return self
 
     def parameters(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in parameters_of(type(self))}

@@ -56,6 +56,14 @@ def select(mask: Tensor, new: Tensor, old: Tensor) -> Tensor:
     return torch.lerp(old, new, as_number(mask, old))
 
 
+def spread_rate(rate: float, ratio: float) -> float:
+    """The rate at each of 1 / ``ratio`` times as many places that adds the same noise in all.
+
+    Dropping at r adds noise of variance r / (1 - r), relative to what is dropped; that variance times ``ratio``.
+    """
+    return rate * ratio / (1 - rate + rate * ratio)
+
+
 def dropped(h: Tensor, rate: Tensor, shape: torch.Size | tuple[int, ...], rng: Generator) -> Tensor:
     """Set units of ``shape`` (broadcastable to h) to 0 at ``rate``, the others to h / (1 - rate)."""
     rate = rate.float().clamp(0, 0.95)

@@ -56,6 +56,7 @@ class StepModel(BaseModel):
     schedule: ScheduleModel = ScheduleModel()
     gate: GateModel = GateModel()
     site: str = ""
+    sites: int = Field(0, ge=0, le=1_000_000)
     magnitude: Literal["fixed", "uniform"] = "fixed"
 
 
@@ -210,7 +211,7 @@ def _step(model: StepModel, where: str) -> Step:
             raise PolicyError(f"{model.technique} has no parameter {sorted(unknown)[0]!r}; it has: {known}")
         return Step(
             kind(**extra), model.probability, Schedule(**model.schedule.model_dump()),
-            Gate(**model.gate.model_dump()), model.site, model.magnitude,
+            Gate(**model.gate.model_dump()), model.site, model.magnitude, model.sites,
         )
     except AutonoiseError as e:
         raise PolicyError(f"{where}: {e}") from None

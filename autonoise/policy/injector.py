@@ -17,6 +17,7 @@ from autonoise.batches.mappings import call_model
 from autonoise.errors import AttachError
 from autonoise.policy import attached, gradients, perturbing
 from autonoise.policy.clock import Clock
+from autonoise.policy.depth import words
 from autonoise.policy.layers import LayerNoise, MicroBatch
 from autonoise.policy.setup import check_acted, check_attachable, input_spec, place_steps, rank_of
 from autonoise.policy.sites import Point
@@ -93,6 +94,7 @@ class NoiseInjector:
         self.wants_soft = any(s.stage in _SOFT_STAGES for s in policy.steps)
         self.soft = perturbing.SoftTargets(self.classes)
         self.weights: dict[int, WeightSwap] = {}
+        self.places: dict[int, int] = {}
         self.embedding: Point | None = None
         self.steps_ran = False
         self.optimizer_hook: RemovableHandle | None = None
@@ -275,7 +277,7 @@ class NoiseInjector:
             points = self.layers.points.get(index, [])
             where = ", ".join(f"{p.name}:{p.where}" for p in points[:6]) or str(step.site or step.stage)
             more = f" and {len(points) - 6} more" if len(points) > 6 else ""
-            more += self.layers.taken(index)
+            more += self.layers.taken(index) + words(step, self.places.get(index, 0))
             lines.append(f"  {step.name} [{step.stage}] p={step.probability:g} {step.schedule.shape} at {where}{more}")
         return "\n".join(lines)
 

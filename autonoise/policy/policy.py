@@ -37,6 +37,7 @@ class Step:
         probability: share of samples (input to activation stages) or updates (weight, loss, gradient) it acts on.
         schedule, gate: see :mod:`autonoise.schedule`.
         site: where in the model; empty for the technique's own default.
+        sites: how many such places the searched model had (see :mod:`autonoise.policy.depth`); 0 where that is unknown.
         magnitude: ``fixed``, or ``uniform``: each sample's strength is drawn from U(0, 1) times the parameters.
     """
 
@@ -46,6 +47,7 @@ class Step:
     gate: Gate = Gate()  # noqa: RUF009 - frozen
     site: str = ""
     magnitude: Literal["fixed", "uniform"] = "fixed"
+    sites: int = 0
 
     def __post_init__(self) -> None:
         # a word or a number stands for what it names, here as in Step.of
@@ -102,9 +104,7 @@ class Step:
             }
         if self.gate != Gate():
             out["gate"] = asdict(self.gate)
-        if self.site:
-            out["site"] = self.site
-        return out
+        return out | {k: getattr(self, k) for k in ("site", "sites") if getattr(self, k)}
 
 
 @dataclass(frozen=True)

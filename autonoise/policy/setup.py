@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from autonoise.batches import BatchAdapter
 from autonoise.errors import AttachError
 from autonoise.policy.clock import LEAF
+from autonoise.policy.depth import spread
 from autonoise.policy.layers import check_fired
 from autonoise.policy.sites import WEIGHTED, Point, classifier, resolve
-from autonoise.policy.weights import WeightSwap
+from autonoise.policy.weights import WeightSwap, weight_slots
 from autonoise.stages import ActivationNoise, WeightNoise
 from autonoise.types import InputSpec, Stage
 
@@ -88,7 +89,9 @@ def _place_steps(injector: NoiseInjector, sites: dict[str, str]) -> None:
             if site != "input":
                 injector.layers.add(index, step, _points(injector, step, site, sites))
         elif isinstance(step.technique, ActivationNoise):
-            injector.layers.add(index, step, _points(injector, step, _site(step), sites))
+            points = _points(injector, step, _site(step), sites)
+            injector.places[index] = len(points)
+            injector.layers.add(index, spread(step, len(points)), points)
     known = "penultimate" in sites or classifier(injector.inner, injector.classes) is not None
     if known and injector.policy.at_stage(Stage.STEP):
         points = resolve(injector.inner, "penultimate", injector.classes, sites, default=True)
@@ -114,13 +117,14 @@ def _points(injector: NoiseInjector, step: Step, site: str, sites: dict[str, str
 
 
 def _place_weights(injector: NoiseInjector, index: int, step: Step, sites: dict[str, str]) -> WeightSwap:
-    technique = step.technique
-    assert isinstance(technique, WeightNoise)
     named = dict(injector.inner.named_modules())
     chosen = [p.module for p in _points(injector, step, step.site, sites)] if step.site else list(named.values())
     points = [Point(n, m) for n, m in named.items() if isinstance(m, WEIGHTED) and any(m is c for c in chosen)]
     injector.layers.points[index] = points
     injector.layers.fired.add(index)
+    injector.places[index] = sum(len(weight_slots(p.module)) for p in points)
+    technique = spread(step, injector.places[index]).technique
+    assert isinstance(technique, WeightNoise)
 
     def noise(weight: Tensor, number: int) -> Tensor:
         strength = injector.clock.strength(step, index, injector.knob)

@@ -32,7 +32,7 @@ class WeightSwap:
         self._modules: list[nn.Module] = []
         number = 0
         for point in points:
-            slots = _slots(point.module)
+            slots = weight_slots(point.module)
             if not slots:
                 continue
             pre, post = self._hooks(point.module, slots, number)
@@ -134,7 +134,7 @@ def but_padding(owner: nn.Module, clean: Tensor, noisy: Tensor) -> Tensor:
     return noisy.index_copy(0, index, clean.index_select(0, index))
 
 
-def _slots(module: nn.Module) -> list[tuple[nn.Module, str]]:
+def weight_slots(module: nn.Module) -> list[tuple[nn.Module, str]]:
     """The weights (no biases) a module uses in its own forward, with the module that owns each."""
     if isinstance(module, nn.MultiheadAttention):
         names = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")

@@ -12,6 +12,7 @@ from typing import Any
 import optuna
 
 from autonoise.policy import Policy
+from autonoise.policy.depth import counted
 from autonoise.policy.verify import statistics_of
 from autonoise.study.config import StudyConfig
 from autonoise.study.decide import NOT_MEASURABLE
@@ -40,6 +41,7 @@ def complete_policy(
         "train_rows": len(task.splits.folds[0].train), "epochs": task.recipe.epochs,
         "trials": config.trials, "versions": versions(), "created": created or utc_now(),
     }
+    policy = counted(policy, task.model(config.seed), input=task.spec(), num_classes=task.spec().classes)
     made = replace(policy, name=name, input=task.spec(), scores=dict(scores), provenance=provenance, check={})
     return replace(made, check={"seed": 0, "statistics": statistics_of(made)})
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import math
+from dataclasses import replace
+from typing import ClassVar, Self
 
 import torch
 from torch import Generator, Tensor
@@ -25,11 +27,15 @@ class ActivationNoise(stages.ActivationNoise):
 
     h: (B, ...); no gradient through the RMS. Enters after normalisation, since a batch norm that follows
     would scale it away again.
+    In a model with another number of places sigma is scaled by the square root of their ratio, so that the sum stays.
     """
 
     exact: ClassVar[bool] = True
 
     sigma: float = ranged(0.01, 0.5, default=0.1, log=True, unit="RMS of the activation", maximum=10.0)
+
+    def spread(self, ratio: float) -> Self:
+        return replace(self, sigma=min(self.sigma * math.sqrt(ratio), 10.0))
 
     def perturb(self, h: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
         return torch.addcmul(h, strength * self.sigma * rms(h), randn_like(h, rng))

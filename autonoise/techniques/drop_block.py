@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from dataclasses import replace
+from typing import ClassVar, Self
 
 import torch
 from torch import Generator, Tensor
 
 from autonoise.errors import AttachError
-from autonoise.ops.masks import numbers
+from autonoise.ops.masks import numbers, spread_rate
 from autonoise.ranges import ranged, whole
 from autonoise.stages import ActivationNoise
 from autonoise.technique import technique
@@ -37,6 +38,9 @@ class DropBlock(ActivationNoise):
 
     p: float = ranged(0.0, 0.3, default=0.1, unit="share of positions", maximum=0.95)
     block: int = whole(3, 7, default=5, unit="positions", maximum=1024)
+
+    def spread(self, ratio: float) -> Self:
+        return replace(self, p=min(spread_rate(self.p, ratio), 0.95))
 
     def perturb(self, h: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
         if h.ndim == 3 and info.spec.data_type == DataType.IMAGE:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Self
+
 from torch import Generator, Tensor
 
-from autonoise.ops.masks import dropped_alike
+from autonoise.ops.masks import dropped_alike, spread_rate
 from autonoise.ranges import ranged
 from autonoise.stages import WeightNoise
 from autonoise.technique import technique
@@ -24,6 +27,9 @@ class DropConnect(WeightNoise):
     """
 
     p: float = ranged(0.0, 0.5, default=0.2, unit="share of weights", maximum=0.95)
+
+    def spread(self, ratio: float) -> Self:
+        return replace(self, p=min(spread_rate(self.p, ratio), 0.95))
 
     def perturb(self, w: Tensor, *, strength: float, rng: Generator) -> Tensor:
         return dropped_alike(w, strength * self.p, rng)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from dataclasses import replace
+from typing import ClassVar, Self
 
 from torch import Generator, Tensor, nn
 
-from autonoise.ops.masks import dropped
+from autonoise.ops.masks import dropped, spread_rate
 from autonoise.ranges import ranged
 from autonoise.stages import ActivationNoise
 from autonoise.technique import technique
@@ -31,6 +32,9 @@ class Dropout(ActivationNoise):
     adopts: ClassVar[tuple[type[nn.Module], ...]] = (nn.Dropout,)
 
     p: float = ranged(0.0, 0.6, default=0.3, unit="share of units", maximum=0.95)
+
+    def spread(self, ratio: float) -> Self:
+        return replace(self, p=min(spread_rate(self.p, ratio), 0.95))
 
     def perturb(self, h: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
         return dropped(h, strength * self.p, h.shape, rng)

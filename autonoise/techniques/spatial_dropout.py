@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from dataclasses import replace
+from typing import ClassVar, Self
 
 from torch import Generator, Tensor
 
-from autonoise.ops.masks import dropped
+from autonoise.ops.masks import dropped, spread_rate
 from autonoise.ranges import ranged
 from autonoise.stages import ActivationNoise
 from autonoise.technique import technique
@@ -29,6 +30,9 @@ class SpatialDropout(ActivationNoise):
     channels: ClassVar[bool] = True
 
     p: float = ranged(0.0, 0.4, default=0.1, unit="share of channels", maximum=0.95)
+
+    def spread(self, ratio: float) -> Self:
+        return replace(self, p=min(spread_rate(self.p, ratio), 0.95))
 
     def perturb(self, h: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
         return dropped(h, strength * self.p, (*h.shape[:2], *[1] * (h.ndim - 2)), rng)

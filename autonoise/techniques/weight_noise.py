@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from typing import Self
 
 import torch
 from torch import Generator, Tensor
@@ -23,10 +25,14 @@ class WeightNoise(stages.WeightNoise):
     """Add w + strength * sigma * RMS(w) * n (additive), or w * (1 + strength * sigma * n); n ~ N(0, 1).
 
     w: any shape; the RMS is that of the whole tensor, without gradient through it.
+    In a model with another number of weights sigma is scaled by the square root of their ratio, so that the sum stays.
     """
 
     sigma: float = ranged(0.001, 0.1, default=0.01, log=True, unit="RMS of the weight", maximum=5.0)
     kind: str = choice("additive", "multiplicative")
+
+    def spread(self, ratio: float) -> Self:
+        return replace(self, sigma=min(self.sigma * math.sqrt(ratio), 5.0))
 
     def perturb(self, w: Tensor, *, strength: float, rng: Generator) -> Tensor:
         noise, size = randn_like(w, rng), strength * self.sigma
