@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -136,6 +137,11 @@ def _place_weights(injector: NoiseInjector, index: int, step: Step, sites: dict[
     swap = WeightSwap(points, lambda: injector.layers.active, noise)
     if swap.count == 0:
         raise AttachError(f"{step.name}: the model has no weights it knows how to reach; name modules by site")
+    if swap.missed:
+        logging.getLogger("autonoise").warning(
+            "%s: the weights of %s are computed from other parameters (weight norm, spectral norm or another "
+            "parametrisation), so that they get no noise; %d weights do", step.name, ", ".join(swap.missed), swap.count
+        )
     return swap
 
 

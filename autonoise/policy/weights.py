@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 from torch.utils.hooks import RemovableHandle
 
 from autonoise.policy.attached import Hook
@@ -30,6 +31,8 @@ class WeightSwap:
         self._active, self._noise = active, noise
         self._handles: list[RemovableHandle] = []
         self._modules: list[nn.Module] = []
+        self.missed = [p.name for p in points if _computed(p.module)]
+        """Modules with weights that noise cannot reach."""
         number = 0
         for point in points:
             slots = weight_slots(point.module)
@@ -144,3 +147,10 @@ def weight_slots(module: nn.Module) -> list[tuple[nn.Module, str]]:
     if isinstance(module, nn.RNNBase):
         return [(module, n) for n in module._parameters if n.startswith("weight")]
     return [(module, "weight")] if module._parameters.get("weight") is not None else []
+
+
+def _computed(module: nn.Module) -> bool:
+    """Whether a weight of the module is no parameter but computed from others, by either way that torch has."""
+    by_class = [n for m in module.modules() if is_parametrized(m) for n in m.parametrizations]  # type: ignore[union-attr]
+    by_hook = [n.removesuffix(end) for n in module._parameters for end in ("_g", "_orig") if n.endswith(end)]
+    return any("weight" in name for name in (*by_class, *by_hook))
