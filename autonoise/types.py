@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -274,6 +274,13 @@ class BatchInfo:
     categorical: Tensor | None = None
     unit: float = 1.0
     targets: Tensor | None = None
+
+    def at_a_layer(self, valid: Tensor | None) -> BatchInfo:
+        """What holds for the activations of a layer, whose steps, columns and range are not those of the input."""
+        spec = self.spec
+        if self.feature_of is not None:
+            spec = replace(spec, numeric=(), onehot=(), codes=(), flags=())
+        return replace(self, spec=spec, valid=valid, lengths=None, bounds=None, feature_of=None, categorical=None)
 
 
 def per_sample(values: Tensor, like: Tensor, dim: int = 0) -> Tensor:

@@ -133,3 +133,18 @@ def test_what_is_no_such_word_or_number_is_refused_with_the_nearest(
         make()
     assert "\n" not in str(caught.value)
     assert isinstance(caught.value, AutonoiseError | ValueError)
+
+
+@pytest.mark.parametrize("width", [3, 9])
+def test_columns_of_a_table_say_nothing_of_a_layers_units(width: int) -> None:
+    """A layer narrower than the table was an error; of a wider one only the units numbered like columns were moved."""
+    model = nn.Sequential(nn.Linear(5, width), nn.LayerNorm(width), nn.Linear(width, 3))
+    step = Step.of("noisy_feature_mixup", alpha=1.0, additive=0.5, multiplicative=0.5)
+    injector = Policy("tabular", [step]).attach(model, epochs=1, steps_per_epoch=2, input=WORDS)
+    seen = []
+    model[1].register_forward_hook(lambda _, args, out: seen.append((args[0], out)))
+    same = TABLE[:1].expand(64, -1).contiguous()
+    x, _ = injector.perturb(same, torch.arange(64) % 3)
+    model(x)
+    clean = nn.functional.layer_norm(seen[0][0], (width,))
+    assert ((seen[0][1] - clean).abs().amax(0) > 1e-3).all()

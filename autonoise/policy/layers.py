@@ -256,14 +256,11 @@ class LayerNoise:
             return self.batch.inner
         info, valid = self.batch.info, self.batch.info.valid
         if valid is None:
-            self.batch.inner = replace(info, lengths=None, bounds=None, feature_of=None, categorical=None)
+            self.batch.inner = info.at_a_layer(None)
             return self.batch.inner
         filled = None if info.lengths is None else info.lengths / valid.shape[-1]
         fits = valid.ndim == 2 and h.ndim == 3 and valid.shape == h.shape[:2]
-        shaped = valid[..., None] if fits else None
-        # lengths count the steps of the input, not those of a layer
-        info = replace(info, filled=filled)
-        return replace(info, valid=shaped, lengths=None, bounds=None, feature_of=None, categorical=None)
+        return replace(info, filled=filled).at_a_layer(valid[..., None] if fits else None)
 
 
 def batch_dimension(h: Tensor, size: int, *, prefer: int = 0) -> tuple[int, int]:
