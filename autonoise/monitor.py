@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from autonoise import noisy_sets
-from autonoise.batches.mappings import logits_of, mapped
+from autonoise.batches.mappings import check_logits, logits_of, mapped
 from autonoise.errors import DataError
 from autonoise.noisy_sets import Chosen, ValidationSet
 
@@ -143,7 +143,7 @@ class RobustnessMonitor:
         for start in range(0, len(given.labels), CHUNK):
             x = mapped(batch, lambda t, start=start: t[start : start + CHUNK].to(device))  # type: ignore[misc]
             logits = injector.forward(x) if self._forward is None else logits_of(self._forward(injector.inner, x))
-            parts.append(logits.detach().double().softmax(1).cpu())
+            parts.append(check_logits(logits).detach().double().softmax(1).cpu())
         p = torch.cat(parts)
         if int(given.labels.max()) >= p.shape[1] or int(given.labels.min()) < 0:
             raise DataError(f"validation set {given.name!r} has labels outside the model's {p.shape[1]} classes")

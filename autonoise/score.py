@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from autonoise import metrics
-from autonoise.batches.mappings import call_model, tensors_of
+from autonoise.batches.mappings import call_model, check_logits, tensors_of
 from autonoise.corruptions.base import Reference
 from autonoise.corruptions.frozen import FrozenCorruption, corrupted
 from autonoise.data import Preparation, Rows, count, take
@@ -142,10 +142,8 @@ def probabilities(model: nn.Module, batch: Batch, forward: Forward | None = None
     model.eval()
     call = call_model if forward is None else forward
     n = rows_in(batch)
-    parts = [
-        call(model, select(batch, torch.arange(i, min(i + EVALUATION_BATCH, n)))).double().softmax(1).cpu()
-        for i in range(0, n, EVALUATION_BATCH)
-    ]
+    chunks = (select(batch, torch.arange(i, min(i + EVALUATION_BATCH, n))) for i in range(0, n, EVALUATION_BATCH))
+    parts = [check_logits(call(model, chunk)).double().softmax(1).cpu() for chunk in chunks]
     model.train(mode)
     p = torch.cat(parts).numpy()
     return np.where(np.isfinite(p), p, 1 / p.shape[1])

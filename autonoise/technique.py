@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, Self, TypeVar, dataclass_transform, g
 
 from autonoise.errors import PolicyError, UnknownNameError
 from autonoise.ranges import choice, parameters_of, ranged, text, whole
-from autonoise.types import DataType, Family, Stage, member
+from autonoise.types import DataType, Family, InputSpec, Stage, member
 
 Multiplier = Literal["amplitude", "probability", "blend"]
 
@@ -79,6 +79,11 @@ class Technique:
         For noise inside the model that adds up over its places; without this the strength stays.
         """
         return self
+
+    @classmethod
+    def idle(cls, spec: InputSpec) -> str:
+        """Why this technique can change nothing of such data, for people; empty where it can."""
+        return ""
 
     def parameters(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in parameters_of(type(self))}

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from autonoise.batches.mappings import call_model, logits_of
+from autonoise.batches.mappings import call_model, check_logits, logits_of
 from autonoise.errors import AttachError
 from autonoise.types import Batch
 
@@ -78,7 +78,7 @@ def _entropy(probabilities: Tensor) -> Tensor:
 
 def _probabilities(model: nn.Module, x: Batch, forward: Forward | None) -> Tensor:
     logits = call_model(model, x) if forward is None else logits_of(forward(model, x))
-    return torch.softmax(logits.float(), dim=-1)
+    return torch.softmax(check_logits(logits).float(), dim=-1)
 
 
 @contextmanager

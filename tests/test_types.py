@@ -116,6 +116,8 @@ def test_lists_arrays_and_single_numbers_are_the_tuples_they_stand_for() -> None
     (lambda: Policy("image", Step.of("mixup")), PolicyError, "must be Step objects"),
     (lambda: Policy("image").attach(nn.Linear(2, 2), epochs=1, steps_per_epoch=1, input={"layout": [3]}),
      AttachError, "input= must be an InputSpec"),
+    (lambda: Policy("image").attach(nn.Linear(2, 2), epochs=1, steps_per_epoch=1, sites={"penultimat": "*"}),
+     UnknownNameError, "did you mean penultimate"),
     (lambda: Step("mixpu"), UnknownNameError, "did you mean mixup"),
     (lambda: Step.of("mixup", schedule=0.5), PolicyError, "schedule must be a Schedule, but got 0.5"),
     (lambda: Step.of("mixup", magnitude="unifrom"), PolicyError, "did you mean uniform"),

@@ -74,3 +74,11 @@ def test_what_cannot_be_sampled_is_refused() -> None:
         mc_dropout(network(), X, samples=0)
     with pytest.raises(ValueError, match="at least one model"):
         deep_ensemble([], X)
+
+
+def test_one_logit_says_nothing_of_probabilities() -> None:
+    """Softmax over one logit is 1 whatever it is."""
+    model = nn.Sequential(nn.Dropout(0.5), nn.Linear(3, 1))
+    for predict in (lambda: mc_dropout(model, torch.ones(2, 3)), lambda: deep_ensemble([model], torch.ones(2, 3))):
+        with pytest.raises(AttachError, match=r"shape \(2, 1\).*two logits"):
+            predict()

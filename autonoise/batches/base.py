@@ -25,7 +25,7 @@ class BatchAdapter:
     """Opens a batch (main tensor in canonical units, and what is known of it) and closes it again.
 
     ``continuous`` is False where mixing and gradients make no sense at the input (token ids); pair and adversarial
-    techniques then act at the embedding.
+    techniques then act at the embedding. ``eight_bit`` is True where 8-bit integers are batches (images).
     """
 
     data_type: ClassVar[DataType]
@@ -33,7 +33,12 @@ class BatchAdapter:
     ranks: ClassVar[tuple[int, ...]]
     shape_words: ClassVar[str]
     continuous: ClassVar[bool] = True
+    eight_bit: ClassVar[bool] = False
     canonical_scale: ClassVar[Scale] = Scale.STANDARDISED
+
+    def __init__(self) -> None:
+        self.told: set[str] = set()
+        """What has been checked or told, and need not be again."""
 
     def main(self, batch: Batch) -> Tensor:
         """The tensor that techniques act on, as the user made it. Raises AttachError when there is none."""
@@ -68,7 +73,7 @@ class BatchAdapter:
         self.check_shape(x, spec)
         if x.numel() == 0:
             raise AttachError(f"the first batch is empty (shape {tuple(x.shape)}): drop empty batches")
-        if self.continuous and not x.is_floating_point() and x.dtype != torch.uint8:
+        if self.continuous and not x.is_floating_point() and not (self.eight_bit and x.dtype == torch.uint8):
             raise AttachError(f"a {self.data_type} batch must be floating point, but is {x.dtype}; convert it first")
         if x.is_floating_point() and x.numel() and bool(torch.isinf(x).any()):
             raise AttachError("the first batch holds infinite values; clean the data first")
@@ -115,13 +120,20 @@ class BatchAdapter:
 
     def close(self, batch: Batch, x: Tensor, spec: InputSpec) -> Batch:
         """The batch with its main tensor replaced by canonical ``x``, in the units and dtype it came in."""
-        original = self.main(batch)
-        pair = self.affine(x, spec)
-        if pair is not None:
-            x = (x - pair[1]) / pair[0]
+        original, x = self.main(batch), self._in_own_units(x, spec)
         if original.dtype == torch.uint8:
             x = x.round().clamp(0, 255)
         return self.replace(batch, x.reshape(original.shape).to(original.dtype))
+
+    def close_for_gradient(self, batch: Batch, x: Tensor, spec: InputSpec) -> Batch:
+        """As :meth:`close`, but 8-bit integers, through which no gradient flows, become floats from 0 to 255."""
+        original, x = self.main(batch), self._in_own_units(x, spec)
+        dtype = original.dtype if original.is_floating_point() else x.dtype
+        return self.replace(batch, x.reshape(original.shape).to(dtype))
+
+    def _in_own_units(self, x: Tensor, spec: InputSpec) -> Tensor:
+        pair = self.affine(x, spec)
+        return x if pair is None else (x - pair[1]) / pair[0]
 
     def join(self, batch: Batch, permutation: Tensor, weight: Tensor) -> Batch:
         """What besides the main tensor must change when rows are mixed in pairs (masks, lengths)."""

@@ -47,6 +47,7 @@ class Adapter(BatchAdapter):
     keys: ClassVar[tuple[str, ...]] = ("pixel_values", "image", "images", "x")
     ranks: ClassVar[tuple[int, ...]] = (4,)
     shape_words: ClassVar[str] = "(B, C, H, W)"
+    eight_bit: ClassVar[bool] = True
     canonical_scale: ClassVar[Scale] = Scale.UNIT
 
     def check_shape(self, x: Tensor, spec: InputSpec) -> None:

@@ -127,3 +127,16 @@ def logits_of(out: Any) -> Tensor:
             f"forward=lambda model, batch: ..."
         )
     return found
+
+
+ONE_LOGIT = (
+    "one output to a row is no class probability to reckon with (its cross entropy is always 0): use two logits, "
+    "nn.Linear(..., 2), with the targets 0 and 1; softmax over the two is the sigmoid of their difference"
+)
+
+
+def check_logits(logits: Tensor) -> Tensor:
+    """The logits (B, C), C >= 2. Raises AttachError for the single output of a binary head."""
+    if logits.ndim < 2 or logits.shape[1] < 2:
+        raise AttachError(f"the model's outputs have the shape {tuple(logits.shape)}: {ONE_LOGIT}")
+    return logits

@@ -40,5 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _refuse(message: str) -> int:
-    print("autonoise:", " ".join(message.split()), file=sys.stderr)  # noqa: T201
+    from autonoise.cli.output import plain
+
+    print("autonoise:", plain(" ".join(message.split())), file=sys.stderr)  # noqa: T201
     return MISTAKE

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from autonoise import __version__
-from autonoise.cli import catalogue, corruptions, policies, searching, studies
+from autonoise.cli import catalogue, corruptions, inspecting, policies, searching, studies
 
 app = typer.Typer(
     name="autonoise", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
@@ -32,7 +32,8 @@ def _options(
 
 
 _commands: list[Callable[..., None]] = [
-    searching.search, studies.worker, studies.status, studies.best, studies.export, studies.dashboard,
+    inspecting.inspect, searching.search, studies.worker, studies.status, studies.best, studies.export,
+    studies.dashboard,
     policies.show, policies.verify, policies.recommend,
     catalogue.techniques, catalogue.spaces, catalogue.datasets,
 ]

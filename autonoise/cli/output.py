@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -16,12 +17,24 @@ if TYPE_CHECKING:
 
 PIPE_WIDTH = 160
 """Columns where nobody watches: rich would cut tables at 80."""
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""All but tab and line feed, with the marks that turn the direction of writing."""
+
+
+def plain(text: str) -> str:
+    r"""The text with control characters written out (an escape as \x1b), so that no name can steer the terminal."""
+    return _CONTROL.sub(lambda m: ascii(m[0])[1:-1], text)
+
+
+class _PlainConsole(Console):
+    def print(self, *objects: Any, **how: Any) -> None:
+        super().print(*(plain(o) if isinstance(o, str) else o for o in objects), **how)
 
 
 def make_console() -> Console:
     """A console on stdout that takes no text for markup: data sets and intervals have brackets in them."""
     width = None if sys.stdout.isatty() else PIPE_WIDTH
-    return Console(markup=False, emoji=False, highlight=False, width=width)
+    return _PlainConsole(markup=False, emoji=False, highlight=False, width=width)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence[str] = ()) -> Table:
@@ -30,7 +43,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], right: Seque
     for name in columns:
         made.add_column(name, justify="right" if name in right else "left", overflow="fold")
     for row in rows:
-        made.add_row(*("" if v is None else str(v) for v in row))
+        made.add_row(*("" if v is None else plain(str(v)) for v in row))
     return made
 
 

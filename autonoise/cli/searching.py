@@ -152,12 +152,14 @@ def run(config: StudyConfig, *, quiet: bool, strict: bool) -> int:
 
     from autonoise.cli.display import make_display
     from autonoise.cli.output import make_console
+    from autonoise.data.notes import unlogged
 
     # faults of trials are counted in the display and told at its end; Optuna would print their tracebacks
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     console = make_console()
     try:
-        outcome = _outcome(config, make_display(console, quiet=quiet))
+        with unlogged():  # the display shows them
+            outcome = _outcome(config, make_display(console, quiet=quiet))
     except KeyboardInterrupt:
         _say_how_to_continue(console, config)
         return 130

@@ -15,10 +15,10 @@ from autonoise.data.base import Array, Raw, Request
 from autonoise.data.groups import group_names, too_few, used
 from autonoise.data.notes import Notes
 from autonoise.data.readers import check_size, module_of
+from autonoise.data.split_words import split_name
 from autonoise.errors import DataError
 from autonoise.types import DataType
 
-_PARTS = (("train", ("train",)), ("valid", ("valid", "val", "validation")), ("test", ("test",)))
 AUDIBLE_RATE = 1000
 """Hz: below it a stated sample rate is that of a sensor, not of sound."""
 
@@ -41,11 +41,29 @@ def from_mapping(stored: Mapping[str, Any], request: Request, where: str) -> Raw
     """The same from arrays by name, wherever they come from. Raises DataError."""
     request.refuse(where, "text_column")
     arrays = _Arrays(stored, where)
-    held = [(part, [n for n in names if arrays.has(f"x_{n}")]) for part, names in _PARTS]
-    parts = [(part, names[0]) for part, names in held if names] or [("train", "")]
+    notes = Notes(where)
+    parts = _parts(arrays, notes) or [("train", "")]
     if parts[0][0] != "train" or not (parts[0][1] or arrays.has("x")):
         raise DataError(f"{where}: needs arrays X_train and y_train, or X and y (found: {arrays.listing})")
-    return _assemble(arrays, parts, request, where)
+    return _assemble(arrays, parts, request, notes)
+
+
+def _parts(arrays: _Arrays, notes: Notes) -> list[tuple[str, str]]:
+    """(part, its suffix as stored) for every ``X_...`` whose suffix names a part of a split, train first."""
+    held: dict[str, str] = {}
+    for name in sorted(n for n in arrays.names if n.lower().startswith("x_")):
+        part = split_name(name[2:])
+        if part is None:
+            notes.tell(
+                f"array {name} is left out: its name is that of no part (train, valid, test)", guess=True
+            )
+        elif part in held:
+            raise DataError(
+                f"{notes.where}: arrays X_{held[part]} and {name} are both the {part} part: drop one of them"
+            )
+        else:
+            held[part] = name[2:]
+    return [(part, held[part]) for part in ("train", "valid", "test") if part in held]
 
 
 class _Arrays:
@@ -76,15 +94,16 @@ class _Arrays:
         return next((self.get(n) for n in names if self.has(n)), None)
 
 
-def _assemble(arrays: _Arrays, parts: list[tuple[str, str]], request: Request, where: str) -> Raw:
-    notes = Notes(where)
+def _assemble(arrays: _Arrays, parts: list[tuple[str, str]], request: Request, notes: Notes) -> Raw:
+    where = notes.where
     xs = [arrays.get(f"x_{suffix}" if suffix else "x") for _, suffix in parts]
     if len({(v.shape[1:], v.dtype.kind in "US") for v in xs}) > 1:
         raise DataError(f"{where}: parts of different shapes ({', '.join(str(v.shape) for v in xs)}): make rows equal")
     labels = _per_row(arrays, parts, xs, request.target or "y", where, required=True)
     if labels is None:
         raise DataError(
-            f"{where}: no label array {request.target or 'y'!r}: name one as target (found: {arrays.listing})"
+            f"{where}: no label array {request.target or 'y'!r} for every part: name one as target "
+            f"(found: {arrays.listing})"
         )
     clean = request.clean_target and _per_row(arrays, parts, xs, request.clean_target, where, required=True)
     if request.clean_target and clean is None:
@@ -103,6 +122,8 @@ def _assemble(arrays: _Arrays, parts: list[tuple[str, str]], request: Request, w
 
     train = np.ones(sum(map(len, xs)), dtype=bool) if split is None else split == "train"
     x = xs[0] if len(xs) == 1 else np.concatenate(xs)
+    if x.dtype.kind == "S":
+        x = np.char.decode(x, "utf-8")
     rate = _number(arrays, "sample_rate", 1, 1e6, where)
     rate = None if rate is None else int(rate)
     data_type = request.data_type or infer(x, rate, where, notes)
@@ -115,7 +136,7 @@ def _assemble(arrays: _Arrays, parts: list[tuple[str, str]], request: Request, w
     if full is None and data_type is DataType.AUDIO and x.dtype.kind in "iu":
         full = audio.find_full_scale(x, where, notes, request.full_scale)
     scaled = {"full_scale": full} if data_type in (DataType.IMAGE, DataType.AUDIO) else {}
-    names = arrays.first("class_names")
+    names = _class_names(arrays, where)
     return Raw(
         data_type,
         module_of(data_type).from_array(x, lengths=lengths, where=where, notes=notes, train=train, **scaled),
@@ -123,11 +144,22 @@ def _assemble(arrays: _Arrays, parts: list[tuple[str, str]], request: Request, w
         clean=clean if isinstance(clean, np.ndarray) else None,
         group=group,
         split=split,
-        class_names=None if names is None else tuple(str(v) for v in names.ravel()),
+        class_names=names,
         sample_rate=rate if data_type is DataType.AUDIO else None,
         full_scale=full,
         notes=notes,
     )
+
+
+def _class_names(arrays: _Arrays, where: str) -> tuple[str, ...] | None:
+    found = arrays.first("class_names")
+    if found is None:
+        return None
+    names = tuple(v.decode() if isinstance(v, bytes) else str(v) for v in found.ravel())
+    twice = next((v for v in names if names.count(v) > 1), None)
+    if twice is not None:
+        raise DataError(f"{where}: class_names holds {twice!r} twice: give every class a name of its own")
+    return names
 
 
 def _brought_along(
@@ -139,7 +171,7 @@ def _brought_along(
     notes: Notes,
 ) -> Array | None:
     """A group array that nobody named (``group``, ``speaker_train`` ...), told; one that cannot be used, told too."""
-    stems = {re.sub(r"_(train|valid|val|validation|test)$", "", n, flags=re.IGNORECASE) for n in arrays.names}
+    stems = {re.sub(r"_([^_]+)$", lambda m: "" if split_name(m[1]) else m[0], n) for n in arrays.names}
     names = group_names(sorted(stems - {request.target, request.clean_target}))
     for name in names:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,8 @@ class Part:
     rows: Rows
     labels: Array
     label: str | None = None
+    beside: dict[str, Array] = field(default_factory=dict)
+    """Other values of each row by name, such as groups and lengths."""
 
 
 @dataclass
@@ -32,6 +34,7 @@ class Collected:
     parts: dict[str, Part]
     class_names: tuple[str, ...] | None = None
     sample_rate: int | None = None
+    full_scale: float | None = None
 
     @property
     def rows_are_cells(self) -> bool:

@@ -11,10 +11,10 @@ import pandas as pd
 
 from autonoise.data.collected import Collected, Part, as_array
 from autonoise.data.items import from_items
+from autonoise.data.split_words import split_name
 from autonoise.errors import DataError, MissingExtraError
 
 _LABELS = ("label", "labels", "target", "class", "y")
-_SPLITS = {"train": "train", "validation": "valid", "valid": "valid", "val": "valid", "dev": "valid", "test": "test"}
 _MARKS = ("dataset_info.json", "dataset_dict.json")
 
 
@@ -46,10 +46,11 @@ def from_hub(data: Any, target: str | None = None) -> Collected:
     names: tuple[str, ...] | None = None
     rate: int | None = None
     for split, held in data.items():
-        if str(split) not in _SPLITS:
+        part = split_name(str(split))
+        if part is None:
             raise DataError(f"split {str(split)!r} of the DatasetDict is no train, validation or test: leave it out")
         found = _one(held, target)
-        parts[_SPLITS[str(split)]], names, rate = found.parts[""], found.class_names, found.sample_rate
+        parts[part], names, rate = found.parts[""], found.class_names, found.sample_rate
     if list(parts) == ["train"]:
         parts = {"": parts["train"]}
     return Collected(parts, names, rate)

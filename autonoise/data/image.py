@@ -58,7 +58,7 @@ def from_array(
         raise DataError(
             f"{where}: pictures must have 1 or 3 channels and sides up to {MAX_SIDE}, but got "
             f"{height}x{width}x{channels}: "
-            "convert or shrink them"
+            "convert or shrink them (transparent ones: lay them on white)"
         )
     if full_scale is None:
         full_scale = find_white(array, where=where, notes=Notes(where) if notes is None else notes, train=train)

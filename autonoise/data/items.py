@@ -70,11 +70,16 @@ def _is_picture(value: object) -> bool:
 
 
 def _pictures(rows: list[Any]) -> Array:
-    """uint8 (N, H, W[, 3]) of PIL images; those of another size than most are stretched to it."""
+    """(N, H, W[, 3]) of PIL images, uint8 unless all have more bits; those of another size than most are stretched."""
     from PIL import Image
 
-    grey = all(p.mode in ("1", "L") for p in rows)
     size = Counter(p.size for p in rows).most_common(1)[0][0]
+    deep = [p.mode.startswith(("I", "F")) for p in rows]
+    if all(deep):  # their own numbers: converting them to 8 bits would cut at 255
+        return np.stack([np.asarray(p if p.size == size else p.convert("F").resize(size)) for p in rows])
+    if any(deep):
+        raise DataError("some pictures have 8 bits and some have more: convert all of them to 8 bits, white = 255")
+    grey = all(p.mode in ("1", "L", "LA", "La") for p in rows)
     shown = [_on_white(p).convert("L" if grey else "RGB") for p in rows]
     return np.stack([np.asarray(p if p.size == size else p.resize(size, Image.Resampling.BILINEAR)) for p in shown])
 
@@ -83,7 +88,7 @@ def _on_white(picture: Any) -> Any:
     """Without transparency: what lies behind a transparent picture is white paper."""
     from PIL import Image
 
-    if "A" not in picture.getbands() and "transparency" not in picture.info:
+    if not picture.has_transparency_data:
         return picture
     seen = picture.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen)

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from autonoise.data.notes import Notes
-from autonoise.data.readers import split_name
+from autonoise.data.split_words import split_name
 from autonoise.errors import DataError
 
 ASIDE = frozenset({

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _log = logging.getLogger("autonoise.data")
 
@@ -22,3 +24,17 @@ class Notes(list[str]):
         if sentence not in self:
             self.append(sentence)
             _log.log(logging.WARNING if guess else logging.INFO, "%s: %s", self.where, sentence)
+
+
+@contextmanager
+def unlogged() -> Iterator[None]:
+    """Keep notes without logging them, where they are shown in another way or were told by another process."""
+
+    def drop(record: logging.LogRecord) -> bool:
+        return False
+
+    _log.addFilter(drop)
+    try:
+        yield
+    finally:
+        _log.removeFilter(drop)

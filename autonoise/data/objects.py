@@ -18,11 +18,11 @@ import pandas as pd
 
 from autonoise.data.base import Array
 from autonoise.data.collected import LABEL, Collected, Part, as_array, as_labels, refuse
+from autonoise.data.groups import group_names
 from autonoise.data.items import from_items, is_items
+from autonoise.data.split_words import split_name
 from autonoise.errors import DataError
 from autonoise.files import write_whole
-
-_SPLITS = {"": "", "train": "train", "valid": "valid", "validation": "valid", "val": "valid", "test": "test"}
 
 
 def is_path(data: object) -> bool:
@@ -98,21 +98,40 @@ def _of_frame(frame: pd.DataFrame, target: str | None) -> Part:
 
 def _of_mapping(data: Mapping[Any, Any], target: str | None) -> Collected:
     names = {str(k).lower(): k for k in data}
-    if names and set(names) <= set(_SPLITS):
-        return _joined({_SPLITS[n]: collect(data[k], target) for n, k in names.items()})
+    splits = {n: split_name(n) for n in names}
+    if names and all(splits.values()):
+        return _joined({str(splits[n]): collect(data[k], target) for n, k in names.items()})
     labels = {n: n.replace("x", "y", 1) for n in names if n == "x" or n.startswith("x_")}
-    parts = {_SPLITS.get(n[2:]): (n, y) for n, y in labels.items() if y in names}
+    parts = {(split_name(n[2:]) if n[2:] else ""): (n, y) for n, y in labels.items() if y in names}
     if not parts or None in parts:
         raise DataError(
             f"a mapping must name splits (train, test) or arrays (X_train, y_train, X_test, y_test), but has "
             f"{', '.join(map(str, data)) or 'nothing'}"
         )
     held = Collected({str(s): Part(as_array(data[names[x]]), as_labels(data[names[y]])) for s, (x, y) in parts.items()})
+    used = {n for pair in parts.values() for n in pair} | {"class_names", "sample_rate", "full_scale"}
+    for name in sorted(set(names) - used):
+        _beside(held, name, data[names[name]])
+    if "full_scale" in names:
+        held.full_scale = float(data[names["full_scale"]])
     if "class_names" in names:
         held.class_names = tuple(str(v) for v in data[names["class_names"]])
     if "sample_rate" in names:
         held.sample_rate = int(data[names["sample_rate"]])
     return held
+
+
+def _beside(held: Collected, name: str, values: Any) -> None:
+    """Keep an array of a mapping that goes with the rows: groups, lengths, or a group or label to choose by name."""
+    stem, _, suffix = name.rpartition("_")
+    part = split_name(suffix) if stem else None
+    stem, part = (stem, part) if part in held.parts else (name, "train" if "train" in held.parts else "")
+    rows = held.parts.get(str(part))
+    kept = as_labels(values)
+    if rows is not None and kept.ndim == 1 and len(kept) == len(rows.labels):
+        rows.beside[stem] = kept
+    elif group_names([stem]) or stem in ("length", "lengths"):
+        raise DataError(f"{name!r} of the mapping has no value for every row of one part: give one each, or drop it")
 
 
 def _of_tuple(data: Sequence[Any], target: str | None) -> Collected:
@@ -175,10 +194,13 @@ def _store_arrays(held: Collected, folder: Path) -> Path:
     for split, part in held.parts.items():
         suffix = f"_{split}" if split else ""
         arrays[f"X{suffix}"], arrays[f"y{suffix}"] = np.asarray(part.rows), _plain(part.labels)
+        arrays |= {f"{name}{suffix}": _plain(values) for name, values in part.beside.items()}
     if held.class_names is not None:
         arrays["class_names"] = np.array(held.class_names)
     if held.sample_rate is not None:
         arrays["sample_rate"] = np.array(held.sample_rate)
+    if held.full_scale is not None:
+        arrays["full_scale"] = np.array(held.full_scale)
     digest = hashlib.sha256()
     for name, values in arrays.items():
         digest.update(f"{name}|{values.dtype.str}|{values.shape}|".encode())
@@ -199,7 +221,10 @@ def _store_rows(held: Collected, folder: Path) -> Path:
         names = held.class_names
         if label in frame.columns:
             raise DataError(f"a feature column is named {label!r}, as the labels are: rename it")
-        frame = frame.assign(**{label: [names[int(v)] if names else v for v in part.labels]})
+        groups = {n: part.beside[n] for n in group_names(part.beside)}  # other columns would become features
+        if set(groups) & set(frame.columns):
+            raise DataError(f"two columns are named {min(set(groups) & set(frame.columns))!r}: rename one")
+        frame = frame.assign(**groups, **{label: [names[int(v)] if names else v for v in part.labels]})
         if split:
             if "split" in frame.columns:
                 raise DataError("the frames have a column 'split' of their own: rename or drop it")

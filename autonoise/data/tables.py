@@ -14,7 +14,8 @@ from autonoise.data import cells, text
 from autonoise.data.base import Array, Raw, Request, Rows
 from autonoise.data.groups import group_names, too_few, used
 from autonoise.data.notes import Notes
-from autonoise.data.readers import encoding_of, module_of, open_text, split_names, suffix_of
+from autonoise.data.readers import encoding_of, module_of, open_text, suffix_of
+from autonoise.data.split_words import split_names
 from autonoise.errors import DataError
 from autonoise.types import DataType
 

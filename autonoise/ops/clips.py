@@ -16,7 +16,7 @@ from torch import Generator, Tensor
 from autonoise.errors import MissingExtraError, PolicyError
 from autonoise.ops.random import rand
 
-SUFFIXES = (".wav", ".flac", ".ogg")
+SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf")
 ORIGINS = ("recording", "source", "noise_type", "class", "label", "y")
 FEWEST_ORIGINS = 4
 """Fewer kinds of clips could not be halved without making the halves too different."""
@@ -53,7 +53,7 @@ def load_clips(path: str, group: str, sample_rate: int | None, device: str) -> C
     """Clips of ``path``, resampled to ``sample_rate`` (None: as they are).
 
     An .npz has X (n, samples) int16 or float and may have ``sample_rate`` and ``group`` (n,). Of a folder all
-    .wav, .flac and .ogg files below it are read; there ``group`` names a sub-folder. Sources are the first array of
+    sound files below it are read (``SUFFIXES``); there ``group`` names a sub-folder. Sources are the first array of
     an .npz among recording, source, noise_type, class, label and y that has four values or more, else sub-folders.
     Raises PolicyError where nothing can be read, and MissingExtraError without soundfile.
     """

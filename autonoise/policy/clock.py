@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Generator, Tensor
 
+from autonoise.errors import AttachError
 from autonoise.ops.random import generator, seed_from
 from autonoise.policy.policy import Step
 
@@ -15,6 +16,28 @@ DRAW, LEAF, PLAN, SITE, VIEW = range(5)
 BLOCK = 16
 """Updates whose draws of who is perturbed are made at once: one by one they cost more than the noise of a table."""
 NOBODY = 1 << 62
+
+
+class Knob:
+    """The global strength of a policy at work: one number that every stage reads, in every process.
+
+    In shared memory (``shared``) where loader workers read it, too.
+    """
+
+    def __init__(self, strength: float, *, shared: bool = False) -> None:
+        self._held = torch.tensor([strength], dtype=torch.float64)
+        if shared:
+            self._held.share_memory_()  # type: ignore[no-untyped-call]
+
+    @property
+    def value(self) -> float:
+        return float(self._held.item())
+
+    @value.setter
+    def value(self, strength: float) -> None:
+        if not 0 <= strength <= 100:  # not a number fails, too
+            raise AttachError(f"0 <= strength <= 100 must hold, but got {strength!r}")
+        self._held[0] = strength
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
@@ -15,15 +14,15 @@ from torch.utils.hooks import RemovableHandle
 from autonoise.batches import batch_adapter
 from autonoise.batches.mappings import call_model
 from autonoise.errors import AttachError
-from autonoise.policy import attached, gradients, perturbing
-from autonoise.policy.clock import Clock
+from autonoise.policy import attached, gradients, losses, perturbing
+from autonoise.policy.clock import Clock, Knob
 from autonoise.policy.depth import words
 from autonoise.policy.layers import LayerNoise, MicroBatch
-from autonoise.policy.setup import check_acted, check_attachable, input_spec, place_steps, rank_of
+from autonoise.policy.misuse import Use
+from autonoise.policy.setup import check_acted, check_attachable, check_transform, input_spec, place_steps, rank_of
 from autonoise.policy.sites import Point
 from autonoise.policy.steps import Heads, StepRunner
 from autonoise.policy.weights import WeightSwap
-from autonoise.stages import LossNoise
 from autonoise.types import Batch, BatchInfo, InputSpec, Stage
 
 if TYPE_CHECKING:
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
 
 CHECKED = 16
 """Updates in which every target is looked at before it is used."""
-NO_INDEX = -(2**31)
-"""Nobody's target, for cross entropy to ignore."""
 _INPUT_STAGES = (Stage.INPUT, Stage.ADVERSARIAL, Stage.PAIR)
 _SOFT_STAGES = (Stage.TARGET, Stage.PAIR, Stage.LOSS, Stage.STEP)
 
@@ -63,6 +60,7 @@ class NoiseInjector:
         seed, rank: noise is a function of both; the rank comes from torch.distributed when not given.
         allow_partial: accept that steps which cannot act (raw noise without the transform, a site that never
             runs) do nothing.
+        raw_transform: the policy's noise on strings, where the data loader was built before the model.
         replace: detach the policy that the model has already; without it, a second one is refused.
 
     Raises AttachError when the policy does not fit the model or the first batch.
@@ -74,22 +72,23 @@ class NoiseInjector:
         forward: Callable[[nn.Module, Any], Tensor] | None = None,
         loss: Callable[[Tensor, Tensor], Tensor] | None = None,
         sites: Mapping[str, str] | None = None, seed: int = 0, rank: int | None = None, allow_partial: bool = False,
-        replace: bool = False,
+        replace: bool = False, raw_transform: RawTransform | None = None,
     ) -> None:
         check_attachable(model, epochs, steps_per_epoch)
         self.policy, self.model = policy, model
         self.inner: nn.Module = getattr(model, "module", model) if _is_ddp(model) else model
         self.adapter = batch_adapter(policy.data_type)
         self.spec, self._explicit = input_spec(policy, self.inner, input, num_classes, self.adapter)
-        self.classes = self.spec.classes
         self.clock = Clock(seed, rank_of(rank), epochs, steps_per_epoch)
-        self.knob = policy.strength
-        self.layers = LayerNoise(self.inner, self.clock, self.knob, self.spec)
+        self.raw = [] if raw_transform is None else [check_transform(raw_transform, policy, epochs)]
+        self._knob = self.raw[0].knob if self.raw else Knob(policy.strength, shared=bool(policy.at_stage(Stage.RAW)))
+        self._knob.value = policy.strength
+        self.layers = LayerNoise(self.inner, self.clock, self._knob, self.spec)
         self.heads = Heads(self.clock)
-        self._forward, self._loss = forward, loss
+        self._forward, self.own_loss = forward, loss
         self._allow_partial, self._checked, self._verified = allow_partial, False, False
-        self._gradient_done = False
-        self._raw_used = False
+        self._gradient_done, self._own_seed = False, raw_transform is None
+        self.use = Use(self)
         self.changes_input = any(s.stage in _INPUT_STAGES for s in policy.steps)
         self.wants_soft = any(s.stage in _SOFT_STAGES for s in policy.steps)
         self.soft = perturbing.SoftTargets(self.classes)
@@ -111,6 +110,7 @@ class NoiseInjector:
 
         Returns (x, y) of the same shape, dtype and device; y soft (B, C) float32 where the policy needs it.
         """
+        self.use.perturbed()
         if not self.model.training:
             return x, y
         if self._detached:
@@ -129,28 +129,18 @@ class NoiseInjector:
 
     def loss(self, logits: Tensor, y: Tensor) -> Tensor:
         """Scalar loss of logits (B, C) against indices (B,) or soft targets (B, C), robust where the policy says."""
-        if logits.ndim == 2 and y.ndim == 2 and logits.shape != y.shape:
-            raise AttachError(
-                f"the model gives {logits.shape[1]} logits, but the targets have {y.shape[1]} classes: pass "
-                f"num_classes={logits.shape[1]} to attach"
-            )
-        base: Tensor | None = None
-        for index, step in self.policy.at_stage(Stage.LOSS) if self.model.training else ():
-            assert isinstance(step.technique, LossNoise)
-            m = min(self.clock.strength(step, index, self.knob), 1.0)
-            if m > 0:
-                robust = step.technique.loss(logits.float(), self.soft(y)).mean()
-                base = robust if m == 1 else (1 - m) * (self._base(logits, y) if base is None else base) + m * robust
-        return self._base(logits, y) if base is None else base
+        self.use.took_loss()
+        return losses.loss_of(self, logits, y)
 
     def step(self) -> None:
         """Once per optimiser update: progress moves on (and stops at 1)."""
         if not self._verified and self.model.training:
             self._verified = True
             if not self._allow_partial:
-                check_acted(self, raw_used=self._raw_used, gradient_done=self._gradient_done)
+                check_acted(self, gradient_done=self._gradient_done)
         self.clock.update += 1
         self.clock.micro = -1
+        self.use.stepped()
 
     # -- the whole step ----------------------------------------------------------------------------------------
 
@@ -186,17 +176,6 @@ class NoiseInjector:
     def open(self, x: Batch) -> tuple[Tensor, BatchInfo]:
         return self.adapter.open(x, self.spec)
 
-    def _base(self, logits: Tensor, y: Tensor) -> Tensor:
-        if self._loss is not None:
-            return self._loss(logits, y)
-        try:
-            # -100 is no class: a CPU says so, where a GPU could only stop with an assertion
-            ignored = NO_INDEX if y.device.type == "cpu" else -100
-            return F.cross_entropy(logits.float(), y, ignore_index=ignored)
-        except (IndexError, RuntimeError):
-            perturbing.check_targets(y, len(y), self.classes)
-            raise
-
     def begin(self, size: int, info: BatchInfo | None, x: Batch) -> MicroBatch:
         batch = MicroBatch(size, info, lambda: self.open(x)[1])
         self.layers.begin(batch)
@@ -212,8 +191,17 @@ class NoiseInjector:
         """Noise on raw strings for the data loader, with this injector's seed and length."""
         from autonoise.policy.raw import RawTransform
 
-        self._raw_used = True
-        return RawTransform(self.policy, epochs=self.clock.epochs, seed=self.clock.seed)
+        self.raw.append(RawTransform(self.policy, epochs=self.clock.epochs, seed=self.clock.seed, knob=self._knob))
+        return self.raw[-1]
+
+    @property
+    def knob(self) -> float:
+        """The global strength, the policy's until ``set_strength`` changes it."""
+        return self._knob.value
+
+    @property
+    def classes(self) -> int:
+        return self.spec.classes
 
     # -- state and checks --------------------------------------------------------------------------------------
 
@@ -231,6 +219,8 @@ class NoiseInjector:
             )
         self.clock.update, self.clock.micro = int(state["update"]), -1
         self.clock.seed = int(state["seed"])
+        for transform in self.raw[0 if self._own_seed else 1 :]:
+            transform.set_seed(self.clock.seed)
         if state["input"] is not None:
             # another first batch could look differently scaled
             self.spec, self._checked = InputSpec.from_dict(self.policy.data_type, state["input"]), True
@@ -238,8 +228,8 @@ class NoiseInjector:
         self.heads.load_state_dict(state["heads"])
 
     def set_strength(self, strength: float) -> None:
-        """Change the global strength knob from the next micro-batch on (used by RobustnessMonitor)."""
-        self.knob = self.layers._knob = strength
+        """Change the global strength from the next micro-batch or string on (used by RobustnessMonitor)."""
+        self._knob.value = strength
 
     def detach(self) -> None:
         """Remove every hook and restore the model's own settings."""

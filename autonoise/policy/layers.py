@@ -14,7 +14,7 @@ from torch.utils.hooks import RemovableHandle
 from autonoise.errors import AttachError
 from autonoise.ops.masks import select
 from autonoise.policy.attached import Hook
-from autonoise.policy.clock import LEAF, SITE, Clock
+from autonoise.policy.clock import LEAF, SITE, Clock, Knob
 from autonoise.policy.dropouts import OwnDropout, own_dropout
 from autonoise.policy.layout import Hint, channel_axis, channels_back, channels_second, hints_for
 from autonoise.policy.policy import Step
@@ -46,8 +46,8 @@ class MicroBatch:
 class LayerNoise:
     """Owns the forward hooks. Nothing is added in ``eval()`` or while ``quiet()``."""
 
-    def __init__(self, model: nn.Module, clock: Clock, knob: float, spec: InputSpec) -> None:
-        self._model, self._clock, self._knob = model, clock, knob
+    def __init__(self, model: nn.Module, clock: Clock, knob: Knob, spec: InputSpec) -> None:
+        self._model, self._clock, self._strength = model, clock, knob
         self._handles: list[RemovableHandle] = []
         self._quiet = False
         self._sequence_first = sequence_first(model)
@@ -206,7 +206,7 @@ class LayerNoise:
             out = technique.taken_over(moved, own=own.rate, strength=shaped, rng=rng).to(h.dtype).reshape(turned)
             return out.transpose(0, dim) if dim else out
         out = technique.perturb(moved, strength=shaped, rng=rng, info=info)
-        if info.valid is not None or not (technique.exact or self._clock.everywhere(step, self._knob)):
+        if info.valid is not None or not (technique.exact or self._clock.everywhere(step, self._strength.value)):
             keep = shaped > 0 if info.valid is None else (shaped > 0) & info.valid
             out = select(keep, out, moved)
         out = channels_back(out, axis, folded) if technique.channels else out
@@ -220,13 +220,13 @@ class LayerNoise:
         drawn = self.batch.strengths
         if index not in drawn:
             size = self.batch.size or h.shape[0]
-            drawn[index] = self._clock.strengths(step, index, size, self._knob, h.device)
+            drawn[index] = self._clock.strengths(step, index, size, self._strength.value, h.device)
         strength = drawn[index]
         if strength is None:
             return None
         if strength.shape[0] * repeat != h.shape[dim]:
             # a batch that perturb() has not seen: draw for its own size
-            return self._clock.strengths(step, index, h.shape[dim], self._knob, h.device)
+            return self._clock.strengths(step, index, h.shape[dim], self._strength.value, h.device)
         return strength
 
     def _mix(
@@ -245,7 +245,7 @@ class LayerNoise:
         moved = moved.reshape(-1, repeat, *moved.shape[1:]) if repeat > 1 else moved
         rng = self._clock.rng(index, LEAF, number, h.device)
         out = technique.mix(moved, plan, rng=rng, info=self._info_for(moved)).to(h.dtype)
-        if not (technique.exact or self._clock.everywhere(step, self._knob)):
+        if not (technique.exact or self._clock.everywhere(step, self._strength.value)):
             out = select(per_sample(plan.weight, moved) < 1, out, moved)
         out = out.flatten(0, 1) if repeat > 1 else out
         return out.transpose(0, dim) if dim else out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from autonoise.policy.policy import Step
 
 
+log = logging.getLogger("autonoise")
+ROUNDING_CHECKED = 16
+"""Updates in which noise in 8-bit batches is watched for being rounded away."""
 MANY = 1024
 """Classes whose one-hot vectors are not kept."""
 
@@ -91,7 +95,13 @@ def closed(injector: NoiseInjector, x: Batch, start: Tensor, main: Tensor) -> Ba
     if isinstance(x, Tensor) and start.dtype == x.dtype and adapter.affine(start, injector.spec) is None:
         return main.reshape(x.shape).to(x.dtype).detach()
     changed = adapter.main(adapter.close(x, main, injector.spec))
-    return adapter.replace(x, torch.where((main != start).reshape(original.shape), changed, original).detach())
+    changed = torch.where((main != start).reshape(original.shape), changed, original).detach()
+    if original.dtype == torch.uint8 and "rounded" not in adapter.told and injector.clock.update < ROUNDING_CHECKED:
+        lost = torch.equal(changed, original) and not torch.equal(main, start)
+        if lost:
+            adapter.told.add("rounded")
+            log.warning("noise of less than half a grey level is rounded away in 8-bit batches: use x.float()")
+    return adapter.replace(x, changed)
 
 
 def input_stage(
@@ -173,11 +183,16 @@ def _adversarial_stage(
     else:
         start, about = torch.nan_to_num(main), info
     missing = torch.isnan(main)
+    if not inside and injector.adapter.main(x).dtype == torch.uint8:
+        _check_takes_floats(injector, x)
 
     def gradient(point: Tensor) -> Tensor:
         leaf = point.detach().clone().requires_grad_(True)
-        # the attack reckons with numbers, the model gets its missing values
-        batch = noised if inside else injector.adapter.close(x, leaf.masked_fill(missing, torch.nan), injector.spec)
+        batch = noised
+        if not inside:
+            # the attack reckons with numbers, the model gets its missing values
+            filled = leaf.masked_fill(missing, torch.nan)
+            batch = injector.adapter.close_for_gradient(x, filled, injector.spec)
         delta = leaf if inside else None
         with torch.enable_grad(), injector.layers.quiet(delta), frozen_statistics(injector.inner):
             loss = injector.loss(injector.forward(batch), y)
@@ -210,6 +225,31 @@ def _adversarial_stage(
         injector.layers.batch.delta = start if bool(start.any()) else None
         return main
     return start.masked_fill(missing, torch.nan)
+
+
+def _check_takes_floats(injector: NoiseInjector, x: Batch) -> None:
+    """Once: raise AttachError where the model does not answer alike to 8-bit pixels and to the same as floats."""
+    adapter = injector.adapter
+    if "floats" in adapter.told:
+        return
+    answers = []
+    for batch in (x, adapter.replace(x, adapter.main(x).float())):
+        devices = {p.device for p in injector.inner.parameters() if p.device.type == "cuda"}
+        # the model's own dropout must draw the same in both
+        with torch.random.fork_rng(devices=sorted(devices, key=str)), torch.no_grad(), injector.layers.quiet():
+            try:
+                with frozen_statistics(injector.inner):
+                    answers.append(injector.forward(batch).float())
+            except Exception:
+                if not answers:
+                    raise  # no fault of the floats
+    if len(answers) < 2 or not torch.allclose(answers[0], answers[1], rtol=1e-2, atol=1e-3):
+        raise AttachError(
+            "adversarial noise needs a gradient, which 8-bit integers have none of, and the model answers differently "
+            "to the same pixels as floats from 0 to 255: convert the batch as the model does before perturb, for "
+            "example x.float() / 255"
+        )
+    adapter.told.add("floats")
 
 
 @contextmanager

@@ -229,6 +229,7 @@ class Policy:
         rank: int | None = None,
         allow_partial: bool = False,
         replace: bool = False,
+        raw_transform: RawTransform | None = None,
     ) -> NoiseInjector:
         """Attach to a model about to be trained; see :class:`autonoise.policy.injector.NoiseInjector`."""
         from autonoise.policy.injector import NoiseInjector
@@ -236,14 +237,13 @@ class Policy:
         return NoiseInjector(
             self, model, epochs=epochs, steps_per_epoch=steps_per_epoch, optimizer=optimizer, input=input,
             num_classes=num_classes, forward=forward, loss=loss, sites=sites, seed=seed, rank=rank,
-            allow_partial=allow_partial, replace=replace,
+            allow_partial=allow_partial, replace=replace, raw_transform=raw_transform,
         )
 
     def raw_transform(self, *, epochs: int = 1, seed: int = 0) -> RawTransform:
         """The policy's noise on raw strings, for use inside a data loader; see :class:`RawTransform`."""
         from autonoise.policy.raw import RawTransform
 
-        object.__setattr__(self, "_raw_taken", True)
         return RawTransform(self, epochs=epochs, seed=seed)
 
     def to_dict(self) -> dict[str, Any]:

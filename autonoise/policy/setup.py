@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from autonoise.batches import BatchAdapter
-from autonoise.errors import AttachError
+from autonoise.batches.mappings import ONE_LOGIT
+from autonoise.errors import AttachError, UnknownNameError
 from autonoise.policy.clock import LEAF
 from autonoise.policy.depth import spread
 from autonoise.policy.layers import check_fired
-from autonoise.policy.sites import WEIGHTED, Point, classifier, resolve
+from autonoise.policy.sites import WEIGHTED, WORDS, Point, classifier, resolve
 from autonoise.policy.weights import WeightSwap, weight_slots
 from autonoise.stages import ActivationNoise, WeightNoise
 from autonoise.types import InputSpec, Stage
@@ -22,6 +23,7 @@ from autonoise.types import InputSpec, Stage
 if TYPE_CHECKING:
     from autonoise.policy.injector import NoiseInjector
     from autonoise.policy.policy import Policy, Step
+    from autonoise.policy.raw import RawTransform
 
 
 def check_attachable(model: object, epochs: int, steps_per_epoch: int) -> None:
@@ -35,6 +37,21 @@ def check_attachable(model: object, epochs: int, steps_per_epoch: int) -> None:
     for name, value in (("epochs", epochs), ("steps_per_epoch", steps_per_epoch)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise AttachError(f"{name} must be a whole number >= 1, but got {value!r}")
+
+
+def check_transform(transform: RawTransform, policy: Policy, epochs: int) -> RawTransform:
+    """Raises AttachError for a transform of another policy or another length of training."""
+    if transform.policy_hash != policy.hash:
+        raise AttachError(
+            f"raw_transform= is of policy {transform.policy_hash}, not of {policy.hash}: make it by "
+            f"policy.raw_transform(epochs={epochs})"
+        )
+    if transform.epochs != epochs:
+        raise AttachError(
+            f"raw_transform= was made for {transform.epochs} epochs, but attach says {epochs}: make it by "
+            f"policy.raw_transform(epochs={epochs})"
+        )
+    return transform
 
 
 def rank_of(rank: int | None) -> int:
@@ -58,16 +75,25 @@ def input_spec(
     spec = given or policy.input or InputSpec(data_type=policy.data_type, layout=())
     if given is None:
         spec = adapter.for_model(model, spec, writes=bool(policy.at_stage(Stage.INPUT)))
-    classes = num_classes or 0
+    classes, found = num_classes or 0, None
     if not classes:
         found = classifier(model, spec.classes)
         classes = found[1].out_features if found is not None else spec.classes
+    if classes == 1:
+        raise AttachError(
+            f"{ONE_LOGIT}. If the model's classifier is another layer than {found[0]!r}, pass num_classes="
+            if found is not None else ONE_LOGIT
+        )
     return replace(spec, classes=classes), given is not None
 
 
 def place_steps(injector: NoiseInjector, sites: dict[str, str]) -> None:
     """Register the hooks of all steps, the weight swaps in ``injector.weights``; none stays behind on an error."""
+    known = WORDS.union(*({s.site, s.technique.default_site} - {""} for s in injector.policy.steps))
     try:
+        for word in sites:
+            if word not in known:
+                raise UnknownNameError.of("site", word, known, "in sites=")
         _place_steps(injector, sites)
     except BaseException:
         injector.detach()
@@ -145,7 +171,7 @@ def _place_weights(injector: NoiseInjector, index: int, step: Step, sites: dict[
     return swap
 
 
-def check_acted(injector: NoiseInjector, *, raw_used: bool, gradient_done: bool) -> None:
+def check_acted(injector: NoiseInjector, *, gradient_done: bool) -> None:
     """Raise AttachError for a step of the policy that did nothing in the first update though it should have."""
     policy, layers = injector.policy, injector.layers
     check_fired(layers, dict(enumerate(policy.steps)))
@@ -155,10 +181,11 @@ def check_acted(injector: NoiseInjector, *, raw_used: bool, gradient_done: bool)
                 f"{policy.steps[index].name}: none of the model's weights was used through a module it knows; "
                 f"choose modules by site, or attach with allow_partial=True"
             )
-    if policy.at_stage(Stage.RAW) and not (raw_used or getattr(policy, "_raw_taken", False)):
+    if policy.at_stage(Stage.RAW) and not injector.raw:
         raise AttachError(
-            "this policy perturbs raw strings: run injector.raw_transform() (or policy.raw_transform()) on them "
-            "before the tokenizer, or attach with allow_partial=True"
+            "this policy perturbs raw strings: run injector.raw_transform() on them before the tokenizer (a transform "
+            "made by policy.raw_transform() is passed on by attach(..., raw_transform=transform)), or attach with "
+            "allow_partial=True"
         )
     # a gradient scaler may skip the first steps, and the hook with them
     if policy.at_stage(Stage.GRADIENT) and not gradient_done and injector.optimizer_hook is None:

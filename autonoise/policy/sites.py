@@ -18,6 +18,9 @@ WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Embedding, nn.RNNBase
 _HIDDEN = (nn.ReLU, nn.GELU, nn.SiLU, nn.LeakyReLU, nn.ELU, nn.Tanh, nn.Hardswish, nn.Mish, nn.PReLU)
 
 
+WORDS = frozenset({"embedding", "after_norm", "late_norm", "penultimate", "residual", "front_end"})
+
+
 @dataclass(frozen=True)
 class Point:
     """A module and whether noise changes its output or its (first) input."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from autonoise.errors import DataError
 from autonoise.proxies.layers import valid_steps
+from autonoise.types import Family
 
 MELS = 40
 LOG_FLOOR = 1e-4
@@ -38,7 +40,12 @@ class LogMel(nn.Module):
     short clip into loud features (0.37 instead of 0.81 accuracy at 30 dB). Windows of 256 samples at 8 kHz (32 ms),
     half overlapping. ``lengths`` (B,) are true samples; frames behind them are 0.
     Raises DataError for a rate below 1 kHz.
+
+    Attributes:
+        invariant_to: kinds of noise that its output does not show: frames are relative to the clip.
     """
+
+    invariant_to: ClassVar[frozenset[Family]] = frozenset({Family.GAIN})
 
     def __init__(self, sample_rate: int | None) -> None:
         super().__init__()

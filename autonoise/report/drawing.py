@@ -32,6 +32,7 @@ LOOKS: Mapping[str, Look] = {
     # Okabe and Ito's palette, the grey darkened
     "baseline": Look("#5f6b7a", "o", "--", 5.0),
     "preset": Look("#d55e00", "s", "-.", 4.6),
+    "start": Look("#009e73", "^", ":", 4.8),
     "policy": Look("#0072b2", "D", "-", 5.2),
 }
 

@@ -22,14 +22,14 @@ from autonoise.report.numbers import (
 from autonoise.report.page import Cell, Figure, Section, Table, Tone
 
 Result = Mapping[str, Any]
-LABELS = ("baseline", "preset", "policy")
+LABELS = ("baseline", "preset", "start", "policy")
 NOTABLE = 0.01
 UNKNOWN = "not measurable"
 _EXPOSURE = {"same": "● same", "related": "◐ related", "unseen": "○ unseen"}
 
 
 def contestants(result: Result) -> dict[str, Mapping[str, Any]]:
-    """Label → numbers, in the order baseline, preset, policy; those that are there."""
+    """Label → numbers, in the order baseline, preset, start (a starting policy, unchanged), policy."""
     known = result.get("contestants") or {}
     return {label: known[label] for label in LABELS if known.get(label)}
 

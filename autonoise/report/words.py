@@ -103,7 +103,9 @@ def usage(steps: Sequence[Mapping[str, Any]], file: str) -> tuple[str, str]:
     ]
     notes = []
     if any(k.stage == Stage.RAW for k in kinds):
-        lines[-1:] = ["noise = policy.raw_transform(epochs=epochs)   # in the loader: text = noise(text, index)", ""]
+        lines[3:3] = ["noise = policy.raw_transform(epochs=epochs)   # in the loader: text = noise(text, index)"]
+        lines[4] = lines[4].replace("optimizer=optimizer)", "optimizer=optimizer,")
+        lines[5:5] = ["                         raw_transform=noise)"]
         notes.append("Call noise.set_epoch(epoch) at the start of each epoch.")
     whole = [k.name for k in kinds if k.stage == Stage.STEP]
     if any(getattr(k, "pretrains", False) for k in kinds):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,16 @@ from optuna.trial import TrialState
 from autonoise.policy import Policy
 from autonoise.space import SearchSpace
 from autonoise.study.config import StudyConfig
-from autonoise.study.confirm import Contribution, Plan, Standing, minimise, pick_candidates, race, standing_of
+from autonoise.study.confirm import (
+    OPPONENTS,
+    Contribution,
+    Plan,
+    Standing,
+    minimise,
+    pick_candidates,
+    race,
+    standing_of,
+)
 from autonoise.study.decide import KEPT, decide, recommend, sentence
 from autonoise.study.export import complete_policy, mean_of, scores_of, utc_now, versions
 from autonoise.study.folder import StudyFolder
@@ -49,6 +58,9 @@ def conclude(
     presets = _best_first([p for p in space.presets if _within_cost(p, config)], trials)[: plan.presets]
     entries |= {f"preset/{p.name}": (p, "preset") for p in presets}
     taken = {policy.hash for policy, _ in entries.values()}
+    starts = [p for p in space.seeds if _within_cost(p, config) and p.hash not in taken]
+    entries |= {f"start/{p.name}": (p, "start") for p in _best_first(starts, trials)[: plan.starts]}
+    taken = {policy.hash for policy, _ in entries.values()}
     entries |= {f"found/{p.hash}": (p, "found") for p in candidates if p.hash not in taken}
 
     standings = race(
@@ -71,10 +83,7 @@ def conclude(
     if policy.hash != chosen.policy.hash and policy.hash not in {s.policy.hash for s in standings}:
         again = runner.run([Job(policy, "confirm", k) for k in range(len(chosen.results))], stop=stop)
         standings.append(standing_of(policy, "found", [r for r in again if r], config.noise_weight, families))
-    preset = next((s for s in standings if s.role == "preset"), None)
-    policies = {"baseline": baseline}
-    if preset is not None and preset.policy.hash != policy.hash:
-        policies["preset"] = preset.policy
+    policies = {"baseline": baseline} | opponents(standings, policy, OPPONENTS if plan.starts else ("preset",))
     policies["policy"] = policy
     verdict = judge(
         task, config, study, runner, policies, plan.verdict_seeds, stop,
@@ -93,9 +102,16 @@ def conclude(
             return None
         result["transfer"] = {**found, "sentence": transfer_words(found)}
         observer.line(transfer_words(found))
-    _export(config, task, study, folder, result, standings, policy, policies.get("preset"))
+    others = {label: p for label, p in policies.items() if label in OPPONENTS}
+    _export(config, task, study, folder, result, standings, policy, others)
     observer.line(result["sentence"])
     return result
+
+
+def opponents(standings: Sequence[Standing], policy: Policy, roles: Sequence[str]) -> dict[str, Policy]:
+    """Role → the best standing of it, where that is not the policy itself."""
+    best = {role: next((s.policy for s in standings if s.role == role), None) for role in roles}
+    return {role: p for role, p in best.items() if p is not None and p.hash != policy.hash}
 
 
 def _key(study: optuna.Study, config: StudyConfig) -> str:
@@ -180,7 +196,7 @@ def _result(
 
 def _export(
     config: StudyConfig, task: Task, study: optuna.Study, folder: StudyFolder, result: dict[str, Any],
-    standings: list[Standing], policy: Policy, preset: Policy | None,
+    standings: list[Standing], policy: Policy, others: dict[str, Policy],
 ) -> None:
     created = result["created"]
     scores = scores_of(result)
@@ -197,9 +213,8 @@ def _export(
             "noisy": standing.noisy if standing else mean_of(result["contestants"]["policy"]["search"]),
             "passes": winner.passes, "techniques": [s.name for s in winner.steps],
         }
-    if preset is not None:
-        label = "preset"
-        complete_policy(preset, task, config, {"verdict": "preset"}, name=preset.name, created=created).save(
+    for label, other in others.items():
+        complete_policy(other, task, config, {"verdict": label}, name=other.name, created=created).save(
             folder.policies / f"{label}.yaml"
         )
     result["winners"] = shown

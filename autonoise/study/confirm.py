@@ -17,6 +17,8 @@ from autonoise.study.storage import PREFIX
 
 ADVANTAGE = 0.25
 """Share of an accuracy point by which a technique must earn its place in the minimiser, times 0.01."""
+OPPONENTS = ("preset", "start")
+"""Roles of what a search has to beat; the best of each meets the found policy in the verdict."""
 CLEARLY_BEHIND = 0.025
 CERTAIN = 0.015
 """A technique goes only where its contribution is surely below this; small data cannot tell, so there it stays."""
@@ -31,16 +33,26 @@ class Plan:
     ablate_seeds: int = 2
     verdict_seeds: int = 5
     presets: int = 100
+    starts: int = 0
+    """Hand-made starting policies of the space, unchanged by the search, that are confirmed beside the presets."""
 
     def trainings(self, presets: int, techniques: int) -> float:
         """Expected number of full trainings; racing ends about a third of the confirming ones early."""
-        confirm = (self.candidates + min(presets, self.presets) + 1) * (1 + 0.55 * (self.confirm_seeds - 1))
-        return confirm + self.ablate_seeds * techniques + 3 * self.verdict_seeds
+        entries = self.candidates + min(presets, self.presets) + self.starts + 1
+        confirm = entries * (1 + 0.55 * (self.confirm_seeds - 1))
+        return confirm + self.ablate_seeds * techniques + self.contestants * self.verdict_seeds
+
+    @property
+    def contestants(self) -> int:
+        """Policies that meet in the verdict: baseline, preset, found policy, and a starting policy if there is time."""
+        return 4 if self.starts else 3
 
 
 @dataclass(frozen=True)
 class Standing:
-    """A candidate after the race. ``role`` is "found", "preset" or "baseline"; ``score`` the mean mixed score."""
+    """A candidate after the race. ``role`` is "found", "preset", "start" (a starting policy of the space, as it was) or
+    "baseline"; ``score`` the mean mixed score.
+    """
 
     policy: Policy
     role: str
@@ -77,9 +89,9 @@ def race(
 ) -> list[Standing]:
     """Train every entry on fresh seeds, seed by seed; clear losers leave after each round.
 
-    The baseline and the best preset always stay. ``another`` says, by the runs so far and the number of entries
-    left, whether there is time for a further round. Returns the standings, best first; only entries of the last
-    round can win.
+    The baseline, the best preset and the best starting policy always stay. ``another`` says, by the runs so far and
+    the number of entries left, whether there is time for a further round. Returns the standings, best first; only
+    entries of the last round can win.
     """
     results: dict[str, list[RunResult]] = {key: [] for key in entries}
     alive = list(entries)
@@ -116,10 +128,11 @@ def _survivors(
     parts: dict[str, list[Parts]] = {k: [parts_of(r, weight, families) for r in results[k]] for k in alive}
     means = {k: float(np.mean([value(p) for p in parts[k]])) for k in alive}
     leader = max(alive, key=lambda k: means[k])
-    presets = [k for k in alive if entries[k][1] == "preset"]
     always = {k for k in alive if entries[k][1] == "baseline"} | {leader}
-    if presets:
-        always.add(max(presets, key=lambda k: means[k]))
+    for role in OPPONENTS:
+        of_role = [k for k in alive if entries[k][1] == role]
+        if of_role:
+            always.add(max(of_role, key=lambda k: means[k]))
     kept = []
     for k in alive:
         behind = means[leader] - means[k]

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import torch
 
+from autonoise.data.notes import unlogged
 from autonoise.errors import AutonoiseError, StudyError
 from autonoise.policy import Policy
 from autonoise.score import Score, evaluate
@@ -169,7 +170,8 @@ def _start(config: StudyConfig, parent: int) -> None:
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    task, folder = build_task(config), StudyFolder(config.out)
+    with unlogged():  # the process that started this one has told them
+        task, folder = build_task(config), StudyFolder(config.out)
     ensure_corruptions(task, folder, seed=config.seed)
     _STATE["now"] = (task, folder)
 

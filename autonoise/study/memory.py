@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from autonoise.data import Dataset
+from autonoise.data import Dataset, Rows, Splits, split, take
 from autonoise.errors import AutonoiseError, InsufficientStudiesError
 from autonoise.files import write_json
 from autonoise.policy import Policy
@@ -23,6 +23,7 @@ from autonoise.study.folder import StudyFolder
 from autonoise.task import Task
 from autonoise.types import DataType
 
+Array = np.ndarray[Any, np.dtype[Any]]
 FORMAT = "autonoise-memory/1"
 NAME = "memory.json"
 NEAREST = 3
@@ -41,19 +42,27 @@ class Banked:
     summary: Mapping[str, Any]
 
 
-def features_of(dataset: Dataset) -> dict[str, float]:
-    """Meta-features that need no training: size, classes, balance, dimensions, signal statistics."""
-    shares = np.bincount(dataset.y) / len(dataset)
+def training_rows(splits: Splits) -> Array:
+    """Row numbers (N,) that some fold trains on; none of them is a test row."""
+    return np.unique(np.concatenate([fold.train for fold in splits.folds]))
+
+
+def features_of(dataset: Dataset, rows: Array) -> dict[str, float]:
+    """Meta-features that need no training: size, classes, balance, dimensions, signal statistics.
+
+    All but the number of rows and of classes is measured on ``rows`` (N,), the training rows: what is known of a new
+    data set before its verdict must not depend on its test rows.
+    """
+    shares = np.bincount(dataset.y[rows]) / len(rows)
     entropy = -float(np.sum(shares[shares > 0] * np.log(shares[shares > 0])))
     out = {
         "log_rows": math.log10(len(dataset)), "log_classes": math.log10(dataset.classes),
         "balance": entropy / math.log(dataset.classes),
     }
-    return out | _signal(dataset)
+    return out | _signal(take(dataset.x, rows))
 
 
-def _signal(dataset: Dataset) -> dict[str, float]:
-    x = dataset.x
+def _signal(x: Rows) -> dict[str, float]:
     if isinstance(x, np.ndarray):
         part = x[:500].astype(np.float64)
         flat = part.reshape(len(part), -1)
@@ -77,7 +86,8 @@ def deposit(task: Task, folder: StudyFolder, result: Mapping[str, Any], final: P
     others = [s for s in result["standings"] if s["role"] == "found"]
     body = {
         "format": FORMAT, "study": result["study"], "data_type": result["data_type"],
-        "fingerprint": task.dataset.fingerprint, "features": features_of(task.dataset), "tolerance": frozen,
+        "fingerprint": task.dataset.fingerprint, "tolerance": frozen,
+        "features": features_of(task.dataset, training_rows(task.splits)),
         "summary": {
             "data": result["describe"], "verdict": result["verdict"],
             **{k: {n: c[k][0] if c[k] else None for n, c in contestants.items()}
@@ -146,13 +156,13 @@ def warm_start(task: Task, folder: StudyFolder) -> list[Policy]:
     """
     studies = bank(task.dataset.data_type, places_for(folder.root))
     studies = [s for s in studies if s.fingerprint != task.dataset.fingerprint and _helped(s)]
-    chosen = nearest(features_of(task.dataset), studies)[:NEAREST] if studies else []
+    chosen = nearest(features_of(task.dataset, training_rows(task.splits)), studies)[:NEAREST] if studies else []
     return [s.policies[0] for _, s in chosen if s.policies]
 
 
 def helpful(dataset: Dataset, studies: list[Banked]) -> list[tuple[float, Banked]]:
     """(distance, study) of those that were better than no noise, nearest first; all of them where none was."""
-    ranked = nearest(features_of(dataset), studies)
+    ranked = nearest(features_of(dataset, training_rows(split(dataset, seed=0))), studies)
     return [(d, s) for d, s in ranked if _helped(s)] or ranked
 
 

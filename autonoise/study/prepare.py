@@ -29,12 +29,17 @@ HARMLESS = 0.95
 """Share of the baseline's accuracy that a corruption must leave at every amount to be left out."""
 
 
-def build_task(config: StudyConfig, dataset: Dataset | None = None) -> Task:
-    """Load, split and label-noise the data as the config says. Raises DataError or StudyError."""
-    dataset = dataset or load(
+def load_data(config: StudyConfig) -> Dataset:
+    """The data set as the config says. Raises DataError."""
+    return load(
         config.data, data_type=config.data_type, target=config.target, clean_target=config.clean_target,
         group=config.group, text_column=config.text_column,
     )
+
+
+def build_task(config: StudyConfig, dataset: Dataset | None = None) -> Task:
+    """Load, split and label-noise the data as the config says. Raises DataError or StudyError."""
+    dataset = dataset or load_data(config)
     splits = split(dataset, seed=config.seed, train_rows=config.train_rows)
     truth = dataset.clean_y if dataset.clean_y is not None else dataset.y
     labels = dataset.y

@@ -13,11 +13,13 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState
 
+from autonoise.data import summary
 from autonoise.errors import StudyError
 from autonoise.files import dump_yaml, write_whole
 from autonoise.policy import Policy
 from autonoise.space import SearchSpace
 from autonoise.study import concluding
+from autonoise.study.acting import offered
 from autonoise.study.config import StudyConfig
 from autonoise.study.export import write_current
 from autonoise.study.folder import StudyFolder
@@ -78,12 +80,14 @@ def _run(
     tell_noisy_parts(task)
     space = _space_for(config, space, task)
     folder.create()
-    space = with_noise_data(config, space, task, folder)
+    space = offered(with_noise_data(config, space, task, folder), task)
     study = open_study(config, open_storage(config.storage_url))
     claim(study, config, {"space_hash": space.hash, "data_fingerprint": task.dataset.fingerprint})
     config.save(folder.study_file)
     write_whole(folder.space_file, dump_yaml(dict(space.source)))
     observer.line(describe(task))
+    for line in summary.lines(task.dataset)[1:]:
+        observer.line(line)
     try:
         return _phases(config, space, task, study, folder, observer, started)
     finally:

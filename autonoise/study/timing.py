@@ -17,7 +17,9 @@ from autonoise.study.jobs import CONFIRM_SEVERITIES
 from autonoise.study.storage import PREFIX, completed
 from autonoise.task import Task
 
-PLANS = (Plan(4, 3, 3, 5), Plan(3, 2, 2, 5), Plan(3, 2, 0, 5), Plan(2, 1, 0, 3, presets=1))
+PLANS = (
+    Plan(4, 3, 3, 5, starts=2), Plan(3, 2, 2, 5, starts=1), Plan(3, 2, 0, 5, starts=1), Plan(2, 1, 0, 3, presets=1)
+)  # fmt: skip
 CONCLUDING_SHARE = 0.5
 """Of the time after the calibration that confirming and the verdict get at most, where a smaller plan can do."""
 SEARCH_SHARE = 0.3
@@ -77,7 +79,7 @@ class Budget:
         """Seconds that a plan needs after the search, where a full training takes ``seconds``."""
         processes = processes or self.processes
         training, slower, e = seconds * TYPICAL_COST, self._slower(seconds), self.evaluations
-        verdicts = 3 * plan.verdict_seeds
+        verdicts = plan.contestants * plan.verdict_seeds
         others = plan.trainings(self.presets, 3) - verdicts
         runs = others * (training + slower * e.confirm) + verdicts * (training + slower * e.test)
         making = slower * (e.making_confirm + e.making_test)
@@ -122,16 +124,19 @@ class Budget:
     def rest(self, plan: Plan, runs: Sequence[RunResult], techniques: int) -> Plan:
         """The plan cut down to what is left after the race, at the pace of its runs: the verdict comes first."""
         left, verdict = self.left - EXPORTING, plan.verdict_seeds
+        if self._verdict(verdict, runs, plan.contestants) > left:
+            plan = replace(plan, starts=0)
         if self._verdict(verdict, runs) > left:
             verdict = min(verdict, PLANS[-1].verdict_seeds)
-        left -= self._verdict(verdict, runs)
+        left -= self._verdict(verdict, runs, plan.contestants)
         pace = techniques * self._run_seconds(runs) / self.processes
         ablate = next((n for n in range(plan.ablate_seeds, 1, -1) if n * pace <= left), 0)
         return replace(plan, ablate_seeds=ablate if plan.ablate_seeds else 0, verdict_seeds=verdict)
 
-    def _verdict(self, seeds: int, runs: Sequence[RunResult]) -> float:
+    def _verdict(self, seeds: int, runs: Sequence[RunResult], contestants: int = 3) -> float:
         """Seconds of a verdict over so many seeds: runs like those of the race, evaluated on more."""
-        return 3 * seeds * self._judged(runs) / self.processes + self._slowed(runs) * self.evaluations.making_test
+        making = self._slowed(runs) * self.evaluations.making_test
+        return contestants * seeds * self._judged(runs) / self.processes + making
 
     def time_for(self, trainings: int, runs: Sequence[RunResult]) -> bool:
         """Whether so many further trainings of the verdict fit into what is left."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from autonoise.data.notes import unlogged
 from autonoise.errors import AutonoiseError, StudyError
 from autonoise.space import SearchSpace
 from autonoise.study.config import StudyConfig
@@ -130,7 +131,8 @@ def process_entry(
 ) -> None:
     """What a spawned process runs."""
     try:
-        run_worker(config, SearchSpace.from_dict(space), index, parent, deadline)
+        with unlogged():  # the process that started this one has told what was read
+            run_worker(config, SearchSpace.from_dict(space), index, parent, deadline)
     except KeyboardInterrupt:
         os._exit(130)
     except AutonoiseError as e:

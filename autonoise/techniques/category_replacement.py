@@ -8,7 +8,7 @@ from autonoise.ops.tables import categorical_columns, choose_features, exchange_
 from autonoise.ranges import ranged
 from autonoise.stages import InputNoise
 from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family
+from autonoise.types import BatchInfo, Family, InputSpec
 
 
 @technique(
@@ -24,6 +24,10 @@ class CategoryReplacement(InputNoise):
 
     exact: ClassVar[bool] = True
     fraction: float = ranged(0.02, 0.3, default=0.1, log=True, unit="categorical features", maximum=1.0)
+
+    @classmethod
+    def idle(cls, spec: InputSpec) -> str:
+        return "" if spec.codes or spec.onehot else "the table has no categorical columns"
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
         rate = self.fraction * strength

@@ -9,7 +9,7 @@ from autonoise.ops.precision import flat
 from autonoise.ranges import ranged
 from autonoise.stages import InputNoise
 from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family
+from autonoise.types import BatchInfo, Family, InputSpec
 
 
 @technique(
@@ -24,6 +24,10 @@ class ChannelDropout(InputNoise):
     """
 
     rate: float = ranged(0.05, 0.5, default=0.2, unit="fraction of channels", maximum=0.95)
+
+    @classmethod
+    def idle(cls, spec: InputSpec) -> str:
+        return "the series have one channel, which always stays" if spec.layout[:1] == (1,) else ""
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
         rate = (self.rate * flat(strength)[:, None]).clamp(max=0.95)

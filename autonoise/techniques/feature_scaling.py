@@ -9,7 +9,7 @@ from autonoise.ops.random import randn_like
 from autonoise.ranges import ranged
 from autonoise.stages import InputNoise
 from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family
+from autonoise.types import BatchInfo, Family, InputSpec
 
 
 @technique(
@@ -24,6 +24,10 @@ class FeatureScaling(InputNoise):
 
     exact: ClassVar[bool] = True
     sigma: float = ranged(0.02, 0.5, default=0.1, log=True, unit="relative", maximum=5.0)
+
+    @classmethod
+    def idle(cls, spec: InputSpec) -> str:
+        return "" if spec.numeric else "the table has no numeric columns"
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
         noise = randn_like(x, rng)

@@ -7,6 +7,7 @@ import pytest
 
 from autonoise import data
 from autonoise.data.groups import group_names, too_few
+from autonoise.errors import DataError
 
 
 def clips(tmp_path, **arrays):
@@ -69,3 +70,30 @@ def test_how_many_groups_are_enough():
     assert not too_few(np.arange(8) % 4, None)
     assert too_few(np.arange(8) % 3, None)
     assert too_few(np.arange(8) % 3, parts)  # shared by both parts: split anew, in four
+
+
+def test_names_and_texts_stored_as_bytes(tmp_path):
+    texts = np.array([f"na\u00efve text {i}".encode() for i in range(20)])
+    np.savez(tmp_path / "a.npz", X=texts, y=np.arange(20) % 2, class_names=np.array([b"no", b"yes"]))
+    d = data.load(tmp_path / "a.npz")
+    assert d.x[3] == "na\u00efve text 3" and d.class_names == ("no", "yes")
+    np.savez(tmp_path / "a.npz", X=texts, y=np.arange(20) % 2, class_names=np.array(["yes", "yes"]))
+    with pytest.raises(DataError, match="class_names holds 'yes' twice"):
+        data.load(tmp_path / "a.npz")
+
+
+def test_parts_of_arrays_in_any_spelling(tmp_path, caplog):
+    x, y = np.random.default_rng(0).normal(size=(20, 3)), np.arange(20) % 2
+    arrays = {"X_training": x, "y_training": y, "X_DEV": x + 1, "y_dev": y, "x_testing": x + 2, "y_testing": y}
+    groups = {"subject_training": y + np.arange(20), "subject_dev": y + 40, "subject_testing": y + 60}
+    np.savez(tmp_path / "a.npz", **arrays, **groups)
+    d = data.load(tmp_path / "a.npz")
+    assert list(d.split) == ["train"] * 20 + ["valid"] * 20 + ["test"] * 20
+    np.testing.assert_array_equal(d.x.to_numpy()[:, 1], np.concatenate([x, x + 1, x + 2])[:, 1])
+    assert list(d.group[20:24]) == [d.group[20], d.group[21]] * 2
+    np.savez(tmp_path / "a.npz", **arrays, X_mean=x[0])
+    data.load(tmp_path / "a.npz")
+    assert "array X_mean is left out" in caplog.text
+    np.savez(tmp_path / "a.npz", **arrays, X_val=x, y_val=y)
+    with pytest.raises(DataError, match="X_DEV and X_val are both the valid part"):
+        data.load(tmp_path / "a.npz")

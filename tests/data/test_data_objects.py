@@ -206,3 +206,37 @@ def test_hugging_face_data_sets(tmp_path: Path) -> None:
         features=datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["a", "b"])}),
     )
     assert np.array_equal(np.asarray(load(store(shown, tmp_path)).x)[..., 0], pixels)
+
+
+@pytest.mark.parametrize("kind", ["array", "text", "frame"])
+def test_groups_of_a_mapping_are_kept(tmp_path: Path, kind: str) -> None:
+    texts = [f"a sentence about number {i}" for i in range(60)]
+    rows: Any = {"array": X, "text": texts, "frame": pd.DataFrame(X)}[kind]
+    cut = (lambda a, b: rows.iloc[a:b]) if kind == "frame" else (lambda a, b: rows[a:b])
+    held = {"X_train": cut(0, 40), "y_train": Y[:40], "X_test": cut(40, 60), "y_test": Y[40:]}
+    groups = {"subject_train": np.arange(40) % 8, "subject_test": np.arange(20) % 2 + 8, "note": "by hand"}
+    data = load(store({**held, **groups}, tmp_path))
+    assert data.group is not None and list(data.group) == [*(np.arange(40) % 8), *(np.arange(20) % 2 + 8)]
+    assert load(store({**held, **groups}, tmp_path), group="none").group is None
+    with pytest.raises(DataError, match="'subject_train' of the mapping has no value for every row"):
+        store({**held, "subject_train": np.arange(3)}, tmp_path)
+
+
+def test_lengths_and_full_scale_of_a_mapping_are_kept(tmp_path: Path) -> None:
+    series = {"X": np.ones((60, 2, 9)) * np.arange(9), "y": Y, "lengths": np.full(60, 4)}
+    x = np.asarray(load(store(series, tmp_path)).x)
+    assert np.isnan(x[:, :, 4:]).all() and (x[:, :, 3] == 3).all()
+    dark = np.full((60, 5, 5), 90, dtype=np.uint8)
+    assert (np.asarray(load(store({"X": dark, "y": Y, "full_scale": 180}, tmp_path)).x) == 128).all()
+
+
+def test_pictures_of_more_than_8_bits_keep_their_numbers(tmp_path: Path) -> None:
+    class Scans(Dataset[Any]):
+        def __len__(self) -> int:
+            return 60
+
+        def __getitem__(self, i: int) -> tuple[Image.Image, int]:
+            return Image.fromarray(np.array([[0, 1000], [2048, 4095]], dtype=np.uint16)), i % 3
+
+    x = np.asarray(load(store(Scans(), tmp_path)).x)
+    np.testing.assert_array_equal(x[0, ..., 0], [[0, 62], [128, 255]])

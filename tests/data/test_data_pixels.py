@@ -172,6 +172,12 @@ def test_transparent_pixels_lie_on_white(tmp_path, mode):
     assert "12 transparent pictures laid on white" in d.notes
 
 
+def test_transparent_values_do_not_say_what_is_white(tmp_path):
+    picture = Image.fromarray(np.uint16([[0, 4095, 60000]]))  # 12 bits, and a marker for "nothing here"
+    d = folder(tmp_path, lambda stem, c: picture.save(stem.with_suffix(".png"), transparency=60000))
+    assert d.x[0].ravel().tolist() == [0, 255, 255] and d.full_scale == 4095
+
+
 def test_half_transparent_is_half_white(tmp_path):
     picture = Image.fromarray(np.uint8([[[0, 100, 255, 51]]]))  # 51 / 255 = 0.2 of the colour, 0.8 of white
     d = folder(tmp_path, lambda stem, c: picture.save(stem.with_suffix(".webp"), lossless=True, exact=True))

@@ -152,8 +152,8 @@ def test_step_techniques_need_the_whole_step() -> None:
 
 
 def test_steps_that_cannot_act_are_noticed_in_the_first_update() -> None:
-    def update(injector: NoiseInjector, model: nn.Module | None = None) -> None:
-        x, y = injector.perturb(table(), LABELS)
+    def update(injector: NoiseInjector, model: nn.Module | None = None, batch: Tensor | None = None) -> None:
+        x, y = injector.perturb(table() if batch is None else batch, LABELS)
         injector.loss((model or injector.inner)(x), y).backward()
         injector.step()
 
@@ -180,8 +180,13 @@ def test_steps_that_cannot_act_are_noticed_in_the_first_update() -> None:
     injector.perturb(ids, LABELS)
     with refused("raw strings: run injector.raw_transform"):
         injector.step()
+    # a transform that this injector knows nothing of may be anybody's
     injector.policy.raw_transform()(" some words ", 0)
-    injector.step()
+    with refused("raw strings: run injector.raw_transform"):
+        update(attach(Step.of("word_swap"), data_type="text", model=text, replace=True), text, ids)
+    injector = attach(Step.of("word_swap"), data_type="text", model=text, replace=True)
+    injector.raw_transform()
+    update(injector, text, ids)
 
 
 def test_gradient_noise_through_the_optimisers_hook() -> None:

@@ -12,8 +12,8 @@ import pytest
 from study_samples import FakeRunner, config_of, policy_of
 
 from autonoise.policy import Policy
-from autonoise.study.concluding import _best_first
-from autonoise.study.confirm import Plan, minimise, pick_candidates, race
+from autonoise.study.concluding import _best_first, opponents
+from autonoise.study.confirm import OPPONENTS, Plan, minimise, pick_candidates, race
 from autonoise.study.jobs import Job
 from autonoise.study.storage import PREFIX
 
@@ -52,6 +52,27 @@ def test_clear_losers_leave_the_race() -> None:
     assert [s.role for s in standings[:3]] == ["found", "preset", "baseline"]
     assert standings[0].policy is entries["good"][0]
     assert (standings[0].clean, standings[0].noisy) == (pytest.approx(0.901), pytest.approx(0.901))
+
+
+def test_the_best_starting_policy_stays_as_the_best_preset_does() -> None:
+    entries, quality = entries_of({
+        "baseline": (0.6, "baseline"), "preset": (0.65, "preset"), "start": (0.7, "start"), "other": (0.66, "start"),
+        "good": (0.9, "found"),
+    })
+    runner = FakeRunner(lambda job: quality[job.policy.hash])
+    standings = race(entries, runner, CONFIG, FAMILIES, 2, never, ignore)
+    per_policy = Counter(h for h, _ in runner.trained)
+    assert {n: per_policy[p.hash] for n, (p, _) in entries.items()} == {
+        "baseline": 2, "preset": 2, "start": 2, "other": 1, "good": 2,
+    }
+    found = entries["good"][0]
+    met = opponents(standings, found, OPPONENTS)
+    assert {label: p.hash for label, p in met.items()} == {
+        "preset": entries["preset"][0].hash, "start": entries["start"][0].hash,
+    }
+    # what is chosen itself is nobody's opponent
+    assert list(opponents(standings, entries["start"][0], OPPONENTS)) == ["preset"]
+    assert list(opponents(standings, found, ("preset",))) == ["preset"]
 
 
 def test_a_race_that_is_stopped() -> None:
@@ -122,6 +143,7 @@ def test_candidates_are_the_best_and_the_most_robust_and_differ() -> None:
 
 
 def test_the_plan_counts_its_trainings() -> None:
+    assert Plan(4, 3, 2, 5, starts=2).trainings(presets=2, techniques=3) == pytest.approx(9 * 2.1 + 6 + 20)
     assert Plan(4, 3, 2, 5).trainings(presets=2, techniques=3) == pytest.approx(7 * 2.1 + 6 + 15)
     assert Plan(2, 1, 0, 3).trainings(presets=1, techniques=3) == pytest.approx(4 + 9)
     assert Plan(2, 1, 0, 3, presets=1).trainings(presets=4, techniques=3) == pytest.approx(4 + 9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -11,10 +12,10 @@ import numpy as np
 import pytest
 from study_samples import policy_of
 
-from autonoise.data import Dataset, load
+from autonoise.data import Dataset, load, split
 from autonoise.errors import InsufficientStudiesError
 from autonoise.study.folder import StudyFolder
-from autonoise.study.memory import Banked, bank, features_of, nearest, recommend, warm_start
+from autonoise.study.memory import Banked, bank, features_of, nearest, recommend, training_rows, warm_start
 from autonoise.types import DataType
 
 
@@ -41,7 +42,7 @@ def leave(
 
 
 def test_features_by_hand(wine: Dataset) -> None:
-    found = features_of(wine)
+    found = features_of(wine, np.arange(178))
     shares = np.array([59, 71, 48]) / 178
     assert found["log_rows"] == pytest.approx(math.log10(178))
     assert found["log_classes"] == pytest.approx(math.log10(3))
@@ -52,12 +53,24 @@ def test_features_by_hand(wine: Dataset) -> None:
 def test_features_of_arrays_and_texts() -> None:
     x = np.zeros((4, 1, 4), np.float32)
     x[:, 0, 1::2] = 2.0  # standard deviation 1, every step of size 2
-    series = features_of(Dataset("s", DataType.TIMESERIES, x, np.array([0, 1, 0, 1]), ("a", "b")))
+    series = features_of(Dataset("s", DataType.TIMESERIES, x, np.array([0, 1, 0, 1]), ("a", "b")), np.arange(4))
     assert (series["roughness"], series["within"]) == (pytest.approx(2.0), pytest.approx(1.0))
     assert series["log_dimensions"] == pytest.approx(math.log10(4))
-    texts = features_of(Dataset("t", DataType.TEXT, ["a b", "a b c d"], np.array([0, 1]), ("a", "b")))
+    texts = features_of(Dataset("t", DataType.TEXT, ["a b", "a b c d"], np.array([0, 1]), ("a", "b")), np.arange(2))
     assert texts["log_dimensions"] == pytest.approx(math.log10(4))
     assert texts["spread"] == pytest.approx(0.1)
+
+
+def test_features_are_those_of_training_rows(wine: Dataset) -> None:
+    splits = split(wine, seed=0)
+    rows = training_rows(splits)
+    assert not np.isin(splits.test, rows).any()
+    assert set(rows) == set(np.concatenate([f.train for f in splits.folds]))
+    x, y = wine.x.copy(), wine.y.copy()  # type: ignore[union-attr]
+    x.iloc[splits.test], y[splits.test] = np.nan, 0
+    changed = dataclasses.replace(wine, x=x, y=y)
+    assert features_of(changed, rows) == features_of(wine, rows)
+    assert features_of(changed, np.arange(178)) != features_of(wine, np.arange(178))
 
 
 def test_nearest_by_hand() -> None:
@@ -88,6 +101,7 @@ def test_damaged_and_foreign_files_are_passed_over(tmp_path: Path) -> None:
 def test_warm_start_takes_the_nearest_that_helped_and_never_the_same_data(tmp_path: Path, wine: Dataset) -> None:
     class Task:
         dataset = wine
+        splits = split(wine, seed=0)
 
     place = tmp_path / "studies"
     folder = StudyFolder(place / "mine")

@@ -84,7 +84,9 @@ def study_of(folder: Path) -> optuna.Study:
 @pytest.mark.slow
 def test_a_search_from_data_to_verdict_and_again(tmp_path: Path, series: str) -> None:
     folder, watching = tmp_path / "study", Watching()
-    outcome = search(folder, series, observer=watching)
+    steps = [{"technique": "gaussian_noise", "std": 0.2, "probability": 0.5}]
+    space = space_of("timeseries", seeds=[{"name": "a start", "steps": steps}])
+    outcome = search(folder, series, space, observer=watching)
     assert not outcome.stopped
     assert outcome.result is not None
     for name in ("study.yaml", "resolved_space.yaml", "corruptions.json", "study.db", "artifacts", "trials.csv",
@@ -110,21 +112,31 @@ def test_a_search_from_data_to_verdict_and_again(tmp_path: Path, series: str) ->
     assert policy.scores["verdict"] == outcome.result["verdict"]
     assert policy.provenance["seed"] == 0
     assert policy.input is not None
-    assert set(outcome.result["differences"]) <= {"baseline", "preset"}
+    assert set(outcome.result["differences"]) <= {"baseline", "preset", "start"}
+    # a starting policy of the space is confirmed as presets are, and meets what was found unless it is that itself
+    start = next(s for s in outcome.result["standings"] if s["role"] == "start")
+    assert (start["name"], start["techniques"]) == ("a start", ["gaussian_noise"])
+    if "start" in outcome.result["differences"]:
+        assert load_policy(folder / "policies" / "start.yaml").name == "a start"
+        assert "policy − start" in (folder / "report.md").read_text()
+        assert "start" in policy.scores["score"]
+    else:
+        assert outcome.result["contestants"]["policy"]["steps"][0]["technique"] == "gaussian_noise"
 
-    again = search(folder, series)
+    again = search(folder, series, space)
     assert again.result == outcome.folder.load_result()
     with pytest.raises(StudyError, match=r"other settings \(epochs: 5 → 3\)"):
-        search(folder, series, epochs=3)
+        search(folder, series, space, epochs=3)
     other = space_of("timeseries", max_techniques=1)
     with pytest.raises(StudyError, match="another space hash"):
         search(folder, series, space=other)
     # the same command with a larger total goes on
-    more = search(folder, series, trials=5, calibrate=False)
+    more = search(folder, series, space, trials=5, calibrate=False)
     assert more.result is not None
     assert more.result["counts"]["complete"] + more.result["counts"]["pruned"] == 5
     assert more.result["test_read_at"] == outcome.result["test_read_at"]
-    read_again = more.result["contestants"]["policy"]["hash"] != outcome.result["contestants"]["policy"]["hash"]
+    hashes = [[c["hash"] for c in r["contestants"].values()] for r in (more.result, outcome.result)]
+    read_again = hashes[0] != hashes[1]
     assert outcome.result["test_reads"] == 1
     assert more.result["test_reads"] == 1 + read_again
     assert any("test part was read 2 times" in w for w in more.result["warnings"]) == read_again

@@ -16,6 +16,7 @@ from autonoise.study.storage import PREFIX
 from autonoise.study.timing import Budget, Evaluations, measured_seconds
 
 FULL = Plan(4, 3, 3, 5)
+CAREFUL = replace(FULL, starts=2)
 SMALLEST = Plan(2, 1, 0, 3, presets=1)
 
 
@@ -56,22 +57,22 @@ def test_the_reserve_by_hand() -> None:
 
 
 def test_the_plan_gets_smaller_with_the_time() -> None:
-    assert budget().plan(2.0, 500) == FULL
-    assert budget().plan(20.0, 500) == Plan(3, 2, 2, 5)
-    assert budget().plan(25.0, 500) == Plan(3, 2, 0, 5)
+    assert budget().plan(2.0, 500) == CAREFUL
+    assert budget().plan(17.0, 500) == Plan(3, 2, 2, 5, starts=1)
+    assert budget().plan(20.0, 500) == Plan(3, 2, 0, 5, starts=1)
     assert budget().plan(40.0, 500) == SMALLEST
     assert budget(evaluations=Evaluations(making_test=600)).plan(2.0, 500) == SMALLEST
-    assert budget(seeds=4).plan(2.0, 50) == Plan(3, 2, 0, 4)
-    assert budget(timeout=None, trials=10, seeds=4).plan(20.0, math.inf) == Plan(3, 2, 2, 4)
-    assert budget(timeout=None, trials=30).plan(20.0, math.inf) == FULL
+    assert budget(seeds=4).plan(2.0, 55) == Plan(3, 2, 0, 4, starts=1)
+    assert budget(timeout=None, trials=10, seeds=4).plan(20.0, math.inf) == Plan(3, 2, 2, 4, starts=1)
+    assert budget(timeout=None, trials=30).plan(20.0, math.inf) == CAREFUL
 
 
 def test_the_deadline_leaves_the_reserve_and_a_last_trial() -> None:
     b = budget()
-    assert b.deadline(trials()) == pytest.approx(100 + 1000 - b.reserve(FULL, 2.0) - 3.0)
+    assert b.deadline(trials()) == pytest.approx(100 + 1000 - b.reserve(CAREFUL, 2.0) - 3.0)
     # trials took five times as long as calibrated: 15 s with evaluation are 10 s of training
     slow = trials((15.0, 1.0))
-    assert b.deadline(slow) == pytest.approx(100 + 1000 - b.reserve(FULL, 10.0) - 15.0)
+    assert b.deadline(slow) == pytest.approx(100 + 1000 - b.reserve(CAREFUL, 10.0) - 15.0)
     assert budget(timeout=None).deadline(slow) is None
 
 
@@ -88,8 +89,8 @@ def test_speed_is_what_the_search_met() -> None:
 
 def test_after_the_search_all_that_is_left_may_be_spent(now: SimpleNamespace) -> None:
     b = budget(18.0)
-    assert b.plan(18.0, 500) != FULL
-    assert b.after_search(trials()) == FULL
+    assert b.plan(18.0, 500) != CAREFUL
+    assert b.after_search(trials()) == CAREFUL
     now.now = 1000.0
     said: list[str] = []
     assert b.after_search(trials(), said.append) == SMALLEST
@@ -120,6 +121,14 @@ def test_the_verdict_comes_before_the_minimiser(now: SimpleNamespace) -> None:
     assert budget(timeout=None).rest(FULL, runs(1e9), 3) == FULL
     without = replace(FULL, ablate_seeds=0)
     assert budget(timeout=None).rest(without, runs(2.0), 3) == without
+
+
+def test_a_starting_policy_meets_in_the_verdict_where_there_is_time(now: SimpleNamespace) -> None:
+    assert budget().reserve(CAREFUL, 2.0) == pytest.approx(budget().reserve(FULL, 2.0) + (2 * 2.1 + 5) * 3 / 2)
+    now.now = 1000.0  # 95 s: four contestants take 20 runs of the verdict on two processes, three 15
+    assert budget().rest(CAREFUL, runs(5.0), 3) == CAREFUL  # 50 + 22.5
+    assert budget().rest(CAREFUL, runs(9.4), 3) == replace(CAREFUL, ablate_seeds=0)  # 94
+    assert budget().rest(CAREFUL, runs(9.6), 3) == replace(CAREFUL, ablate_seeds=0, starts=0)  # 72 in place of 96
 
 
 def test_evaluations_by_hand() -> None:
