@@ -114,3 +114,15 @@ def test_a_factory_that_cannot_be_had_is_one_line(tmp_path: Path, text: str, wor
     with pytest.raises(StudyError, match=words) as e:
         load_factory(text.replace("{tmp}", str(tmp_path)))
     assert "\n" not in str(e.value)
+
+
+def test_label_noise_that_leaves_nothing_to_learn_is_refused() -> None:
+    from autonoise.study.config import StudyConfig
+    from autonoise.study.prepare import build_task
+
+    def task(share: float) -> Task:
+        return build_task(StudyConfig(data="wine", study="s", out="nowhere", label_noise=share), load("wine"))
+
+    assert (task(0.6).labels != task(0.6).truth).mean() > 0.5
+    with pytest.raises(StudyError, match=r"--label-noise 0.67: with 3 classes .* wrong in 0.667"):
+        task(0.67)

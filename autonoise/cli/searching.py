@@ -115,6 +115,7 @@ def search(
     given = {k: v for k, v in locals().items() if v is not None and k not in ("data", "quiet", "strict")}
     config = make_config(data, given)
     _check_device(config.device)
+    _check_machine(config)
     raise typer.Exit(run(config, quiet=quiet, strict=strict))
 
 
@@ -130,8 +131,8 @@ def make_config(data: str, given: dict[str, Any]) -> StudyConfig:
     path = Path(data).expanduser()
     if (path / "study.yaml").is_file() or path.name == "study.yaml":
         return replace(study_of(data), **given)
-    name = given.get("study") or study_name(data)
-    if not name.strip() or Path(name).name != name:
+    name = given["study"] if "study" in given else study_name(data)
+    if not name.strip() or name in (".", "..") or Path(name).name != name:
         raise StudyError(f"--study must be a plain name without slashes, but got {name!r}")
     return StudyConfig(**{"data": data, "out": str(Path("studies") / name), **given, "study": name})
 
@@ -140,10 +141,23 @@ def _check_device(name: str) -> None:
     import torch
 
     try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as e:
+        # a device of shapes alone ("meta") fails at the number
+        torch.zeros(1, device=name).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as e:
         why = str(e).splitlines()[0].rstrip(".")[:120]
         raise StudyError(f"--device {name}: not usable here ({why}); try cpu") from None
+
+
+def _check_machine(config: StudyConfig) -> None:
+    """Refuse more processes than could be meant, and a file in the place of the study's folder."""
+    import os
+
+    processors = os.cpu_count() or 1
+    if config.workers > max(64, 4 * processors):
+        raise StudyError(f"--workers {config.workers}: this machine has {processors} processors; give about as many")
+    out = Path(config.out).expanduser()
+    if out.exists() and not out.is_dir():
+        raise StudyError(f"--out {config.out} is a file: name a folder for the study")
 
 
 def run(config: StudyConfig, *, quiet: bool, strict: bool) -> int:

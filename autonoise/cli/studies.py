@@ -92,7 +92,11 @@ def status_of(config: StudyConfig) -> dict[str, Any]:
     except StudyError:
         return row
     states = Counter(t.state.name.lower() for t in study.get_trials(deepcopy=False))
-    row["counts"], row["done"] = dict(sorted(states.items())), len(finished(study))
+    row["done"] = len(finished(study))
+    if "waiting" in states:
+        # seeds and presets are queued whatever the total: those beyond it will not run
+        states["waiting"] = min(states["waiting"], max(config.trials - row["done"] - states["running"], 0))
+    row["counts"] = {state: n for state, n in sorted(states.items()) if n}
     best = next(iter(completed(study)), None)
     if best is not None:
         a = best.user_attrs

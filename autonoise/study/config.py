@@ -59,22 +59,42 @@ class StudyConfig:
     def __post_init__(self) -> None:
         rules = {
             "--trials >= 1": self.trials >= 1,
-            "--timeout > 0": self.timeout is None or self.timeout > 0,
-            "--seed >= 0": self.seed >= 0,
+            "--timeout > 0": self.timeout is None or (math.isfinite(self.timeout) and self.timeout > 0),
+            "0 <= --seed < 2^63": 0 <= self.seed < 2**63,
             "--epochs >= 1": self.epochs is None or self.epochs >= 1,
             "--train-rows >= 20": self.train_rows >= 20,
             "0 <= --noise-weight <= 1": 0 <= self.noise_weight <= 1,
             "--workers >= 1": self.workers >= 1,
             "0 <= --label-noise < 1": 0 <= self.label_noise < 1,
             "--max-cost >= 1": self.max_cost is None or (math.isfinite(self.max_cost) and self.max_cost >= 1),
-            "--max-clean-drop >= 0": self.max_clean_drop is None or self.max_clean_drop >= 0,
-            "--objective is score or pareto": self.objective in ("score", "pareto"),
+            "0 <= --max-clean-drop <= 1 (accuracy; 0.01 is one point)":
+                self.max_clean_drop is None or 0 <= self.max_clean_drop <= 1,
             "--seeds >= 3": self.seeds >= 3,
         }
         broken = [rule for rule, holds in rules.items() if not holds]
         if broken:
             name = broken[0].split("--")[1].split(" ")[0]
             raise StudyError(f"{broken[0]} must hold, but got {getattr(self, name.replace('-', '_'))!r}")
+        if self.objective not in ("score", "pareto"):
+            raise StudyError(f"--objective must be score or pareto, but got {self.objective!r}")
+        self._check_pairs()
+
+    def _check_pairs(self) -> None:
+        """Refuse settings of which one would be ignored beside the other, or has nothing to act on."""
+        if self.noisy_val_only and self.noisy_val is None:
+            raise StudyError("--noisy-val-only judges by --noisy-val alone: name that file, too, by --noisy-val")
+        if self.noisy_val is not None and Path(self.noisy_val).resolve() == Path(self.data).resolve():
+            raise StudyError(f"--noisy-val {self.noisy_val} is the data itself: give rows that are noisy")
+        if self.label_noise > 0 and self.label_matrix is not None:
+            raise StudyError("--label-noise and --label-matrix both say how labels are made wrong: give one of them")
+        if self.clean_target is not None and self.clean_target == self.target:
+            raise StudyError(f"--clean-target and --target are both {self.target!r}: leave --clean-target out")
+        if self.model is not None and self.proxy is not None:
+            raise StudyError("--model takes the place of the proxy, so --proxy would be ignored: give one of them")
+        if self.model is not None and self.calibrate:
+            raise StudyError("--calibrate trains wider proxies, which a --model does not have: give one of them")
+        if self.storage is not None and (self.storage == "sqlite://" or ":memory:" in self.storage):
+            raise StudyError("--storage in memory would be lost with its process: name a file, sqlite:///trials.db")
 
     def to_dict(self) -> dict[str, Any]:
         return {k: v for k, v in asdict(self).items() if v is not None}

@@ -155,7 +155,9 @@ def _told(job: Job) -> Iterator[None]:
     except AutonoiseError:
         raise
     except BrokenProcessPool:
-        raise StudyError("a training process died (out of memory?): free some, or use a smaller --size") from None
+        raise StudyError(
+            "a training process died (out of memory?): use fewer --workers, or, as another --study, fewer --train-rows"
+        ) from None
     except Exception as e:
         fault = " ".join(f"{type(e).__name__}: {e}".split())[:200]
         raise StudyError(f"training with {job.policy.name!r} failed ({fault}): mend that and run again") from e

@@ -47,6 +47,11 @@ def build_task(config: StudyConfig, dataset: Dataset | None = None) -> Task:
         matrix = read_matrix(config.label_matrix, dataset.classes) if config.label_matrix else None
         rng = np.random.default_rng([config.seed, 17])
         rate = None if matrix is not None else config.label_noise
+        if rate is not None and rate >= 1 - 1 / dataset.classes:
+            raise StudyError(
+                f"--label-noise {rate:g}: with {dataset.classes} classes labels drawn at random are wrong in "
+                f"{1 - 1 / dataset.classes:.3f}, so nothing could be learnt: give a smaller share"
+            )
         labels = corrupt_labels(labels, rate=rate, matrix=matrix, classes=dataset.classes, rng=rng)
     real = None
     if config.noisy_val:

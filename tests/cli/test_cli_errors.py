@@ -75,7 +75,7 @@ def test_spaces_that_contradict_themselves(words: str, tmp_path: Path, command: 
     ("--noise-weight", "2", "0 <= --noise-weight <= 1 must hold, but got 2.0"),
     ("--noise-weight", "nan", "--noise-weight"),
     ("--timeout", "soon", "--timeout must be a duration such as 90s, 10m or 1h30m, but got 'soon'"),
-    ("--timeout", "0", "--timeout > 0 must hold"),
+    ("--timeout", "0", "--timeout must be above 0"),
     ("--seeds", "1", "--seeds >= 3"),
     ("--objective", "speed", "--objective"),
     ("--data-type", "video", "video"),
