@@ -110,10 +110,10 @@ def test_names_of_identifiers():
 def test_test_rows_have_no_say(tmp_path):
     split = ["train"] * 40 + ["test"] * 20
     number, kind = [str(i / 4) for i in range(N)], [f"k{i % 3}" for i in range(40)] + [f"new {i}" for i in range(20)]
-    number[50] = "broken"
+    number[50:58] = ["broken"] * 8
     columns = {"number": number, "kind": kind, "late": [""] * 40 + ["1"] * 20, "split": split}
     d = table(tmp_path, columns)
-    assert d.x["number"].dtype == np.float64 and np.isnan(d.x["number"][50]) and d.x["number"][49] == 49 / 4
+    assert d.x["number"].dtype == np.float64 and d.x["number"][50:58].isna().all() and d.x["number"][49] == 49 / 4
     assert list(d.x.columns) == ["number", "kind"]  # "kind" has three categories in training, "late" nothing
     spec = data.prepare(d, np.flatnonzero(d.split == "train"))(d.x)
     assert spec.shape[1] == 1 + 3 and not spec[40:, 1:].any()
