@@ -137,6 +137,8 @@ def test_two_columns_of_sentences_need_a_word(tmp_path):
     columns = {"title": [sentence(7) for _ in range(N)], "body": [sentence(12) for _ in range(N)]}
     with pytest.raises(DataError, match="'title', 'body' hold sentences: choose one with --text-column"):
         table(tmp_path, columns)
+    with pytest.raises(DataError, match="'title', 'body' hold sentences: choose one with --text-column"):
+        table(tmp_path, {**columns, "source": ["web", "mail", "app"] * (N // 3)})
     d = table(tmp_path, columns, text_column="body")
     assert d.data_type is DataType.TEXT and d.x == columns["body"] and told(d, "'title'", "left out")
     with pytest.raises(DataError, match="which column holds the text"):
