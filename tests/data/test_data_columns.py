@@ -210,3 +210,11 @@ def test_a_number_that_is_missing_for_one_class_holds_the_answer():
     values = np.where(y == 1, np.nan, np.random.default_rng(0).normal(size=400))
     ((name, accuracy, _),) = leaks.suspects(pd.DataFrame({"v": values}), y)
     assert name == "v" and accuracy == 1.0
+
+
+def test_a_column_is_judged_on_rows_it_was_not_learnt_from():
+    y = np.arange(100) % 2
+    place = np.arange(100)  # another value in every row explains the rows it was learnt from, and no others
+    half = np.arange(100) < 50
+    assert leaks._right(place, y, half).mean() == leaks._right(place, y, ~half).mean() == 0.5
+    assert list(leaks.suspects(pd.DataFrame({"v": [f"k{i}" for i in place]}), y)) == []
