@@ -80,7 +80,10 @@ def main_section(result: Result) -> Section:
 def _answers(result: Result) -> list[str]:
     """The two answers in a sentence; none for results of before they were asked apart."""
     told = result.get("answers") or {}
-    return ["; ".join(f"Against {question}: {found}" for question, found in told.items()) + "."] if told else []
+    if not told:
+        return []
+    parts = (f"{question}: {found}" for question, found in told.items())
+    return [f"The policy against {'; against '.join(parts)}."]
 
 
 def _level(result: Result) -> str:
