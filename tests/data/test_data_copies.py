@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from autonoise.data import Dataset, load
-from autonoise.data.copies import NoisyParts, deal_out
+from autonoise.data.copies import NoisyParts, _points, deal_out
 from autonoise.data.splits import Fold, Splits, equal_parts
 from autonoise.errors import DataError
 from autonoise.study.config import StudyConfig
@@ -172,7 +172,7 @@ def write(path: Path, n: int, seed: int, people: bool) -> None:
     data = frame(RNG(seed).standard_normal((n, 4)))
     data["label"] = np.array(["yes", "no"])[np.arange(n) % 2]
     if people:
-        data["patient"] = [f"p{i // 10}" for i in range(n)]
+        data["patient"] = [f"p{99 - i // 10}" for i in range(n)]
     data.to_csv(path, index=False)
 
 
@@ -207,9 +207,28 @@ def test_names_of_groups_stay_with_their_numbers(tmp_path: Path) -> None:
     write(tmp_path / "clean.csv", 100, 0, True)
     data = load(tmp_path / "clean.csv", target="label", group="patient")
     assert data.group is not None
-    assert [data.group_names[g] for g in data.group] == [f"p{i // 10}" for i in range(100)]
+    assert [data.group_names[g] for g in data.group] == [f"p{99 - i // 10}" for i in range(100)]
 
 
 def test_a_study_without_a_noisy_set_tells_nothing(caplog: pytest.LogCaptureFixture) -> None:
     tell_noisy_parts(SimpleNamespace(real=None))  # type: ignore[arg-type]
     assert not caplog.records
+
+
+def test_brightness_and_contrast_do_not_count() -> None:
+    x = RNG(0).random((5, 6, 6, 1)).astype(np.float32)
+    one, two = _points(x, 0.4 * x + 0.5, DataType.IMAGE, 0)
+    np.testing.assert_allclose(one, two, atol=1e-4)
+
+
+def test_owners_are_row_numbers_of_the_data() -> None:
+    """Only rows 20 .. 99 are in a part; the others may be nobody's owner."""
+    x, copies, data_type = noised("table")
+    y = RNG(2).integers(0, 2, 100)
+    rows = np.arange(100)
+    splits = Splits((Fold(rows[20:60], rows[60:70], rows[70:80]),), rows[80:])
+    noisy = Dataset("n", data_type, copies.iloc[:90].reset_index(drop=True), y[99 - rows[:90]], ("a", "b"))
+    parts = deal_out(noisy, Dataset("c", data_type, x, y, ("a", "b")), splits, labels=noisy.y, seed=0)
+    linked = parts.owner >= 0
+    assert linked.sum() > 70 and parts.owner[linked].min() >= 20
+    assert (parts.owner[linked] == 99 - rows[:90][linked]).mean() > 0.95

@@ -91,3 +91,5 @@ def test_what_a_clip_was_cut_from(tmp_path: Path) -> None:
     x[0] = 0
     np.savez(tmp_path / "silent.npz", X=x, noise_type=kinds)
     assert load_clips(str(tmp_path / "silent.npz"), "", None, "cpu").sources == tuple(kinds[1:])
+    np.savez(tmp_path / "both.npz", X=np.ones((8, 100), np.float32), noise_type=kinds, group=np.array(list("aaaabbbb")))
+    assert load_clips(str(tmp_path / "both.npz"), "b", None, "cpu").sources == tuple(kinds[4:])
