@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -139,3 +140,12 @@ def test_evaluations_by_hand() -> None:
     # three severities of four families on twice the rows; five severities of six on five times the rows
     assert (found.confirm, found.test) == pytest.approx((3 * 4 * 2 * 0.1, 5 * 6 * 5 * 0.1))
     assert (found.making_confirm, found.making_test) == pytest.approx((24 * 0.4 * 3, 150 * 0.4 * 3))
+
+
+def test_further_seeds_only_where_they_fit() -> None:
+    config = StudyConfig(data="wine", study="s", out="s", timeout=100.0)
+    planned = Budget(config, 0, 2, 0.0, Evaluations(), time.time(), time.time())
+    runs = [SimpleNamespace(seconds=10.0)]
+    # 5 s stay for exporting; two at a time, ten seconds each: 18 take 90 s, 20 take 100 s
+    assert planned.time_for(18, runs)  # type: ignore[arg-type]
+    assert not planned.time_for(20, runs)  # type: ignore[arg-type]

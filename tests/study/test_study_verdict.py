@@ -362,3 +362,12 @@ def test_an_unclear_verdict_trains_the_noisy_baseline_again() -> None:
     # all runs count: an even number of seeds has as many high ones as low ones
     if len(own["baseline"]) % 2 == 0:
         assert found["contestants"]["baseline"]["clean"][0] == pytest.approx(0.9)
+
+
+def test_the_policy_file_holds_means_both_answers_and_the_seeds() -> None:
+    scores = scores_of(whole(verdict_of(Runner(known))))
+    assert scores["held_out"] == pytest.approx({"baseline": 0.502, "preset": 0.602, "policy": 0.702}, abs=1e-4)
+    assert scores["clean"] == pytest.approx({"baseline": 0.902, "preset": 0.802, "policy": 0.882}, abs=1e-4)
+    assert scores["answers"] == {"no noise": "better", "best recipe": "better"}
+    assert (scores["verdict"], scores["recommended"]) == ("better", "policy")
+    assert scores["seeds"] == dict.fromkeys(THREE, 5)
