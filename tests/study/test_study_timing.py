@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -143,8 +142,7 @@ def test_evaluations_by_hand() -> None:
 
 
 def test_further_seeds_only_where_they_fit() -> None:
-    config = StudyConfig(data="wine", study="s", out="s", timeout=100.0)
-    planned = Budget(config, 0, 2, 0.0, Evaluations(), time.time(), time.time())
+    planned = budget(0.0, timeout=100.0)
     runs = [SimpleNamespace(seconds=10.0)]
     # 5 s stay for exporting; two at a time, ten seconds each: 18 take 90 s, 20 take 100 s
     assert planned.time_for(18, runs)  # type: ignore[arg-type]
