@@ -131,8 +131,12 @@ def policy_to_dict(policy: Policy) -> dict[str, Any]:
     return out
 
 
-def policy_from_dict(values: Mapping[str, Any], where: str) -> Policy:
-    """Raises PolicyError with the place and the remedy; ``where`` names the source."""
+def policy_from_dict(values: Mapping[str, Any], where: str, *, tell: bool = True) -> Policy:
+    """A policy from plain data; ``where`` names their source in messages.
+
+    ``tell``: warn of a technique whose formula has changed since the policy was found.
+    Raises PolicyError with the place and the remedy.
+    """
     _check_format(values.get("format"), where)
     try:
         # dates and the like, which YAML makes of unquoted text, become text again
@@ -147,7 +151,7 @@ def policy_from_dict(values: Mapping[str, Any], where: str) -> Policy:
     spec = None
     if model.input is not None:
         spec = InputSpec.from_dict(model.data_type, model.input.model_dump(exclude_unset=True))
-    steps = tuple(_step(s, f"{where}: steps[{i}]") for i, s in enumerate(model.steps))
+    steps = tuple(_step(s, f"{where}: steps[{i}]", tell=tell) for i, s in enumerate(model.steps))
     try:
         return Policy(
             model.data_type, steps, model.name, spec, model.strength, model.scores, model.provenance,
@@ -192,7 +196,7 @@ def content_digest(values: Mapping[str, Any]) -> str:
     return f"sha256:{digest(json.loads(json.dumps(kept, default=str)))}"
 
 
-def _step(model: StepModel, where: str) -> Step:
+def _step(model: StepModel, where: str, *, tell: bool) -> Step:
     try:
         kind = get_technique(model.technique)
         if model.version > kind.version:
@@ -200,7 +204,7 @@ def _step(model: StepModel, where: str) -> Step:
                 f"{model.technique} version {model.version} is newer than this autonoise knows "
                 f"({kind.version}); upgrade"
             )
-        if "version" in model.model_fields_set and model.version < kind.version:
+        if tell and "version" in model.model_fields_set and model.version < kind.version:
             log.warning("%s: %s was found with version %d of its formula and runs with version %d: %s",
                         where, model.technique, model.version, kind.version, kind.changes)
         extra = dict(model.model_extra or {})

@@ -18,6 +18,7 @@ from autonoise.data import Dataset, Rows, Splits, split, take
 from autonoise.errors import AutonoiseError, InsufficientStudiesError
 from autonoise.files import write_json
 from autonoise.policy import Policy
+from autonoise.policy.format import policy_from_dict
 from autonoise.resources import resource_dir
 from autonoise.study.folder import StudyFolder
 from autonoise.task import Task
@@ -121,7 +122,8 @@ def _read(path: Path) -> Banked | None:
         values = json.loads(path.read_text())
         if values["format"] != FORMAT:
             return None
-        policies = tuple(Policy.from_dict(p, str(path)) for p in values["policies"])
+        # starting points of a search, which are trained anew: a formula that changed since is nothing to warn of
+        policies = tuple(policy_from_dict(p, str(path), tell=False) for p in values["policies"])
         return Banked(
             str(values["study"]), DataType(values["data_type"]), str(values["fingerprint"]),
             {str(k): float(v) for k, v in values["features"].items()}, policies, dict(values["summary"]),
