@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ PROBED = 8
 _INSIDE = (Stage.PAIR, Stage.EMBEDDING, Stage.ACTIVATION, Stage.WEIGHT)
 
 
-def offered(space: SearchSpace, task: Task) -> SearchSpace:
+def offered(space: SearchSpace, task: Task, tell: Callable[[str], None] = log.warning) -> SearchSpace:
     """The space without techniques that cannot act, each told in one line. Raises StudyError when none is left."""
     rows, spec, model = task.training(0).first(PROBED), task.spec(0), task.model(0)
     y = torch.from_numpy(rows.labels).long()
@@ -36,7 +37,7 @@ def offered(space: SearchSpace, task: Task) -> SearchSpace:
             reason = _fault((Step(kind()),), spec, model, rows.batch, y)
         if reason:
             idle[name] = reason
-            log.warning("%s is not offered, since it cannot act here: %s", name, reason)
+            tell(f"{name} is not offered, since it cannot act here: {reason}")
     if not idle:
         return space
     if len(idle) == len(space.techniques):

@@ -80,13 +80,14 @@ def _run(
     tell_noisy_parts(task)
     space = _space_for(config, space, task)
     folder.create()
-    space = offered(with_noise_data(config, space, task, folder), task)
+    untold: list[str] = []
+    space = offered(with_noise_data(config, space, task, folder), task, untold.append)
     study = open_study(config, open_storage(config.storage_url))
     claim(study, config, {"space_hash": space.hash, "data_fingerprint": task.dataset.fingerprint})
     config.save(folder.study_file)
     write_whole(folder.space_file, dump_yaml(dict(space.source)))
     observer.line(describe(task))
-    for line in summary.lines(task.dataset)[1:]:
+    for line in [*summary.lines(task.dataset)[1:], *untold]:
         observer.line(line)
     try:
         return _phases(config, space, task, study, folder, observer, started)

@@ -102,8 +102,9 @@ def test_a_search_ends_with_a_policy_a_report_and_all_trials(
     lines = done.out.splitlines()
     assert lines[0].startswith("tabular · 569 rows, 2 classes, 30 · train ")
     assert lines[1:3] == ["classes  2: benign (357), malignant (212)", next(x for x in lines if "numbers  30 col" in x)]
-    assert lines[3].startswith("baseline  clean 0.9")
-    assert [line.split()[0] for line in lines[4:10]] == [f"{i}/6" for i in range(1, 7)]
+    assert lines[3].startswith("category_replacement is not offered")
+    assert lines[4].startswith("baseline  clean 0.9")
+    assert [line.split()[0] for line in lines[5:11]] == [f"{i}/6" for i in range(1, 7)]
     assert "recommended: " in done.out and f"autonoise dashboard {folder}" in done.out
     assert len(trials(folder)) == len(ended(folder)) == 6
     assert "<html" in (folder / "report.html").read_text() and (folder / "study.db").is_file()

@@ -228,7 +228,6 @@ class TestRefusals:
             (DataType.IMAGE, {"layout": (1, 7, 20)}, "sides of at least 8"),
             (DataType.IMAGE, {"layout": (28, 28)}, r"layout \(C, H, W\)"),
             (DataType.IMAGE, {"mean": (0.1, 0.2)}, "1 or 3 values"),
-            (DataType.IMAGE, {"std": (0.0, 1.0, 1.0)}, "std > 0"),
             (DataType.TEXT, {"vocabulary_size": None}, "vocabulary_size"),
             (DataType.TEXT, {"pad_id": 30}, "pad_id < 30"),
             (DataType.TABULAR, {"layout": (3, 3)}, r"layout \(D,\)"),

@@ -1,7 +1,7 @@
 """Two small studies whose trials, policies and verdicts are on file: the same seed gives the same study for ever.
 
 A change of the code that is not meant to change results must leave these files as they are. Where a change is meant to,
-they are made again by ``AUTONOISE_FREEZE=1 python -m pytest tests/study/test_frozen_studies.py``, in a commit that says so.
+``AUTONOISE_FREEZE=1 python -m pytest tests/study/test_frozen_studies.py`` makes them again, in a commit that says so.
 """
 
 from __future__ import annotations
