@@ -12,10 +12,10 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from autonoise.errors import AutonoiseError
-    from autonoise.monitor import RobustnessMonitor
+    from autonoise.evaluation.monitor import RobustnessMonitor
     from autonoise.policy import NoiseInjector, Policy, Step, load_policy
-    from autonoise.schedule import Schedule
-    from autonoise.space import SearchSpace
+    from autonoise.space.space import SearchSpace
+    from autonoise.technique.schedule import Schedule
     from autonoise.types import InputSpec
 
 _HOMES = {
@@ -23,16 +23,24 @@ _HOMES = {
     "InputSpec": "autonoise.types",
     "NoiseInjector": "autonoise.policy",
     "Policy": "autonoise.policy",
-    "RobustnessMonitor": "autonoise.monitor",
-    "Schedule": "autonoise.schedule",
-    "SearchSpace": "autonoise.space",
+    "RobustnessMonitor": "autonoise.evaluation.monitor",
+    "Schedule": "autonoise.technique.schedule",
+    "SearchSpace": "autonoise.space.space",
     "Step": "autonoise.policy",
     "load_policy": "autonoise.policy",
 }
 
 __all__ = [
-    "AutonoiseError", "InputSpec", "NoiseInjector", "Policy", "RobustnessMonitor", "Schedule", "SearchSpace", "Step",
-    "__version__", "load_policy",
+    "AutonoiseError",
+    "InputSpec",
+    "NoiseInjector",
+    "Policy",
+    "RobustnessMonitor",
+    "Schedule",
+    "SearchSpace",
+    "Step",
+    "__version__",
+    "load_policy",
 ]
 
 

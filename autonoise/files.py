@@ -39,7 +39,6 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-
 def read_data(path: str | Path, error: type[AutonoiseError], what: str) -> dict[str, Any]:
     """Read a mapping from a YAML or JSON file.
 
@@ -120,3 +119,12 @@ def dump_yaml(value: Any) -> str:
 
 def _first_line(e: BaseException) -> str:
     return " ".join(str(e).split())[:200] or type(e).__name__
+
+
+_HERE = Path(__file__).resolve().parent
+
+
+def resource_dir(name: str) -> Path:
+    """Directory ``search_spaces`` or ``studies`` as shipped."""
+    packed = _HERE / f"_{name}"
+    return packed if packed.is_dir() else _HERE.parent / name

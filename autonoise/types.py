@@ -8,11 +8,13 @@ from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from autonoise.errors import AttachError, UnknownNameError
 
+Array = np.ndarray[Any, np.dtype[Any]]
 Batch = Tensor | Mapping[str, Tensor]
 """A batch of model inputs: one tensor, or a mapping such as ``{"input_ids", "attention_mask"}``."""
 

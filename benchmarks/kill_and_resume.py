@@ -52,8 +52,11 @@ def told(out: Path, total: int) -> None:
     """What a study ended with; exits when trials are missing or the policy is not valid."""
     final, trials = autonoise.load_policy(out / "policy.yaml"), trials_of(out, out.name)
     counted = sum(state in ("COMPLETE", "PRUNED") for state, _ in trials.values())
-    print(f"ended: {final.name}, verdict {final.scores['verdict']}, {counted} of {total} trials and "
-          f"{len(trials) - counted} killed ones", flush=True)
+    print(
+        f"ended: {final.name}, verdict {final.scores['verdict']}, {counted} of {total} trials and "
+        f"{len(trials) - counted} killed ones",
+        flush=True,
+    )
     if counted < total:
         sys.exit("trials are missing")
 
@@ -72,8 +75,21 @@ def main() -> None:
 
         def command(folder: Path) -> list[str]:
             return [
-                sys.executable, "-m", "autonoise", "search", args.data, "--trials", str(args.trials), "--epochs",
-                str(args.epochs), "--seeds", "3", "--out", str(folder), "--study", folder.name,
+                sys.executable,
+                "-m",
+                "autonoise",
+                "search",
+                args.data,
+                "--trials",
+                str(args.trials),
+                "--epochs",
+                str(args.epochs),
+                "--seeds",
+                "3",
+                "--out",
+                str(folder),
+                "--study",
+                folder.name,
             ]
 
         begun = time.time()
@@ -98,7 +114,8 @@ def main() -> None:
                 loaded = autonoise.load_policy(policy).name if policy.exists() else "none yet"
                 print(
                     f"kill {kills:2d} after {wait:5.1f} s in: {where}; {len(after)} finished, lost {len(lost)}, "
-                    f"policy {loaded}", flush=True,
+                    f"policy {loaded}",
+                    flush=True,
                 )
                 if lost:
                     sys.exit(f"trials were lost: {lost}")

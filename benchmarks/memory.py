@@ -26,7 +26,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from autonoise.study.config import StudyConfig
-    from autonoise.study.statistics import Interval
+    from autonoise.verdict.statistics import Interval
 
 HERE = Path(__file__).resolve().parent
 LABELS = ("no noise", "preset", "recommended", "own search")
@@ -50,20 +50,28 @@ def config_of(data: str, root: Path, options: argparse.Namespace) -> StudyConfig
     path, _, target = data.partition("@")
     name = Path(path).name.split(".")[0] + (f"_{target.split('_')[0]}" if target else "")
     return StudyConfig(
-        data=path, study=name, out=str(root / name), target=target or None, trials=options.trials, seeds=options.seeds,
-        train_rows=options.train_rows, timeout=options.timeout, workers=options.workers, memory=False,
+        data=path,
+        study=name,
+        out=str(root / name),
+        target=target or None,
+        trials=options.trials,
+        seeds=options.seeds,
+        train_rows=options.train_rows,
+        timeout=options.timeout,
+        workers=options.workers,
+        memory=False,
     )
 
 
 def judge(config: StudyConfig, root: Path, seeds: int) -> Row | None:
     from autonoise.policy import Policy
-    from autonoise.space import SearchSpace
+    from autonoise.space.space import SearchSpace
+    from autonoise.study.bank import bank, helpful
     from autonoise.study.folder import StudyFolder
-    from autonoise.study.jobs import Job, run_job
-    from autonoise.study.memory import bank, helpful
     from autonoise.study.prepare import build_task, ensure_corruptions
-    from autonoise.study.statistics import paired, parts_of, value
-    from autonoise.study.verdict import FIRST_SEED
+    from autonoise.verdict.judge import FIRST_SEED
+    from autonoise.verdict.statistics import paired, parts_of, value
+    from autonoise.verdict.trainings import Job, run_job
 
     folder = StudyFolder(Path(config.out))
     task = build_task(config)
@@ -83,8 +91,12 @@ def judge(config: StudyConfig, root: Path, seeds: int) -> Row | None:
         parts[label] = [parts_of(r, 0.5, families, held) for r in runs]
     scores = {label: float(np.mean([value(p) for p in ps])) for label, ps in parts.items()}
     return Row(
-        config.study, str(space.data_type), source.name, scores,
-        paired(parts["recommended"], parts["no noise"]), paired(parts["recommended"], parts["preset"]),
+        config.study,
+        str(space.data_type),
+        source.name,
+        scores,
+        paired(parts["recommended"], parts["no noise"]),
+        paired(parts["recommended"], parts["preset"]),
     )
 
 
@@ -99,16 +111,18 @@ def table(rows: list[Row]) -> Iterator[str]:
     for data_type in dict.fromkeys(r.data_type for r in rows):
         of = [r for r in rows if r.data_type == data_type]
         better, worse = (sum(test(r.gain) for r in of) for test in (lambda g: g.low > 0, lambda g: g.high < 0))
-        yield (f"{data_type}: over no noise the recommendation was significantly better on {better} of {len(of)} data "
-               f"sets and worse on {worse}; over the preset better on {sum(r.over_preset.low > 0 for r in of)} and "
-               f"worse on {sum(r.over_preset.high < 0 for r in of)}.")
+        yield (
+            f"{data_type}: over no noise the recommendation was significantly better on {better} of {len(of)} data "
+            f"sets and worse on {worse}; over the preset better on {sum(r.over_preset.low > 0 for r in of)} and "
+            f"worse on {sum(r.over_preset.high < 0 for r in of)}."
+        )
         yield ""
 
 
 def main() -> None:
     import torch
 
-    from autonoise.study.search import run_search
+    from autonoise.run import run_search
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", action="append", required=True)
@@ -132,15 +146,22 @@ def main() -> None:
             found = list(pool.map(judge, configs, [root] * len(configs), [options.seeds] * len(configs)))
     rows = sorted((r for r in found if r is not None), key=lambda r: r.data_type)
     names = " ".join(f"--data {Path(d).name}" for d in options.data)
-    text = "\n".join([
-        "# Memory across studies, leaving one data set out", "",
-        f"Command: `python benchmarks/memory.py {names} --trials {options.trials} --train-rows {options.train_rows} "
-        f"--seeds {options.seeds}`", "",
-        f"Machine: {platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python "
-        f"{platform.python_version()}, torch {torch.__version__}.", "",
-        f"Mixed score (half clean, half held-out families) on the test part, {options.seeds} fresh seeds; paired gains "
-        f"of the recommendation with their 95 % intervals.", "", *table(rows),
-    ])
+    text = "\n".join(
+        [
+            "# Memory across studies, leaving one data set out",
+            "",
+            f"Command: `python benchmarks/memory.py {names} --trials {options.trials} --train-rows {options.train_rows} "
+            f"--seeds {options.seeds}`",
+            "",
+            f"Machine: {platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python "
+            f"{platform.python_version()}, torch {torch.__version__}.",
+            "",
+            f"Mixed score (half clean, half held-out families) on the test part, {options.seeds} fresh seeds; paired gains "
+            f"of the recommendation with their 95 % intervals.",
+            "",
+            *table(rows),
+        ]
+    )
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(text)
     print(text)

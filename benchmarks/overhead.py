@@ -27,19 +27,24 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import autonoise
+from autonoise.batches.rows import rows_in
 from autonoise.data import Preparation, load, prepare, take
 from autonoise.errors import AutonoiseError
 from autonoise.policy import Policy, Step
 from autonoise.proxies import build_proxy
-from autonoise.space import Dimension, SearchSpace
-from autonoise.technique import get_technique
-from autonoise.train import rows_in
+from autonoise.space.dimension import Dimension
+from autonoise.space.space import SearchSpace
+from autonoise.technique.registry import get_technique
 from autonoise.types import Batch, DataType, InputSpec, Stage
 
 RESULTS = Path(__file__).with_name("results") / "overhead.md"
 LEAST_STEP = 2e-3
-BUILTIN = {"text": "toy_topics", "tabular": "breast_cancer", "timeseries": "cylinder_bell_funnel",
-           "audio": "tone_words"}
+BUILTIN = {
+    "text": "toy_topics",
+    "tabular": "breast_cancer",
+    "timeseries": "cylinder_bell_funnel",
+    "audio": "tone_words",
+}
 SIZES = {"image": 64, "text": 64, "tabular": 128, "timeseries": 64, "audio": 64}
 COSTLY = (Stage.ADVERSARIAL, Stage.STEP)
 
@@ -153,8 +158,9 @@ def middle_of(d: Dimension) -> object:
 def alone(space: SearchSpace, name: str) -> Policy:
     """A technique in the middle of its ranges, acting in every step."""
     values = {key: middle_of(d) for key, d in space.techniques[name].items() if key != "schedule"}
-    probability, magnitude, site = (values.pop(k, v) for k, v in
-                                    (("probability", 1.0), ("magnitude", "fixed"), ("site", "")))
+    probability, magnitude, site = (
+        values.pop(k, v) for k, v in (("probability", 1.0), ("magnitude", "fixed"), ("site", ""))
+    )
     step = Step(get_technique(name)(**values), probability, site=site, magnitude=magnitude)  # type: ignore[arg-type]
     return Policy(space.data_type, (step,), name=name)
 
@@ -178,20 +184,27 @@ def measure(data_type: DataType, repeats: int, number: int, only: list[str] | No
     policies = [Policy(data_type, name="(no technique)")]
     policies += [alone(space, n) for n in space.techniques if not only or n in only]
     policies += [] if only else typical(space, number)
-    lines = [f"## {data_type}: a plain step takes {bench.plain_ms:.1f} ms", "",
-             "| policy | stages | passes | added time | fastest tenth |", "|---|---|---:|---:|---:|"]
+    lines = [
+        f"## {data_type}: a plain step takes {bench.plain_ms:.1f} ms",
+        "",
+        "| policy | stages | passes | added time | fastest tenth |",
+        "|---|---|---:|---:|---:|",
+    ]
     cheap = []
     for policy in policies:
         share, spread, quiet = added(bench, policy, repeats)
         if not any(s.stage in COSTLY for s in policy.steps):
             cheap.append(share)
         stages = ", ".join(dict.fromkeys(str(s.stage) for s in policy.steps))
-        lines.append(f"| {policy.name} | {stages} | {policy.passes:g} | {share:+.1%} ± {spread:.1%} | "
-                     f"{quiet:+.1%} |")
+        lines.append(f"| {policy.name} | {stages} | {policy.passes:g} | {share:+.1%} ± {spread:.1%} | {quiet:+.1%} |")
         print(lines[-1], flush=True)
     over = sum(share > 0.15 for share in cheap)
-    lines += ["", f"Without adversarial and whole-step techniques: median {statistics.median(cheap):+.1%}, worst "
-                  f"{max(cheap):+.1%}, {over} of {len(cheap)} above 15 %.", ""]
+    lines += [
+        "",
+        f"Without adversarial and whole-step techniques: median {statistics.median(cheap):+.1%}, worst "
+        f"{max(cheap):+.1%}, {over} of {len(cheap)} above 15 %.",
+        "",
+    ]
     print("\n".join(lines[-2:]), flush=True)
     return lines
 
@@ -213,15 +226,19 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write results/overhead.md")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    lines = ["# Time that a policy adds to a training step", "",
-             f"Command: `python benchmarks/overhead.py {' '.join(sys.argv[1:])}`".strip(),
-             f"Machine: {processor()}, one thread, torch {torch.__version__}, Python {platform.python_version()}, "
-             f"autonoise {autonoise.__version__}.", "",
-             "Each technique alone, in the middle of its ranges in the search space, acting in every update; then "
-             "policies of three techniques drawn at random. Median of interleaved pairs of steps, and half their "
-             "interquartile range; the last column compares the fastest tenth of the steps of each side, which other "
-             "processes on the machine disturbed least.",
-             ""]
+    lines = [
+        "# Time that a policy adds to a training step",
+        "",
+        f"Command: `python benchmarks/overhead.py {' '.join(sys.argv[1:])}`".strip(),
+        f"Machine: {processor()}, one thread, torch {torch.__version__}, Python {platform.python_version()}, "
+        f"autonoise {autonoise.__version__}.",
+        "",
+        "Each technique alone, in the middle of its ranges in the search space, acting in every update; then "
+        "policies of three techniques drawn at random. Median of interleaved pairs of steps, and half their "
+        "interquartile range; the last column compares the fastest tenth of the steps of each side, which other "
+        "processes on the machine disturbed least.",
+        "",
+    ]
     for data_type in options.data:
         lines += measure(DataType(data_type), options.repeats, options.typical, options.only)
         if options.write:

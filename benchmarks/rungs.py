@@ -31,15 +31,15 @@ def measure(data: str, seed: int, policies: int, truths: int, train_rows: int) -
     import optuna
     import torch
 
-    from autonoise.space import SearchSpace
+    from autonoise.search.objective import Objective
+    from autonoise.search.sampler import make_sampler
+    from autonoise.space.space import SearchSpace
     from autonoise.study.config import StudyConfig
     from autonoise.study.folder import StudyFolder
-    from autonoise.study.jobs import Job, run_job
-    from autonoise.study.objective import Objective
     from autonoise.study.prepare import build_task, ensure_corruptions
-    from autonoise.study.sampler import make_sampler
-    from autonoise.study.statistics import parts_of, value
-    from autonoise.task import Fidelity
+    from autonoise.training.task import Fidelity
+    from autonoise.verdict.statistics import parts_of, value
+    from autonoise.verdict.trainings import Job, run_job
 
     torch.set_num_threads(1)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -75,9 +75,13 @@ def table(results: list[dict[str, object]]) -> str:
     lines = []
     for data in dict.fromkeys(str(r["data"]) for r in results):
         own = [r for r in results if r["data"] == data]
-        lines += [f"\n### {data}\n", "| rows | epochs | cost | rank correlation, per seed | " + " | ".join(
-            f"best survives 1 in {k} | of the best 3 survive" for k in KEEP) + " |",
-            "|---" * (4 + 2 * len(KEEP)) + "|"]
+        lines += [
+            f"\n### {data}\n",
+            "| rows | epochs | cost | rank correlation, per seed | "
+            + " | ".join(f"best survives 1 in {k} | of the best 3 survive" for k in KEEP)
+            + " |",
+            "|---" * (4 + 2 * len(KEEP)) + "|",
+        ]
         for rows, epochs in RUNGS:
             correlations, cells = [], []
             kept: dict[int, list[tuple[bool, float]]] = {k: [] for k in KEEP}

@@ -32,22 +32,28 @@ def run(data: str, engine: str, seed: int, budget: int, epochs: int | None, trai
 
     from autonoise.data import Splits
     from autonoise.policy import Policy
-    from autonoise.space import SearchSpace
+    from autonoise.search.objective import Objective
+    from autonoise.search.sampler import make_sampler
+    from autonoise.search.trials import _enqueue
+    from autonoise.space.space import SearchSpace
     from autonoise.study.config import StudyConfig
     from autonoise.study.folder import StudyFolder
-    from autonoise.study.jobs import Job, run_job
-    from autonoise.study.objective import Objective
     from autonoise.study.prepare import build_task, ensure_corruptions
-    from autonoise.study.sampler import make_sampler
-    from autonoise.study.search import _enqueue
-    from autonoise.study.statistics import parts_of, value
     from autonoise.study.storage import PREFIX, open_storage, open_study
+    from autonoise.verdict.statistics import parts_of, value
+    from autonoise.verdict.trainings import Job, run_job
 
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as out:
         name = Path(data).name.split(".")[0]
         config = StudyConfig(
-            data=data, study=name, out=out, seed=seed, epochs=epochs, train_rows=train_rows, engine=engine,
+            data=data,
+            study=name,
+            out=out,
+            seed=seed,
+            epochs=epochs,
+            train_rows=train_rows,
+            engine=engine,
             trials=10**6,
         )
         task = build_task(config)
@@ -81,9 +87,16 @@ def run(data: str, engine: str, seed: int, budget: int, epochs: int | None, trai
             curve.append((at, float(np.mean([value(parts_of(r, 0.5, families)) for r in runs])), len(policy.steps)))
         trials = len(study.get_trials(deepcopy=False))
     return {
-        "data": name, "engine": engine, "seed": seed, "curve": curve, "trials": trials, "wall": wall,
-        "overhead": 1 - inside / wall, "evaluation": objective.evaluation / wall,
-        "seconds_per_trial": wall / trials, "baseline": None,
+        "data": name,
+        "engine": engine,
+        "seed": seed,
+        "curve": curve,
+        "trials": trials,
+        "wall": wall,
+        "overhead": 1 - inside / wall,
+        "evaluation": objective.evaluation / wall,
+        "seconds_per_trial": wall / trials,
+        "baseline": None,
     }
 
 

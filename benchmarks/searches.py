@@ -1,7 +1,7 @@
 """One table of finished searches: baseline, best preset and found policy on the test part, with intervals.
 
-    autonoise search DATA ... --out runs/NAME      # one or more
-    python benchmarks/searches.py runs/NAME ... > benchmarks/results/searches.md
+autonoise search DATA ... --out runs/NAME      # one or more
+python benchmarks/searches.py runs/NAME ... > benchmarks/results/searches.md
 """
 
 from __future__ import annotations
@@ -23,11 +23,15 @@ def section(folder: Path) -> list[str]:
     result = json.loads((folder / "result.json").read_text())
     config = result["config"]
     options = " ".join(
-        f"--{k.replace('_', '-')} {config[k]}" for k in ("trials", "train_rows", "epochs", "workers", "seed") if k in config
+        f"--{k.replace('_', '-')} {config[k]}"
+        for k in ("trials", "train_rows", "epochs", "workers", "seed")
+        if k in config
     )
     lines = [
-        f"\n## {result['study']}\n", f"{result['describe']}\n",
-        f"`autonoise search {Path(config['data']).name} {options}`\n", f"**{result['sentence']}**\n",
+        f"\n## {result['study']}\n",
+        f"{result['describe']}\n",
+        f"`autonoise search {Path(config['data']).name} {options}`\n",
+        f"**{result['sentence']}**\n",
         f"Recommendation: {result['recommendation']}.\n",
         "| | clean | search families | held-out families | gap closed, held out % | gap closed, every held-out % | passes |",
         "|---|---|---|---|---|---|---|",
@@ -59,8 +63,10 @@ def main() -> None:
     parser.add_argument("folders", nargs="+", type=Path)
     args = parser.parse_args()
     print("# Searches\n")
-    print(f"Machine: {platform.machine()}, 2 cores shared with other work. Means over seeds with 95 % intervals; "
-          "brackets of gaps are paired over seeds and examples.")
+    print(
+        f"Machine: {platform.machine()}, 2 cores shared with other work. Means over seeds with 95 % intervals; "
+        "brackets of gaps are paired over seeds and examples."
+    )
     for folder in args.folders:
         print("\n".join(section(folder)))
 

@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from autonoise.study.looks import Ledger, Pair, settle
-from autonoise.study.statistics import Estimate, Side, estimate
+from autonoise.verdict.looks import Ledger, Pair, settle
+from autonoise.verdict.statistics import Estimate, Side, estimate
 
 HERE = Path(__file__).resolve().parent
 LABELS = ("baseline", "preset", "policy")
@@ -160,11 +160,10 @@ def repeated(case: Case, verdicts: int, rounds: int, seed: int) -> tuple[float, 
         for v in range(verdicts):
             other = Made(case, zero, rng)
 
-            def compared(
-                counts: Mapping[str, int], made: Made = made, other: Made = other
-            ) -> dict[Pair, Estimate]:
-                a, b = (Side([[(1.0, r)] for r in m.runs(x, counts[x])])
-                        for m, x in ((other, "policy"), (made, "baseline")))
+            def compared(counts: Mapping[str, int], made: Made = made, other: Made = other) -> dict[Pair, Estimate]:
+                a, b = (
+                    Side([[(1.0, r)] for r in m.runs(x, counts[x])]) for m, x in ((other, "policy"), (made, "baseline"))
+                )
                 return {("policy", "baseline"): estimate(a, b)}
 
             settled = settle(Ledger.of(storage, f"policy {v}", 5), ("baseline", "policy"), compared)  # type: ignore[arg-type]
@@ -184,17 +183,18 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2000)
     parser.add_argument("--out", default=str(HERE / "results" / "verdict_power.md"))
     options = parser.parse_args()
-    cases = [of_study(Path(f)) for f in options.study] or list(
-        stored((HERE / "results" / "searches.md").read_text())
-    )
+    cases = [of_study(Path(f)) for f in options.study] or list(stored((HERE / "results" / "searches.md").read_text()))
     given = "".join(f" --study {f}" for f in options.study)
     lines = [
-        "# Power of the verdict", "",
+        "# Power of the verdict",
+        "",
         f"`python benchmarks/verdict_power.py{given} --rounds {options.rounds}`  ",
         f"Machine: {platform.machine()}, {os.cpu_count()} cores; simulated, so its speed does not matter. Each line: "
-        f"{options.rounds} rounds, standard errors up to 1.1 points, near 0.4 where shares are near 3 or 97 %.", "",
+        f"{options.rounds} rounds, standard errors up to 1.1 points, near 0.4 where shares are near 3 or 97 %.",
+        "",
         "Per cent, against the baseline / against the preset. The preset is as good as the baseline. *Former* is the "
-        "rule before: five seeds each, one look, Student's t of K - 1. Seeds: trainings a contestant.", "",
+        "rule before: five seeds each, one look, Student's t of K - 1. Seeds: trainings a contestant.",
+        "",
         "| variances of | true gain | better | former | interval covers | former | seeds | looks |",
         "|---|---|---|---|---|---|---|---|",
     ]
@@ -207,9 +207,12 @@ def main() -> None:
             )
             print(lines[-1], flush=True)
     lines += [
-        "", "Studies that were continued: share with a false `better` over the baseline after 1, 3 and 10 verdicts, each "
-        "of another useless policy on the same test rows.", "",
-        "| variances of | verdicts | any false better | former |", "|---|---|---|---|",
+        "",
+        "Studies that were continued: share with a false `better` over the baseline after 1, 3 and 10 verdicts, each "
+        "of another useless policy on the same test rows.",
+        "",
+        "| variances of | verdicts | any false better | former |",
+        "|---|---|---|---|",
     ]
     for case in (cases[0], cases[-1]):
         for verdicts in (1, 3, 10):

@@ -37,8 +37,14 @@ def train(policy: Policy, learning_rate: float, epochs: int) -> nn.Module:
     x, y, *_ = digits()
     torch.manual_seed(0)
     model = nn.Sequential(
-        nn.Conv2d(1, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Flatten(), nn.Linear(256, 64), nn.ReLU(), nn.Linear(64, 10),
+        nn.Conv2d(1, 16, 3, padding=1),
+        nn.BatchNorm2d(16),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(256, 64),
+        nn.ReLU(),
+        nn.Linear(64, 10),
     )
     optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate)
     batches = len(x) // BATCH

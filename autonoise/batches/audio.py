@@ -53,14 +53,17 @@ class Adapter(BatchAdapter):
             if 0 < peak < QUIET:
                 log.warning(
                     "the first waveforms reach only %.2g of full scale: if they are scaled in another way, say so "
-                    "in attach(..., input=InputSpec(..., scale='standardised', std=(full scale,)))", peak,
+                    "in attach(..., input=InputSpec(..., scale='standardised', std=(full scale,)))",
+                    peak,
                 )
             return replace(spec, scale=Scale.UNIT)
         # a little beyond full scale lie clips that were resampled
         full = 1.0 if peak <= RESAMPLED and not _standardised(x) else peak
         log.warning(
             "waveforms reach %.2f: strengths are applied relative to a full scale of %.2f, where nothing is clipped; "
-            "if that is wrong, say scale= and std= (full scale) in attach(..., input=InputSpec(...))", peak, full,
+            "if that is wrong, say scale= and std= (full scale) in attach(..., input=InputSpec(...))",
+            peak,
+            full,
         )
         return replace(spec, scale=Scale.STANDARDISED, mean=(0.0,), std=(full,))
 

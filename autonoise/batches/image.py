@@ -68,7 +68,9 @@ class Adapter(BatchAdapter):
             return spec
         log.warning(
             "the images of the first batch go from %.3g to %.3g: taken as %s; if they are not, say scale=, mean= and "
-            "std= in attach(..., input=InputSpec(...))", *_ends(x), self.scale_words(chosen.spec),
+            "std= in attach(..., input=InputSpec(...))",
+            *_ends(x),
+            self.scale_words(chosen.spec),
         )
         return chosen.spec
 
@@ -92,7 +94,10 @@ class Adapter(BatchAdapter):
             log.warning(
                 "the input is described as %s, values %.3g to %.3g, but the first batch goes only from %.3g to %.3g: "
                 "if that is not a dark or flat batch, correct scale, mean and std in input=",
-                spec.scale, *bounds, low, high,
+                spec.scale,
+                *bounds,
+                low,
+                high,
             )
 
     def _guess(self, x: Tensor, spec: InputSpec) -> _Candidate:

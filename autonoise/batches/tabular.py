@@ -55,14 +55,22 @@ class Adapter(BatchAdapter):
         if isinstance(batch, Mapping) and "categorical" in batch:
             width = columns - batch["categorical"].shape[1]
             spec = replace(
-                spec, layout=(columns,), numeric=tuple(range(width)), codes=tuple(range(width, columns)),
-                onehot=(), flags=(), scale=Scale.STANDARDISED, mean=(), std=(),
+                spec,
+                layout=(columns,),
+                numeric=tuple(range(width)),
+                codes=tuple(range(width, columns)),
+                onehot=(),
+                flags=(),
+                scale=Scale.STANDARDISED,
+                mean=(),
+                std=(),
             )
         elif spec.layout != (columns,) or not self._holds(x, spec):
             spec = infer_columns(x, spec)
             log.warning(
                 "the columns are not those of the search: took %d as numeric and %d groups as one-hot",
-                len(spec.numeric), len(spec.onehot),
+                len(spec.numeric),
+                len(spec.onehot),
             )
         numeric = x[:, list(spec.numeric)].float() if spec.numeric else x[:, :0].float()
         if spec.numeric and not plausible(numeric, (0,)):
@@ -76,7 +84,8 @@ class Adapter(BatchAdapter):
             log.warning(
                 "numeric columns are not standardised (first batch: mean %s, std %s); strengths are in those standard "
                 "deviations; say scale=, mean= and std= in attach(..., input=InputSpec(...)) where you know them",
-                few(mean), few(std),
+                few(mean),
+                few(std),
             )
             return replace(raw, mean=mean, std=std)
         return replace(spec, scale=Scale.STANDARDISED)
@@ -152,6 +161,13 @@ def infer_columns(x: Tensor, spec: InputSpec) -> InputSpec:
     groups += [tuple(run)] if run else []
     numeric = tuple(c for c in range(x.shape[1]) if not binary[c])
     return replace(
-        spec, layout=(x.shape[1],), numeric=numeric, onehot=tuple(groups), codes=(), flags=(),
-        scale=Scale.STANDARDISED, mean=(), std=(),
+        spec,
+        layout=(x.shape[1],),
+        numeric=numeric,
+        onehot=tuple(groups),
+        codes=(),
+        flags=(),
+        scale=Scale.STANDARDISED,
+        mean=(),
+        std=(),
     )

@@ -54,8 +54,12 @@ class Adapter(BatchAdapter):
         config = getattr(model, "config", None)
         named = [getattr(config, f"{word}_token_id", None) for word in _OF_CONFIG]
         special = tuple(sorted({i for i in named if isinstance(i, int)}))
-        log.warning("%s: took its padding (%s) and special ids (%s) from the model; input= can say others",
-                    what, pad, ", ".join(map(str, special)) or "none")
+        log.warning(
+            "%s: took its padding (%s) and special ids (%s) from the model; input= can say others",
+            what,
+            pad,
+            ", ".join(map(str, special)) or "none",
+        )
         return replace(spec, pad_id=pad, mask_id=None, unk_id=None, special_ids=special, vocabulary_size=size)
 
     def scale_words(self, spec: InputSpec) -> str:

@@ -44,7 +44,8 @@ class Adapter(BatchAdapter):
         log.warning(
             "series are not standardised (first batch: mean %s, std %s); strengths are applied in those standard "
             "deviations; say scale=, mean= and std= in attach(..., input=InputSpec(...)) where you know them",
-            few(mean), few(std),
+            few(mean),
+            few(std),
         )
         return replace(raw, mean=mean, std=std)
 

@@ -11,8 +11,12 @@ from autonoise import __version__
 from autonoise.cli import catalogue, corruptions, inspecting, policies, searching, studies
 
 app = typer.Typer(
-    name="autonoise", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
-    rich_markup_mode="rich", context_settings={"help_option_names": ["-h", "--help"]},
+    name="autonoise",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Finds, by search, which noise to train a model with, and hands it over as a portable policy.",
 )
 
@@ -32,10 +36,19 @@ def _options(
 
 
 _commands: list[Callable[..., None]] = [
-    inspecting.inspect, searching.search, studies.worker, studies.status, studies.best, studies.export,
+    inspecting.inspect,
+    searching.search,
+    studies.worker,
+    studies.status,
+    studies.best,
+    studies.export,
     studies.dashboard,
-    policies.show, policies.verify, policies.recommend,
-    catalogue.techniques, catalogue.spaces, catalogue.datasets,
+    policies.show,
+    policies.verify,
+    policies.recommend,
+    catalogue.techniques,
+    catalogue.spaces,
+    catalogue.datasets,
 ]
 for _command in _commands:
     app.command()(_command)

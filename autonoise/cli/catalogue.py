@@ -12,15 +12,14 @@ from autonoise.cli.output import make_console, print_json, table
 from autonoise.errors import UnknownNameError
 
 if TYPE_CHECKING:
-    from autonoise.ranges import Parameter
-    from autonoise.space import Dimension, SearchSpace
-    from autonoise.technique import Technique
+    from autonoise.space.dimension import Dimension
+    from autonoise.space.space import SearchSpace
+    from autonoise.technique.parameters import Parameter
+    from autonoise.technique.registry import Technique
     from autonoise.types import DataType
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
-DataTypeOption = Annotated[
-    str | None, typer.Option("--data-type", help="image, text, tabular, timeseries or audio.")
-]
+DataTypeOption = Annotated[str | None, typer.Option("--data-type", help="image, text, tabular, timeseries or audio.")]
 
 
 def data_type_of(text: str | None) -> DataType | None:
@@ -38,7 +37,7 @@ def techniques(
     as_json: JsonFlag = False,
 ) -> None:
     """List the techniques with their ranges and units, or tell everything about one."""
-    from autonoise.technique import get_technique, techniques_for
+    from autonoise.technique.registry import get_technique, techniques_for
 
     console = make_console()
     if name is not None:
@@ -60,9 +59,15 @@ def techniques(
         print_json(found)
         return
     listed = [
-        (r["name"], r["stage"], r["family"], " ".join(r["data_types"]),
-         "\n".join(f"{p['name']} {p['searched']} {p['unit']}".strip() for p in r["parameters"]), f"{r['passes']:g}",
-         r["reference"])
+        (
+            r["name"],
+            r["stage"],
+            r["family"],
+            " ".join(r["data_types"]),
+            "\n".join(f"{p['name']} {p['searched']} {p['unit']}".strip() for p in r["parameters"]),
+            f"{r['passes']:g}",
+            r["reference"],
+        )
         for r in found
     ]
     columns = ("name", "stage", "family", "data types", "parameters", "passes", "reference")
@@ -71,25 +76,35 @@ def techniques(
 
 
 def _described(kind: type[Technique]) -> dict[str, Any]:
-    from autonoise.ranges import parameters_of
+    from autonoise.technique.parameters import parameters_of
 
     return {
-        "name": kind.name, "stage": str(kind.stage), "family": str(kind.family),
-        "data_types": sorted(map(str, kind.data_types)), "version": kind.version, "passes": kind().passes,
-        "multiplier": kind.multiplier, "reference": kind.reference, "description": inspect.getdoc(kind) or "",
+        "name": kind.name,
+        "stage": str(kind.stage),
+        "family": str(kind.family),
+        "data_types": sorted(map(str, kind.data_types)),
+        "version": kind.version,
+        "passes": kind().passes,
+        "multiplier": kind.multiplier,
+        "reference": kind.reference,
+        "description": inspect.getdoc(kind) or "",
         "parameters": [_parameter(kind, n, p) for n, p in parameters_of(kind).items()],
     }
 
 
 def _parameter(kind: type[Technique], name: str, parameter: Parameter) -> dict[str, Any]:
-    from autonoise.ranges import Choice, Range
+    from autonoise.technique.parameters import Choice, Range
 
     default = getattr(kind(), name)
     out = {"name": name, "default": default, "searched": "fixed", "valid": "text", "unit": ""}
     if isinstance(parameter, Range):
         searched = f"{parameter.low:.4g} to {parameter.high:.4g}" + (" log" if parameter.log else "")
-        out |= {"searched": searched, "valid": f"{parameter.minimum:g} to {parameter.maximum:g}",
-                "unit": parameter.unit, "default": default if parameter.integer else float(f"{default:.4g}")}
+        out |= {
+            "searched": searched,
+            "valid": f"{parameter.minimum:g} to {parameter.maximum:g}",
+            "unit": parameter.unit,
+            "default": default if parameter.integer else float(f"{default:.4g}"),
+        }
     elif isinstance(parameter, Choice):
         out |= {"searched": " | ".join(parameter.options), "valid": " | ".join(parameter.options)}
     return out
@@ -100,8 +115,8 @@ def spaces(
     as_json: JsonFlag = False,
 ) -> None:
     """List the search spaces that come with autonoise, or show one; copy its file to make your own."""
-    from autonoise.resources import resource_dir
-    from autonoise.space import SearchSpace
+    from autonoise.files import resource_dir
+    from autonoise.space.space import SearchSpace
 
     console = make_console()
     shipped = {p.stem: p for p in sorted(resource_dir("search_spaces").glob("*.yaml"))}
@@ -117,18 +132,31 @@ def spaces(
         return
     loaded = {n: SearchSpace.load(n) for n in shipped}
     rows: list[dict[str, Any]] = [
-        {"name": n, "data_type": str(s.data_type), "techniques": len(s.techniques), "max_techniques": s.max_techniques,
-         "presets": [p.name for p in s.presets], "hash": s.hash, "file": str(shipped[n])}
+        {
+            "name": n,
+            "data_type": str(s.data_type),
+            "techniques": len(s.techniques),
+            "max_techniques": s.max_techniques,
+            "presets": [p.name for p in s.presets],
+            "hash": s.hash,
+            "file": str(shipped[n]),
+        }
         for n, s in loaded.items()
     ]
     if as_json:
         print_json(rows)
         return
     columns = ("name", "data type", "techniques", "at once", "presets", "file")
-    console.print(table(columns, [
-        (r["name"], r["data_type"], r["techniques"], r["max_techniques"], ", ".join(r["presets"]), r["file"])
-        for r in rows
-    ], right=("techniques", "at once")))
+    console.print(
+        table(
+            columns,
+            [
+                (r["name"], r["data_type"], r["techniques"], r["max_techniques"], ", ".join(r["presets"]), r["file"])
+                for r in rows
+            ],
+            right=("techniques", "at once"),
+        )
+    )
 
 
 def _show_space(name: str, file: Path, space: SearchSpace) -> None:
@@ -140,8 +168,11 @@ def _show_space(name: str, file: Path, space: SearchSpace) -> None:
     ]
     console.print(table(("technique", "searched"), rows))
     for preset in space.presets:
-        console.print(f"preset {preset.name}: {' + '.join(s.name for s in preset.steps)} "
-                      f"({preset.provenance.get('source', 'no source')})", soft_wrap=True)
+        console.print(
+            f"preset {preset.name}: {' + '.join(s.name for s in preset.steps)} "
+            f"({preset.provenance.get('source', 'no source')})",
+            soft_wrap=True,
+        )
     console.print(f"file  {file}", soft_wrap=True)
 
 

@@ -11,9 +11,7 @@ import typer
 from autonoise.cli.catalogue import DataTypeOption, JsonFlag, data_type_of
 from autonoise.cli.output import make_console, print_json, table
 
-app = typer.Typer(
-    invoke_without_command=True, help="List the corruptions, or calibrate them on data."
-)
+app = typer.Typer(invoke_without_command=True, help="List the corruptions, or calibrate them on data.")
 
 
 @app.callback()
@@ -30,10 +28,18 @@ def listing(data_type: DataTypeOption = None, as_json: JsonFlag = False) -> None
 
     wanted = data_type_of(data_type)
     found = [
-        {"name": c.name, "data_type": str(c.data_type), "group": c.group, "family": str(c.family),
-         "amounts": [float(f"{a:.4g}") for a in c.severities], "unit": c.unit, "description": c.description,
-         "reference": c.reference}
-        for kind in ([wanted] if wanted else list(DataType)) for c in corruptions_for(kind)
+        {
+            "name": c.name,
+            "data_type": str(c.data_type),
+            "group": c.group,
+            "family": str(c.family),
+            "amounts": [float(f"{a:.4g}") for a in c.severities],
+            "unit": c.unit,
+            "description": c.description,
+            "reference": c.reference,
+        }
+        for kind in ([wanted] if wanted else list(DataType))
+        for c in corruptions_for(kind)
     ]
     if as_json:
         print_json(found)
@@ -66,8 +72,16 @@ def calibrate(
     from autonoise.study.prepare import build_task, ensure_corruptions
 
     with TemporaryDirectory(prefix="autonoise-") as place:
-        config = StudyConfig(data, "calibration", place, data_type=data_type, target=target, seed=seed, epochs=epochs,
-                             train_rows=train_rows)
+        config = StudyConfig(
+            data,
+            "calibration",
+            place,
+            data_type=data_type,
+            target=target,
+            seed=seed,
+            epochs=epochs,
+            train_rows=train_rows,
+        )
         task = build_task(config)
         folder = StudyFolder(place)
         folder.create()

@@ -98,9 +98,7 @@ class LiveDisplay(Display):
 
     def _start(self) -> None:
         if self._live is None:
-            self._live = Live(
-                get_renderable=self._render, console=self.console, refresh_per_second=4, transient=True
-            )
+            self._live = Live(get_renderable=self._render, console=self.console, refresh_per_second=4, transient=True)
             self._live.start()
 
     def _render(self) -> Group:
@@ -117,7 +115,8 @@ class LiveDisplay(Display):
         width = min(BAR_WIDTH, self.console.width // 6)
         grid = Table.grid(padding=(0, 1))
         grid.add_row(
-            f"{done:>{len(str(total))}}/{total}", ProgressBar(total=max(total, 1), completed=done, width=width),
+            f"{done:>{len(str(total))}}/{total}",
+            ProgressBar(total=max(total, 1), completed=done, width=width),
             Text(text, overflow="fold"),
         )
         return grid

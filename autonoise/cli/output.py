@@ -89,7 +89,7 @@ def timing(step: Step) -> str:
 
 def parameters(step: Step) -> str:
     """``std 0.15 (input scale)`` for every parameter of a step."""
-    from autonoise.ranges import parameters_of
+    from autonoise.technique.parameters import parameters_of
 
     known = parameters_of(type(step.technique))
     out = []

@@ -46,7 +46,7 @@ def recommend(
 ) -> None:
     """Recommend a policy without a search, from finished studies of similar data."""
     from autonoise.data import load
-    from autonoise.study import memory
+    from autonoise.study import bank as memory
 
     if bank is not None and not bank.is_dir():
         raise StudyError(f"--bank {bank}: no such folder; it must hold the folders of finished studies")
@@ -64,12 +64,16 @@ def recommend(
         fresh = "nothing was trained on these data" if found.same is None else f"{found.same} is of these very data"
         console.print(f"from studies of similar data, nearest first ({fresh}):")
         for name, distance, summary in found.rests_on:
-            console.print(f"  {name}  distance {distance:.2f}  verdict there: {summary.get('verdict', 'unknown')}",
-                          soft_wrap=True)
+            console.print(
+                f"  {name}  distance {distance:.2f}  verdict there: {summary.get('verdict', 'unknown')}", soft_wrap=True
+            )
         policy = replace(found.policy, name=f"recommended-{dataset.name}")
         basis = ", ".join(name for name, _, _ in found.rests_on)
-    policy = replace(policy, scores={"verdict": "unconfirmed"},
-                     provenance={**policy.provenance, "recommended_for": dataset.fingerprint, "rests_on": basis})
+    policy = replace(
+        policy,
+        scores={"verdict": "unconfirmed"},
+        provenance={**policy.provenance, "recommended_for": dataset.fingerprint, "rests_on": basis},
+    )
     if out is not None:
         policy = _with_input(policy, dataset)
         policy.save(out)
@@ -79,7 +83,7 @@ def recommend(
 
 
 def _preset(dataset: Dataset) -> Policy:
-    from autonoise.space import SearchSpace
+    from autonoise.space.space import SearchSpace
 
     return SearchSpace.load(str(dataset.data_type)).presets[0]
 

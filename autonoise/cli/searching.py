@@ -17,9 +17,9 @@ from autonoise.errors import AutonoiseError, StudyError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from autonoise.run import Outcome
     from autonoise.study.config import StudyConfig
     from autonoise.study.observer import Observer
-    from autonoise.study.search import Outcome
 
 _DATA, _SCORE, _RUN = "Data", "Score", "Running"
 UNKNOWN = "not measurable"
@@ -46,9 +46,7 @@ def search(
     workers: Annotated[int | None, _option("Processes that search side by side (1).")] = None,
     device: Annotated[str | None, _option("cpu, cuda, cuda:1 ... (cpu).")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.", rich_help_panel=_RUN)] = False,
-    strict: Annotated[
-        bool, typer.Option("--strict", help=_STRICT, rich_help_panel=_RUN)
-    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help=_STRICT, rich_help_panel=_RUN)] = False,
     data_type: Annotated[
         str | None, _option("image, text, tabular, timeseries or audio (found out).", panel=_DATA)
     ] = None,
@@ -75,19 +73,15 @@ def search(
         str | None, _option("Your own noisy labelled data, evaluated as a held-out noise.", panel=_DATA)
     ] = None,
     noisy_val_only: Annotated[
-        bool | None, typer.Option("--noisy-val-only", help="Evaluate on --noisy-val alone.", rich_help_panel=_DATA,
-                                  show_default=False)
+        bool | None,
+        typer.Option(
+            "--noisy-val-only", help="Evaluate on --noisy-val alone.", rich_help_panel=_DATA, show_default=False
+        ),
     ] = None,
-    noise_weight: Annotated[
-        float | None, _option("w in (1 - w) clean + w noisy accuracy (0.5).", panel=_SCORE)
-    ] = None,
+    noise_weight: Annotated[float | None, _option("w in (1 - w) clean + w noisy accuracy (0.5).", panel=_SCORE)] = None,
     objective: Annotated[str | None, _option("score, or pareto for clean against noisy (score).", panel=_SCORE)] = None,
-    max_cost: Annotated[
-        float | None, _option("Passes per training step that a policy may cost.", panel=_SCORE)
-    ] = None,
-    max_clean_drop: Annotated[
-        float | None, _option("Clean accuracy that a policy may lose.", panel=_SCORE)
-    ] = None,
+    max_cost: Annotated[float | None, _option("Passes per training step that a policy may cost.", panel=_SCORE)] = None,
+    max_clean_drop: Annotated[float | None, _option("Clean accuracy that a policy may lose.", panel=_SCORE)] = None,
     seeds: Annotated[
         int | None, _option("Fresh seeds of the verdict; up to three times as many if unclear (5).", panel=_SCORE)
     ] = None,
@@ -96,16 +90,26 @@ def search(
         str | None, _option("Search space: a YAML file or a shipped name (the data type's).", panel=_SCORE)
     ] = None,
     memory: Annotated[
-        bool | None, typer.Option("--memory/--no-memory", help="Start from the policies of earlier studies (yes).",
-                                  rich_help_panel=_SCORE, show_default=False)
+        bool | None,
+        typer.Option(
+            "--memory/--no-memory",
+            help="Start from the policies of earlier studies (yes).",
+            rich_help_panel=_SCORE,
+            show_default=False,
+        ),
     ] = None,
     model: Annotated[
         str | None, _option("Your model instead of the proxy: module:factory or file.py:factory.", panel=_SCORE)
     ] = None,
     proxy: Annotated[str | None, _option("Another proxy of the data type by name.", panel=_SCORE)] = None,
     calibrate: Annotated[
-        bool | None, typer.Option("--calibrate", help="Find how strength transfers to bigger models and more data.",
-                                  rich_help_panel=_SCORE, show_default=False)
+        bool | None,
+        typer.Option(
+            "--calibrate",
+            help="Find how strength transfers to bigger models and more data.",
+            rich_help_panel=_SCORE,
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
     """Search which noise to train with: search, confirm, minimise, judge, export.
@@ -123,8 +127,8 @@ def make_config(data: str, given: dict[str, Any]) -> StudyConfig:
     """The settings of a study.yaml, or fresh ones, overridden by what was given. StudyError."""
     from dataclasses import replace
 
-    from autonoise.cli.places import seconds_of, study_name, study_of
     from autonoise.study.config import StudyConfig
+    from autonoise.study.places import seconds_of, study_name, study_of
 
     if "timeout" in given:
         given = {**given, "timeout": seconds_of(given["timeout"])}
@@ -199,7 +203,7 @@ def _outcome(config: StudyConfig, observer: Observer) -> Outcome:
     """Faults of what is not ours (the user's model, too little memory) in one line, as a StudyError."""
     import torch
 
-    from autonoise.study.search import run_search
+    from autonoise.run import run_search
 
     try:
         return run_search(config, observer=observer)
@@ -241,8 +245,13 @@ def show_outcome(console: Console, config: StudyConfig, outcome: Outcome) -> Non
         console.print(f"{counts['failed']} trials failed, the last with: {_last_reason(config)}", soft_wrap=True)
     console.print(f"recommended: {result['recommendation']}", soft_wrap=True)
     rows = [
-        (label, c["name"], *(interval(c[k]) if c[k] else UNKNOWN for k in ("clean", "search", "held_out")),
-         _closed(result, c["gap_closed_held_out"]) if label != "baseline" else "-", f"{c['passes']:.2f}")
+        (
+            label,
+            c["name"],
+            *(interval(c[k]) if c[k] else UNKNOWN for k in ("clean", "search", "held_out")),
+            _closed(result, c["gap_closed_held_out"]) if label != "baseline" else "-",
+            f"{c['passes']:.2f}",
+        )
         for label, c in result["contestants"].items()
     ]
     columns = ("", "name", "clean", "noisy (searched)", "noisy (held out)", "gap closed", "passes")
@@ -263,7 +272,7 @@ def _closed(result: Mapping[str, Any], gap: list[float] | None) -> str:
 
 
 def _last_reason(config: StudyConfig) -> str:
-    from autonoise.cli.places import optuna_study
+    from autonoise.study.places import optuna_study
     from autonoise.study.storage import PREFIX
 
     failed = [t for t in optuna_study(config).get_trials(deepcopy=False) if t.state.name == "FAIL"]

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from autonoise.cli.output import make_console, number, print_json, print_policy
-from autonoise.cli.places import STUDIES, optuna_study, seconds_of, study_of
 from autonoise.errors import MissingExtraError, StudyError
+from autonoise.study.places import STUDIES, optuna_study, seconds_of, study_of
 
 if TYPE_CHECKING:
     import optuna
@@ -38,9 +38,9 @@ def worker(
     config = study_of(given)
     config = replace(config, storage=storage or config.storage, study=study or config.study)
 
-    from autonoise.space import SearchSpace
+    from autonoise.search.worker import run_worker
+    from autonoise.space.space import SearchSpace
     from autonoise.study.folder import StudyFolder
-    from autonoise.study.worker import run_worker
 
     deadline = time.time() + seconds_of(timeout) if timeout else None
     space = SearchSpace.load(StudyFolder(config.out).space_file)
@@ -72,8 +72,10 @@ def status(
         console.print(f"{row['study']}  {row['phase']}  {row['done']}/{row['trials']} trials  ({counts})")
         if row["best"] is not None:
             b = row["best"]
-            console.print(f"  best {number(b['score'])} (clean {number(b['clean'])}, noisy {number(b['noisy'])})"
-                          f"  trial {b['trial']}: {' + '.join(b['techniques']) or 'no noise'}")
+            console.print(
+                f"  best {number(b['score'])} (clean {number(b['clean'])}, noisy {number(b['noisy'])})"
+                f"  trial {b['trial']}: {' + '.join(b['techniques']) or 'no noise'}"
+            )
         console.print(f"  verdict  {row['verdict']}")
         if row["sentence"]:
             console.print(f"  {row['sentence']}", soft_wrap=True)
@@ -85,8 +87,17 @@ def status_of(config: StudyConfig) -> dict[str, Any]:
     from autonoise.study.storage import PREFIX, completed, finished
 
     folder = StudyFolder(config.out)
-    row: dict[str, Any] = {"study": config.study, "folder": config.out, "trials": config.trials, "done": 0,
-                           "counts": {}, "best": None, "phase": "not begun", "verdict": "unconfirmed", "sentence": ""}
+    row: dict[str, Any] = {
+        "study": config.study,
+        "folder": config.out,
+        "trials": config.trials,
+        "done": 0,
+        "counts": {},
+        "best": None,
+        "phase": "not begun",
+        "verdict": "unconfirmed",
+        "sentence": "",
+    }
     try:
         study = optuna_study(config)
     except StudyError:
@@ -101,7 +112,8 @@ def status_of(config: StudyConfig) -> dict[str, Any]:
     if best is not None:
         a = best.user_attrs
         row["best"] = {
-            "trial": best.number, **{k: a.get(PREFIX + k) for k in ("score", "clean", "noisy")},
+            "trial": best.number,
+            **{k: a.get(PREFIX + k) for k in ("score", "clean", "noisy")},
             "techniques": [s["technique"] for s in a[PREFIX + "policy"]["steps"]],
         }
     row["phase"] = "search" if row["done"] < config.trials else _phase(folder.runs)
@@ -161,8 +173,12 @@ def _of_trial(config: StudyConfig, trial: int) -> Policy:
 
     found = _trial(optuna_study(config), trial)
     a = found.user_attrs
-    scores = {"clean": {"policy": a[PREFIX + "clean"]}, "noisy": {"policy": a[PREFIX + "noisy"]}, "trial": trial,
-              "verdict": "unconfirmed"}
+    scores = {
+        "clean": {"policy": a[PREFIX + "clean"]},
+        "noisy": {"policy": a[PREFIX + "noisy"]},
+        "trial": trial,
+        "verdict": "unconfirmed",
+    }
     return complete_policy(
         Policy.from_trial(found), build_task(config), config, scores, name=f"{config.study}-trial-{trial}"
     )
@@ -199,5 +215,3 @@ def dashboard(
         raise StudyError(f"cannot listen on {host}:{port} ({e.strerror}); choose another --port") from None
     except KeyboardInterrupt:
         return
-
-

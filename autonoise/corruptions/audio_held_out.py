@@ -23,7 +23,11 @@ def _has_clips(reference: Reference) -> bool:
 
 
 @_held_out(
-    family=Family.BACKGROUND, severities=(30, 25, 20, 15, 10), mildest=45, harshest=-15, unit="dB SNR",
+    family=Family.BACKGROUND,
+    severities=(30, 25, 20, 15, 10),
+    mildest=45,
+    harshest=-15,
+    unit="dB SNR",
 )
 def babble(rows: Floats, amount: float, rng: np.random.Generator, reference: Reference) -> Floats:
     """Add 3 to 6 training clips at once at this signal-to-noise ratio over the active part."""
@@ -36,7 +40,11 @@ def babble(rows: Floats, amount: float, rng: np.random.Generator, reference: Ref
 
 
 @_held_out(
-    family=Family.PERIODIC, severities=(30, 20, 15, 10, 5), mildest=45, harshest=-25, unit="dB SNR",
+    family=Family.PERIODIC,
+    severities=(30, 20, 15, 10, 5),
+    mildest=45,
+    harshest=-25,
+    unit="dB SNR",
 )
 def mains_hum(rows: Floats, amount: float, rng: np.random.Generator, reference: Reference) -> Floats:
     """Add 50 or 60 Hz and four harmonics of falling, random strength at this signal-to-noise ratio."""
@@ -52,8 +60,13 @@ def mains_hum(rows: Floats, amount: float, rng: np.random.Generator, reference: 
 
 
 @_held_out(
-    family=Family.REVERBERATION, severities=(0.2, 0.4, 0.6, 0.8, 1.0), mildest=0.03, harshest=5.0,
-    unit="seconds (RT60)", log=True, reference="Polack 1988",
+    family=Family.REVERBERATION,
+    severities=(0.2, 0.4, 0.6, 0.8, 1.0),
+    mildest=0.03,
+    harshest=5.0,
+    unit="seconds (RT60)",
+    log=True,
+    reference="Polack 1988",
 )
 def reverb(rows: Floats, amount: float, rng: np.random.Generator, reference: Reference) -> Floats:
     """Add the echo of a room: white noise that falls by 60 dB in this time, of energy RT60 / 0.5 s."""
@@ -72,7 +85,11 @@ def reverb(rows: Floats, amount: float, rng: np.random.Generator, reference: Ref
 
 
 @_held_out(
-    family=Family.BAND_LIMIT, severities=(150, 200, 250, 300, 350), mildest=40, harshest=3000, unit="Hz",
+    family=Family.BAND_LIMIT,
+    severities=(150, 200, 250, 300, 350),
+    mildest=40,
+    harshest=3000,
+    unit="Hz",
     log=True,
 )
 def high_pass(rows: Floats, amount: float, rng: np.random.Generator, reference: Reference) -> Floats:
@@ -83,8 +100,12 @@ def high_pass(rows: Floats, amount: float, rng: np.random.Generator, reference: 
 
 
 @_held_out(
-    family=Family.MISSINGNESS, severities=(0.05, 0.1, 0.17, 0.25, 0.35), mildest=0.01, harshest=0.95,
-    unit="fraction of 20 ms packets", log=True,
+    family=Family.MISSINGNESS,
+    severities=(0.05, 0.1, 0.17, 0.25, 0.35),
+    mildest=0.01,
+    harshest=0.95,
+    unit="fraction of 20 ms packets",
+    log=True,
 )
 def packet_loss(rows: Floats, amount: float, rng: np.random.Generator, reference: Reference) -> Floats:
     """Silence packets of 20 ms at random."""
@@ -95,7 +116,11 @@ def packet_loss(rows: Floats, amount: float, rng: np.random.Generator, reference
 
 
 @_held_out(
-    family=Family.QUANTISATION, severities=(9, 8, 7, 6, 5), mildest=14, harshest=1.5, unit="bits",
+    family=Family.QUANTISATION,
+    severities=(9, 8, 7, 6, 5),
+    mildest=14,
+    harshest=1.5,
+    unit="bits",
 )
 def bit_depth(rows: Floats, amount: float, rng: np.random.Generator, reference: Reference) -> Floats:
     """Round to steps of 2^(1 - bits) of full scale."""
@@ -104,7 +129,11 @@ def bit_depth(rows: Floats, amount: float, rng: np.random.Generator, reference: 
 
 
 @_held_out(
-    family=Family.COMPRESSION, severities=(8, 6, 5, 4, 3), mildest=10, harshest=1.5, unit="bits",
+    family=Family.COMPRESSION,
+    severities=(8, 6, 5, 4, 3),
+    mildest=10,
+    harshest=1.5,
+    unit="bits",
     reference="ITU-T G.711",
 )
 def mu_law(rows: Floats, amount: float, rng: np.random.Generator, reference: Reference) -> Floats:
@@ -116,7 +145,11 @@ def mu_law(rows: Floats, amount: float, rng: np.random.Generator, reference: Ref
 
 
 @_held_out(
-    family=Family.BACKGROUND, severities=(30, 25, 20, 15, 10), mildest=45, harshest=-15, unit="dB SNR",
+    family=Family.BACKGROUND,
+    severities=(30, 25, 20, 15, 10),
+    mildest=45,
+    harshest=-15,
+    unit="dB SNR",
     available=_has_clips,
 )
 def background_clips(rows: Floats, amount: float, rng: np.random.Generator, reference: Reference) -> Floats:

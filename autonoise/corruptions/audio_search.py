@@ -16,7 +16,11 @@ _search = partial(corruption, data_type=DataType.AUDIO, group="search")
 
 
 @_search(
-    family=Family.INDEPENDENT, severities=(45, 40, 35, 30, 25), mildest=60, harshest=-10, unit="dB SNR",
+    family=Family.INDEPENDENT,
+    severities=(45, 40, 35, 30, 25),
+    mildest=60,
+    harshest=-10,
+    unit="dB SNR",
 )
 def white_noise(rows: Floats, amount: float, rng: np.random.Generator, reference: Reference) -> Floats:
     """Add white Gaussian noise at this signal-to-noise ratio over the active part of the clip."""
@@ -24,7 +28,11 @@ def white_noise(rows: Floats, amount: float, rng: np.random.Generator, reference
 
 
 @_search(
-    family=Family.LOW_FREQUENCY, severities=(40, 35, 30, 25, 20), mildest=55, harshest=-15, unit="dB SNR",
+    family=Family.LOW_FREQUENCY,
+    severities=(40, 35, 30, 25, 20),
+    mildest=55,
+    harshest=-15,
+    unit="dB SNR",
     near=(Family.INDEPENDENT,),
 )
 def pink_noise(rows: Floats, amount: float, rng: np.random.Generator, reference: Reference) -> Floats:
@@ -33,8 +41,12 @@ def pink_noise(rows: Floats, amount: float, rng: np.random.Generator, reference:
 
 
 @_search(
-    family=Family.SATURATION, severities=(0.97, 0.93, 0.87, 0.8, 0.7), mildest=0.995, harshest=0.02,
-    unit="quantile of the active samples' size", log=True,
+    family=Family.SATURATION,
+    severities=(0.97, 0.93, 0.87, 0.8, 0.7),
+    mildest=0.995,
+    harshest=0.02,
+    unit="quantile of the active samples' size",
+    log=True,
 )
 def clipping(rows: Floats, amount: float, rng: np.random.Generator, reference: Reference) -> Floats:
     """Clip at the size that this fraction of the clip's active samples keeps."""
@@ -46,8 +58,13 @@ def clipping(rows: Floats, amount: float, rng: np.random.Generator, reference: R
 
 
 @_search(
-    family=Family.BLUR, severities=(3400, 3000, 2600, 2200, 1800), mildest=7600, harshest=150, unit="Hz",
-    log=True, near=(Family.BAND_LIMIT,),
+    family=Family.BLUR,
+    severities=(3400, 3000, 2600, 2200, 1800),
+    mildest=7600,
+    harshest=150,
+    unit="Hz",
+    log=True,
+    near=(Family.BAND_LIMIT,),
 )
 def low_pass(rows: Floats, amount: float, rng: np.random.Generator, reference: Reference) -> Floats:
     """Remove what lies above this frequency (Butterworth, order 8), if the sample rate reaches it."""
@@ -58,8 +75,13 @@ def low_pass(rows: Floats, amount: float, rng: np.random.Generator, reference: R
 
 
 @_search(
-    family=Family.OCCLUSION, severities=(0.05, 0.1, 0.15, 0.2, 0.27), mildest=0.01, harshest=0.95,
-    unit="fraction of the clip", log=True, reference="Park et al. 2019, SpecAugment",
+    family=Family.OCCLUSION,
+    severities=(0.05, 0.1, 0.15, 0.2, 0.27),
+    mildest=0.01,
+    harshest=0.95,
+    unit="fraction of the clip",
+    log=True,
+    reference="Park et al. 2019, SpecAugment",
 )
 def time_mask(rows: Floats, amount: float, rng: np.random.Generator, reference: Reference) -> Floats:
     """Silence one stretch of the clip."""
@@ -71,8 +93,13 @@ def time_mask(rows: Floats, amount: float, rng: np.random.Generator, reference: 
 
 
 @_search(
-    family=Family.TIME_WARP, severities=(1.1, 1.2, 1.3, 1.45, 1.6), mildest=1.02, harshest=4.0,
-    unit="times the speed", log=True, reference="Ko et al. 2015",
+    family=Family.TIME_WARP,
+    severities=(1.1, 1.2, 1.3, 1.45, 1.6),
+    mildest=1.02,
+    harshest=4.0,
+    unit="times the speed",
+    log=True,
+    reference="Ko et al. 2015",
 )
 def speed(rows: Floats, amount: float, rng: np.random.Generator, reference: Reference) -> Floats:
     """Play faster, which also raises the pitch; the clip gets shorter, so its padding grows."""

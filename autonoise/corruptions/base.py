@@ -53,7 +53,12 @@ class Reference:
 
     @classmethod
     def of(
-        cls, data_type: DataType, rows: Rows, *, rng: np.random.Generator, sample_rate: int | None = None,
+        cls,
+        data_type: DataType,
+        rows: Rows,
+        *,
+        rng: np.random.Generator,
+        sample_rate: int | None = None,
         clips: npt.NDArray[np.float32] | None = None,
     ) -> Reference:
         """A reference of at most 2,000 of the training rows, drawn without replacement."""
@@ -166,9 +171,18 @@ _REGISTRY: dict[tuple[DataType, str], Corruption] = {}
 
 
 def corruption(
-    *, data_type: DataType, family: Family, group: Group, unit: str, mildest: float, harshest: float,
-    severities: tuple[float, float, float, float, float], log: bool = False, reference: str = "",
-    pixel_scaled: bool = False, near: tuple[Family, ...] = (),
+    *,
+    data_type: DataType,
+    family: Family,
+    group: Group,
+    unit: str,
+    mildest: float,
+    harshest: float,
+    severities: tuple[float, float, float, float, float],
+    log: bool = False,
+    reference: str = "",
+    pixel_scaled: bool = False,
+    near: tuple[Family, ...] = (),
     available: Callable[[Reference], bool] = _always,
 ) -> Callable[[Function], Corruption]:
     """Register a function ``(rows, amount, rng, reference) -> rows`` under its own name."""
@@ -182,8 +196,21 @@ def corruption(
         if (data_type, name) in _REGISTRY:
             raise ValueError(f"a {data_type} corruption named {name!r} exists already")
         made = Corruption(
-            name, data_type, family, group, severities, harshest, mildest, unit, function, log, reference,
-            (function.__doc__ or "").strip().split("\n")[0], pixel_scaled, near, available,
+            name,
+            data_type,
+            family,
+            group,
+            severities,
+            harshest,
+            mildest,
+            unit,
+            function,
+            log,
+            reference,
+            (function.__doc__ or "").strip().split("\n")[0],
+            pixel_scaled,
+            near,
+            available,
         )
         _REGISTRY[data_type, name] = made
         return made

@@ -35,8 +35,17 @@ class Calibration:
 
 
 def calibrate(
-    corruption: Corruption, accuracy: Callable[[Rows], float], rows: Rows, *, clean: float, chance: float,
-    rng_seed: int, reference: Reference, targets: Sequence[float] = TARGETS, grid: int = 9, rounds: int = 2,
+    corruption: Corruption,
+    accuracy: Callable[[Rows], float],
+    rows: Rows,
+    *,
+    clean: float,
+    chance: float,
+    rng_seed: int,
+    reference: Reference,
+    targets: Sequence[float] = TARGETS,
+    grid: int = 9,
+    rounds: int = 2,
 ) -> Calibration:
     """Amounts at which the baseline keeps the target shares of its accuracy.
 

@@ -29,9 +29,9 @@ def numeric_columns(frame: pd.DataFrame) -> list[str]:
 def categorical_columns(frame: pd.DataFrame) -> list[str]:
     """Names of the string, object, category and bool columns."""
     return [
-        c for c in frame.columns
-        if isinstance(frame[c].dtype, pd.CategoricalDtype)
-        or any(is_kind(frame[c]) for is_kind in _CATEGORICAL_KINDS)
+        c
+        for c in frame.columns
+        if isinstance(frame[c].dtype, pd.CategoricalDtype) or any(is_kind(frame[c]) for is_kind in _CATEGORICAL_KINDS)
     ]
 
 

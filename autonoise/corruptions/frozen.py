@@ -70,17 +70,27 @@ def seed_of(*words: object) -> int:
 
 
 def fix(
-    corruption: Corruption, amounts: Iterable[float] | None = None, *, study_seed: int,
-    retentions: Iterable[float] = (), note: str = "",
+    corruption: Corruption,
+    amounts: Iterable[float] | None = None,
+    *,
+    study_seed: int,
+    retentions: Iterable[float] = (),
+    note: str = "",
 ) -> FrozenCorruption:
     """Freeze a corruption at ``amounts`` (its starting severities unless given)."""
     chosen = tuple(float(a) for a in (corruption.severities if amounts is None else amounts))
     if len(chosen) != len(SEVERITIES):
         raise StudyError(f"{corruption.name} needs five amounts, one per severity, but got {len(chosen)}")
     return FrozenCorruption(
-        corruption.name, corruption.data_type, corruption.group, corruption.family, chosen,
+        corruption.name,
+        corruption.data_type,
+        corruption.group,
+        corruption.family,
+        chosen,
         tuple(seed_of(study_seed, corruption.name, severity) for severity in SEVERITIES),
-        corruption.near, tuple(float(r) for r in retentions), note,
+        corruption.near,
+        tuple(float(r) for r in retentions),
+        note,
     )
 
 
@@ -108,10 +118,16 @@ def _thawed(entry: Mapping[str, Any]) -> FrozenCorruption:
     if len(entry["amounts"]) != len(SEVERITIES) or len(entry["seeds"]) != len(SEVERITIES):
         raise ValueError(f"{entry['name']} needs five amounts and five seeds")
     return FrozenCorruption(
-        str(entry["name"]), DataType(entry["data_type"]), cast("Group", entry["group"]), Family(entry["family"]),
-        tuple(float(a) for a in entry["amounts"]), tuple(int(s) for s in entry["seeds"]),
-        tuple(Family(f) for f in entry.get("near", ())), tuple(float(r) for r in entry.get("retentions", ())),
-        str(entry.get("note", "")), {str(k): str(v) for k, v in entry.get("checksums", {}).items()},
+        str(entry["name"]),
+        DataType(entry["data_type"]),
+        cast("Group", entry["group"]),
+        Family(entry["family"]),
+        tuple(float(a) for a in entry["amounts"]),
+        tuple(int(s) for s in entry["seeds"]),
+        tuple(Family(f) for f in entry.get("near", ())),
+        tuple(float(r) for r in entry.get("retentions", ())),
+        str(entry.get("note", "")),
+        {str(k): str(v) for k, v in entry.get("checksums", {}).items()},
     )
 
 

@@ -19,8 +19,13 @@ _held_out = partial(corruption, data_type=DataType.IMAGE, group="held_out")
 
 
 @_held_out(
-    family=Family.LOW_FREQUENCY, severities=(0.02, 0.04, 0.06, 0.08, 0.11), mildest=0.005, harshest=0.8,
-    unit="fraction of full scale (standard deviation)", log=True, reference=_C_BAR,
+    family=Family.LOW_FREQUENCY,
+    severities=(0.02, 0.04, 0.06, 0.08, 0.11),
+    mildest=0.005,
+    harshest=0.8,
+    unit="fraction of full scale (standard deviation)",
+    log=True,
+    reference=_C_BAR,
 )
 def low_frequency_noise(rows: Bytes, amount: float, rng: np.random.Generator, reference: Reference) -> Bytes:
     """Noise with a power spectrum of 1/f^2 and this standard deviation, one field for each channel."""
@@ -30,8 +35,13 @@ def low_frequency_noise(rows: Bytes, amount: float, rng: np.random.Generator, re
 
 
 @_held_out(
-    family=Family.PERIODIC, severities=(0.02, 0.04, 0.06, 0.09, 0.13), mildest=0.01, harshest=1.0,
-    unit="fraction of full scale (amplitude)", log=True, reference=_C_BAR,
+    family=Family.PERIODIC,
+    severities=(0.02, 0.04, 0.06, 0.09, 0.13),
+    mildest=0.01,
+    harshest=1.0,
+    unit="fraction of full scale (amplitude)",
+    log=True,
+    reference=_C_BAR,
 )
 def sine_grating(rows: Bytes, amount: float, rng: np.random.Generator, reference: Reference) -> Bytes:
     """Add a sine wave of this amplitude, of 2 to 8 periods per picture in a random direction."""
@@ -45,8 +55,14 @@ def sine_grating(rows: Bytes, amount: float, rng: np.random.Generator, reference
 
 
 @_held_out(
-    family=Family.LOW_FREQUENCY, severities=(0.1, 0.2, 0.35, 0.5, 0.75), mildest=0.02, harshest=1.0,
-    unit="opacity where the fog is thickest", log=True, reference=_IMAGENET_C, near=(Family.PHOTOMETRIC,),
+    family=Family.LOW_FREQUENCY,
+    severities=(0.1, 0.2, 0.35, 0.5, 0.75),
+    mildest=0.02,
+    harshest=1.0,
+    unit="opacity where the fog is thickest",
+    log=True,
+    reference=_IMAGENET_C,
+    near=(Family.PHOTOMETRIC,),
 )
 def fog(rows: Bytes, amount: float, rng: np.random.Generator, reference: Reference) -> Bytes:
     """Blend with white fog whose opacity varies from half of ``amount`` to ``amount`` across the picture."""
@@ -59,8 +75,14 @@ def fog(rows: Bytes, amount: float, rng: np.random.Generator, reference: Referen
 
 
 @_held_out(
-    family=Family.GEOMETRIC, severities=(0.3, 0.6, 1.0, 1.5, 2.0), mildest=0.1, harshest=8.0,
-    unit="pixels (RMS shift in each direction) at 32x32", log=True, reference=_IMAGENET_C, pixel_scaled=True,
+    family=Family.GEOMETRIC,
+    severities=(0.3, 0.6, 1.0, 1.5, 2.0),
+    mildest=0.1,
+    harshest=8.0,
+    unit="pixels (RMS shift in each direction) at 32x32",
+    log=True,
+    reference=_IMAGENET_C,
+    pixel_scaled=True,
 )
 def elastic(rows: Bytes, amount: float, rng: np.random.Generator, reference: Reference) -> Bytes:
     """Move pixels along a smooth random field of this RMS size and a width of an eighth of the picture."""
@@ -74,8 +96,14 @@ def elastic(rows: Bytes, amount: float, rng: np.random.Generator, reference: Ref
 
 
 @_held_out(
-    family=Family.GEOMETRIC, severities=(0.3, 0.5, 0.7, 0.9, 1.2), mildest=0.1, harshest=8.0,
-    unit="pixels (amplitude) at 32x32", log=True, reference=_C_BAR, pixel_scaled=True,
+    family=Family.GEOMETRIC,
+    severities=(0.3, 0.5, 0.7, 0.9, 1.2),
+    mildest=0.1,
+    harshest=8.0,
+    unit="pixels (amplitude) at 32x32",
+    log=True,
+    reference=_C_BAR,
+    pixel_scaled=True,
 )
 def ripple(rows: Bytes, amount: float, rng: np.random.Generator, reference: Reference) -> Bytes:
     """Shift rows and columns along sine waves of this amplitude, of 2 to 5 periods per picture."""
@@ -89,8 +117,13 @@ def ripple(rows: Bytes, amount: float, rng: np.random.Generator, reference: Refe
 
 
 @_held_out(
-    family=Family.RESAMPLING, severities=(0.95, 0.85, 0.75, 0.65, 0.55), mildest=0.99, harshest=0.06,
-    unit="remaining fraction of the side", log=True, reference=_IMAGENET_C,
+    family=Family.RESAMPLING,
+    severities=(0.95, 0.85, 0.75, 0.65, 0.55),
+    mildest=0.99,
+    harshest=0.06,
+    unit="remaining fraction of the side",
+    log=True,
+    reference=_IMAGENET_C,
 )
 def pixelate(rows: Bytes, amount: float, rng: np.random.Generator, reference: Reference) -> Bytes:
     """Average down to this fraction of the side and repeat pixels back to the old size."""
@@ -106,8 +139,13 @@ def pixelate(rows: Bytes, amount: float, rng: np.random.Generator, reference: Re
 
 
 @_held_out(
-    family=Family.QUANTISATION, severities=(16, 9, 6, 4, 3), mildest=64, harshest=2,
-    unit="grey levels", log=True, reference="Cubuk et al. 2019, AutoAugment",
+    family=Family.QUANTISATION,
+    severities=(16, 9, 6, 4, 3),
+    mildest=64,
+    harshest=2,
+    unit="grey levels",
+    log=True,
+    reference="Cubuk et al. 2019, AutoAugment",
 )
 def posterise(rows: Bytes, amount: float, rng: np.random.Generator, reference: Reference) -> Bytes:
     """Round each channel to steps of 1 / (``amount`` - 1); a fraction gives a step in between."""
@@ -116,8 +154,13 @@ def posterise(rows: Bytes, amount: float, rng: np.random.Generator, reference: R
 
 
 @_held_out(
-    family=Family.GEOMETRIC, severities=(5, 10, 15, 22, 30), mildest=1, harshest=90,
-    unit="degrees", log=True, reference="Engstrom et al. 2019",
+    family=Family.GEOMETRIC,
+    severities=(5, 10, 15, 22, 30),
+    mildest=1,
+    harshest=90,
+    unit="degrees",
+    log=True,
+    reference="Engstrom et al. 2019",
 )
 def rotate(rows: Bytes, amount: float, rng: np.random.Generator, reference: Reference) -> Bytes:
     """Turn about the centre by this angle to the left or right; mirrored at the border."""

@@ -19,8 +19,13 @@ _search = partial(corruption, data_type=DataType.IMAGE, group="search")
 
 
 @_search(
-    family=Family.INDEPENDENT, severities=(0.04, 0.06, 0.08, 0.09, 0.10), mildest=0.005, harshest=0.8,
-    unit="fraction of full scale", log=True, reference=_IMAGENET_C,
+    family=Family.INDEPENDENT,
+    severities=(0.04, 0.06, 0.08, 0.09, 0.10),
+    mildest=0.005,
+    harshest=0.8,
+    unit="fraction of full scale",
+    log=True,
+    reference=_IMAGENET_C,
 )
 def gaussian_noise(rows: Bytes, amount: float, rng: np.random.Generator, reference: Reference) -> Bytes:
     """White Gaussian noise of standard deviation ``amount`` on each pixel and channel."""
@@ -28,8 +33,13 @@ def gaussian_noise(rows: Bytes, amount: float, rng: np.random.Generator, referen
 
 
 @_search(
-    family=Family.IMPULSE, severities=(0.005, 0.01, 0.02, 0.035, 0.05), mildest=0.0005, harshest=0.7,
-    unit="fraction of values", log=True, reference=_IMAGENET_C,
+    family=Family.IMPULSE,
+    severities=(0.005, 0.01, 0.02, 0.035, 0.05),
+    mildest=0.0005,
+    harshest=0.7,
+    unit="fraction of values",
+    log=True,
+    reference=_IMAGENET_C,
 )
 def impulse_noise(rows: Bytes, amount: float, rng: np.random.Generator, reference: Reference) -> Bytes:
     """Salt and pepper: this fraction of the values becomes 0 or 255."""
@@ -38,8 +48,14 @@ def impulse_noise(rows: Bytes, amount: float, rng: np.random.Generator, referenc
 
 
 @_search(
-    family=Family.BLUR, severities=(0.4, 0.6, 0.7, 0.8, 1.0), mildest=0.25, harshest=8.0,
-    unit="pixels (sigma) at 32x32", log=True, reference=_IMAGENET_C, pixel_scaled=True,
+    family=Family.BLUR,
+    severities=(0.4, 0.6, 0.7, 0.8, 1.0),
+    mildest=0.25,
+    harshest=8.0,
+    unit="pixels (sigma) at 32x32",
+    log=True,
+    reference=_IMAGENET_C,
+    pixel_scaled=True,
 )
 def gaussian_blur(rows: Bytes, amount: float, rng: np.random.Generator, reference: Reference) -> Bytes:
     """Blur with a Gaussian of this standard deviation."""
@@ -47,8 +63,14 @@ def gaussian_blur(rows: Bytes, amount: float, rng: np.random.Generator, referenc
 
 
 @_search(
-    family=Family.BLUR, severities=(1.0, 1.5, 2.0, 2.5, 3.0), mildest=0.5, harshest=24.0,
-    unit="pixels (length) at 32x32", log=True, reference=_IMAGENET_C, pixel_scaled=True,
+    family=Family.BLUR,
+    severities=(1.0, 1.5, 2.0, 2.5, 3.0),
+    mildest=0.5,
+    harshest=24.0,
+    unit="pixels (length) at 32x32",
+    log=True,
+    reference=_IMAGENET_C,
+    pixel_scaled=True,
 )
 def motion_blur(rows: Bytes, amount: float, rng: np.random.Generator, reference: Reference) -> Bytes:
     """Average along a straight path of this length, in a direction of its own for each picture."""
@@ -77,8 +99,13 @@ def _line_kernels(angle: np.ndarray, length: float, size: tuple[int, int]) -> Fl
 
 
 @_search(
-    family=Family.PHOTOMETRIC, severities=(0.8, 0.7, 0.6, 0.5, 0.4), mildest=0.98, harshest=0.02,
-    unit="remaining contrast", log=True, reference=_IMAGENET_C,
+    family=Family.PHOTOMETRIC,
+    severities=(0.8, 0.7, 0.6, 0.5, 0.4),
+    mildest=0.98,
+    harshest=0.02,
+    unit="remaining contrast",
+    log=True,
+    reference=_IMAGENET_C,
 )
 def contrast(rows: Bytes, amount: float, rng: np.random.Generator, reference: Reference) -> Bytes:
     """Shrink the distance from the picture's mean in each channel to this fraction."""
@@ -88,8 +115,13 @@ def contrast(rows: Bytes, amount: float, rng: np.random.Generator, reference: Re
 
 
 @_search(
-    family=Family.PHOTOMETRIC, severities=(0.1, 0.2, 0.25, 0.3, 0.4), mildest=0.02, harshest=0.9,
-    unit="fraction of full scale", log=True, reference=_IMAGENET_C,
+    family=Family.PHOTOMETRIC,
+    severities=(0.1, 0.2, 0.25, 0.3, 0.4),
+    mildest=0.02,
+    harshest=0.9,
+    unit="fraction of full scale",
+    log=True,
+    reference=_IMAGENET_C,
 )
 def brightness(rows: Bytes, amount: float, rng: np.random.Generator, reference: Reference) -> Bytes:
     """Add this fraction of the full range everywhere; what exceeds white is lost."""
@@ -97,8 +129,13 @@ def brightness(rows: Bytes, amount: float, rng: np.random.Generator, reference: 
 
 
 @_search(
-    family=Family.COMPRESSION, severities=(60, 40, 25, 15, 10), mildest=95, harshest=1,
-    unit="JPEG quality", log=True, reference=_IMAGENET_C,
+    family=Family.COMPRESSION,
+    severities=(60, 40, 25, 15, 10),
+    mildest=95,
+    harshest=1,
+    unit="JPEG quality",
+    log=True,
+    reference=_IMAGENET_C,
 )
 def jpeg(rows: Bytes, amount: float, rng: np.random.Generator, reference: Reference) -> Bytes:
     """Save and load as JPEG of this quality; a fraction is rounded at random for each picture."""
@@ -114,8 +151,13 @@ def jpeg(rows: Bytes, amount: float, rng: np.random.Generator, reference: Refere
 
 
 @_search(
-    family=Family.OCCLUSION, severities=(0.1, 0.2, 0.35, 0.5, 0.7), mildest=0.02, harshest=0.95,
-    unit="fraction of cells", log=True, reference="Mintun et al. 2021, CIFAR-10-C-bar",
+    family=Family.OCCLUSION,
+    severities=(0.1, 0.2, 0.35, 0.5, 0.7),
+    mildest=0.02,
+    harshest=0.95,
+    unit="fraction of cells",
+    log=True,
+    reference="Mintun et al. 2021, CIFAR-10-C-bar",
 )
 def checkerboard_cutout(rows: Bytes, amount: float, rng: np.random.Generator, reference: Reference) -> Bytes:
     """Blacken this fraction of the cells of a board of 8x8 cells that starts at a random pixel."""

@@ -29,13 +29,16 @@ _SITES = 8
 
 
 @_held_out(
-    family=Family.UNIT_ERROR, severities=(0.005, 0.01, 0.02, 0.04, 0.07), mildest=0.001, harshest=0.7,
-    unit="fraction of numeric cells", reference="Schelter et al. 2021, JENGA", near=(Family.GAIN,),
+    family=Family.UNIT_ERROR,
+    severities=(0.005, 0.01, 0.02, 0.04, 0.07),
+    mildest=0.001,
+    harshest=0.7,
+    unit="fraction of numeric cells",
+    reference="Schelter et al. 2021, JENGA",
+    near=(Family.GAIN,),
     available=has_numeric,
 )
-def unit_error(
-    rows: pd.DataFrame, amount: float, rng: np.random.Generator, reference: Reference
-) -> pd.DataFrame:
+def unit_error(rows: pd.DataFrame, amount: float, rng: np.random.Generator, reference: Reference) -> pd.DataFrame:
     """Multiply this fraction of the numbers by 0.01, 0.1, 10 or 100."""
 
     def change(column: pd.Series, train: pd.Series) -> pd.Series:
@@ -47,12 +50,14 @@ def unit_error(
 
 
 @_held_out(
-    family=Family.OUTLIER, severities=(0.003, 0.006, 0.012, 0.025, 0.05), mildest=0.001, harshest=0.7,
-    unit="fraction of numeric cells", available=has_numeric,
+    family=Family.OUTLIER,
+    severities=(0.003, 0.006, 0.012, 0.025, 0.05),
+    mildest=0.001,
+    harshest=0.7,
+    unit="fraction of numeric cells",
+    available=has_numeric,
 )
-def outliers(
-    rows: pd.DataFrame, amount: float, rng: np.random.Generator, reference: Reference
-) -> pd.DataFrame:
+def outliers(rows: pd.DataFrame, amount: float, rng: np.random.Generator, reference: Reference) -> pd.DataFrame:
     """Move this fraction of the numbers to 5 to 20 training standard deviations from the mean."""
 
     def change(column: pd.Series, train: pd.Series) -> pd.Series:
@@ -64,12 +69,15 @@ def outliers(
 
 
 @_held_out(
-    family=Family.UNIT_ERROR, severities=(0.1, 0.2, 0.4, 0.6, 0.9), mildest=0.005, harshest=1.0,
-    unit="fraction of rows", near=(Family.VALUE_SWAP,), available=has_two_numeric,
+    family=Family.UNIT_ERROR,
+    severities=(0.1, 0.2, 0.4, 0.6, 0.9),
+    mildest=0.005,
+    harshest=1.0,
+    unit="fraction of rows",
+    near=(Family.VALUE_SWAP,),
+    available=has_two_numeric,
 )
-def column_swap(
-    rows: pd.DataFrame, amount: float, rng: np.random.Generator, reference: Reference
-) -> pd.DataFrame:
+def column_swap(rows: pd.DataFrame, amount: float, rng: np.random.Generator, reference: Reference) -> pd.DataFrame:
     """Exchange the values of two random numeric columns in this fraction of the rows."""
     names = numeric_columns(rows)
     if len(names) < 2:
@@ -86,12 +94,13 @@ def column_swap(
 
 
 @_held_out(
-    family=Family.OCCLUSION, severities=(0.1, 0.2, 0.3, 0.4, 0.5), mildest=0.02, harshest=0.95,
+    family=Family.OCCLUSION,
+    severities=(0.1, 0.2, 0.3, 0.4, 0.5),
+    mildest=0.02,
+    harshest=0.95,
     unit="fraction of columns",
 )
-def column_blackout(
-    rows: pd.DataFrame, amount: float, rng: np.random.Generator, reference: Reference
-) -> pd.DataFrame:
+def column_blackout(rows: pd.DataFrame, amount: float, rng: np.random.Generator, reference: Reference) -> pd.DataFrame:
     """Lose a block of neighbouring columns in each row, like a page of a form left blank."""
     width = len(rows.columns)
     size = stochastic_round(np.full(len(rows), amount * width), rng)
@@ -101,12 +110,15 @@ def column_blackout(
 
 
 @_held_out(
-    family=Family.SHIFT, severities=(0.25, 0.5, 0.75, 1.0, 1.5), mildest=0.05, harshest=8.0,
-    unit="training standard deviations", reference="Rabanser et al. 2019", available=has_numeric,
+    family=Family.SHIFT,
+    severities=(0.25, 0.5, 0.75, 1.0, 1.5),
+    mildest=0.05,
+    harshest=8.0,
+    unit="training standard deviations",
+    reference="Rabanser et al. 2019",
+    available=has_numeric,
 )
-def covariate_shift(
-    rows: pd.DataFrame, amount: float, rng: np.random.Generator, reference: Reference
-) -> pd.DataFrame:
+def covariate_shift(rows: pd.DataFrame, amount: float, rng: np.random.Generator, reference: Reference) -> pd.DataFrame:
     """Shift every number by this size, up or down by column and by which of eight sites the row is from."""
     site = rng.integers(_SITES, size=len(rows))
 
@@ -118,12 +130,15 @@ def covariate_shift(
 
 
 @_held_out(
-    family=Family.OCCLUSION, severities=(0.05, 0.1, 0.2, 0.35, 0.5), mildest=0.003, harshest=0.95,
-    unit="fraction of categorical cells", near=(Family.CATEGORY,), available=has_categorical,
+    family=Family.OCCLUSION,
+    severities=(0.05, 0.1, 0.2, 0.35, 0.5),
+    mildest=0.003,
+    harshest=0.95,
+    unit="fraction of categorical cells",
+    near=(Family.CATEGORY,),
+    available=has_categorical,
 )
-def unknown_category(
-    rows: pd.DataFrame, amount: float, rng: np.random.Generator, reference: Reference
-) -> pd.DataFrame:
+def unknown_category(rows: pd.DataFrame, amount: float, rng: np.random.Generator, reference: Reference) -> pd.DataFrame:
     """Replace this fraction of the categories by one that never occurs in training."""
 
     def change(column: pd.Series, train: pd.Series) -> pd.Series:

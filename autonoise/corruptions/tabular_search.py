@@ -27,8 +27,12 @@ _search = partial(corruption, data_type=DataType.TABULAR, group="search", log=Tr
 
 
 @_search(
-    family=Family.INDEPENDENT, severities=(0.1, 0.2, 0.4, 0.7, 1.0), mildest=0.02, harshest=8.0,
-    unit="training standard deviations", available=has_numeric,
+    family=Family.INDEPENDENT,
+    severities=(0.1, 0.2, 0.4, 0.7, 1.0),
+    mildest=0.02,
+    harshest=8.0,
+    unit="training standard deviations",
+    available=has_numeric,
 )
 def jitter(rows: pd.DataFrame, amount: float, rng: np.random.Generator, reference: Reference) -> pd.DataFrame:
     """Add white Gaussian noise to every number that is there."""
@@ -41,8 +45,12 @@ def jitter(rows: pd.DataFrame, amount: float, rng: np.random.Generator, referenc
 
 
 @_search(
-    family=Family.MISSINGNESS, severities=(0.05, 0.1, 0.2, 0.35, 0.5), mildest=0.003, harshest=0.95,
-    unit="fraction of cells", reference="Rubin 1976",
+    family=Family.MISSINGNESS,
+    severities=(0.05, 0.1, 0.2, 0.35, 0.5),
+    mildest=0.003,
+    harshest=0.95,
+    unit="fraction of cells",
+    reference="Rubin 1976",
 )
 def missing_at_random(
     rows: pd.DataFrame, amount: float, rng: np.random.Generator, reference: Reference
@@ -53,12 +61,14 @@ def missing_at_random(
 
 
 @_search(
-    family=Family.VALUE_SWAP, severities=(0.05, 0.1, 0.2, 0.35, 0.5), mildest=0.003, harshest=0.95,
-    unit="fraction of cells", reference="Bahri et al. 2022, SCARF",
+    family=Family.VALUE_SWAP,
+    severities=(0.05, 0.1, 0.2, 0.35, 0.5),
+    mildest=0.003,
+    harshest=0.95,
+    unit="fraction of cells",
+    reference="Bahri et al. 2022, SCARF",
 )
-def cell_swap(
-    rows: pd.DataFrame, amount: float, rng: np.random.Generator, reference: Reference
-) -> pd.DataFrame:
+def cell_swap(rows: pd.DataFrame, amount: float, rng: np.random.Generator, reference: Reference) -> pd.DataFrame:
     """Replace this fraction of the cells by the same column of a random training row."""
 
     def change(column: pd.Series, train: pd.Series) -> pd.Series:
@@ -69,12 +79,14 @@ def cell_swap(
 
 
 @_search(
-    family=Family.QUANTISATION, severities=(10, 6, 4, 3, 2), mildest=100, harshest=1,
-    unit="bins", available=has_numeric,
+    family=Family.QUANTISATION,
+    severities=(10, 6, 4, 3, 2),
+    mildest=100,
+    harshest=1,
+    unit="bins",
+    available=has_numeric,
 )
-def quantile_bins(
-    rows: pd.DataFrame, amount: float, rng: np.random.Generator, reference: Reference
-) -> pd.DataFrame:
+def quantile_bins(rows: pd.DataFrame, amount: float, rng: np.random.Generator, reference: Reference) -> pd.DataFrame:
     """Replace numbers by the median of their training quantile bin; a fraction of a bin is drawn per row."""
     bins = stochastic_round(np.full(len(rows), amount), rng)
 
@@ -97,12 +109,14 @@ def quantile_bins(
 
 
 @_search(
-    family=Family.CATEGORY, severities=(0.02, 0.05, 0.1, 0.2, 0.3), mildest=0.005, harshest=0.95,
-    unit="fraction of categorical cells", available=has_categories,
+    family=Family.CATEGORY,
+    severities=(0.02, 0.05, 0.1, 0.2, 0.3),
+    mildest=0.005,
+    harshest=0.95,
+    unit="fraction of categorical cells",
+    available=has_categories,
 )
-def category_flip(
-    rows: pd.DataFrame, amount: float, rng: np.random.Generator, reference: Reference
-) -> pd.DataFrame:
+def category_flip(rows: pd.DataFrame, amount: float, rng: np.random.Generator, reference: Reference) -> pd.DataFrame:
     """Replace this fraction of the categories by another training category of the column."""
 
     def change(column: pd.Series, train: pd.Series) -> pd.Series:

@@ -24,14 +24,19 @@ def _neighbours() -> dict[str, str]:
     for r, row in enumerate(_KEYBOARD):
         for c, key in enumerate(row):
             spots = [(r, c - 1), (r, c + 1), (r - 1, c), (r - 1, c + 1), (r + 1, c - 1), (r + 1, c)]
-            near[key] = "".join(_KEYBOARD[y][x] for y, x in spots
-                                if 0 <= y < len(_KEYBOARD) and 0 <= x < len(_KEYBOARD[y]))
+            near[key] = "".join(
+                _KEYBOARD[y][x] for y, x in spots if 0 <= y < len(_KEYBOARD) and 0 <= x < len(_KEYBOARD[y])
+            )
     return near
 
 
 @_search(
-    family=Family.CHARACTER_EDIT, severities=(0.01, 0.02, 0.04, 0.07, 0.11), mildest=0.002, harshest=0.6,
-    unit="fraction of letters and digits", reference="Belinkov & Bisk 2018",
+    family=Family.CHARACTER_EDIT,
+    severities=(0.01, 0.02, 0.04, 0.07, 0.11),
+    mildest=0.002,
+    harshest=0.6,
+    unit="fraction of letters and digits",
+    reference="Belinkov & Bisk 2018",
 )
 def keyboard_typos(rows: Texts, amount: float, rng: np.random.Generator, reference: Reference) -> Texts:
     """Replace letters and digits by a neighbour on the QWERTY keyboard."""
@@ -49,8 +54,12 @@ def keyboard_typos(rows: Texts, amount: float, rng: np.random.Generator, referen
 
 
 @_search(
-    family=Family.CHARACTER_EDIT, severities=(0.01, 0.02, 0.04, 0.07, 0.11), mildest=0.002, harshest=0.6,
-    unit="fraction of characters", reference="Pruthi et al. 2019",
+    family=Family.CHARACTER_EDIT,
+    severities=(0.01, 0.02, 0.04, 0.07, 0.11),
+    mildest=0.002,
+    harshest=0.6,
+    unit="fraction of characters",
+    reference="Pruthi et al. 2019",
 )
 def character_edits(rows: Texts, amount: float, rng: np.random.Generator, reference: Reference) -> Texts:
     """Delete, double with a random letter, replace or swap characters that are not white space."""
@@ -70,8 +79,12 @@ def character_edits(rows: Texts, amount: float, rng: np.random.Generator, refere
 
 
 @_search(
-    family=Family.TOKEN_EDIT, severities=(0.05, 0.1, 0.2, 0.35, 0.5), mildest=0.01, harshest=0.95,
-    unit="fraction of tokens", reference="Wei & Zou 2019, EDA",
+    family=Family.TOKEN_EDIT,
+    severities=(0.05, 0.1, 0.2, 0.35, 0.5),
+    mildest=0.01,
+    harshest=0.95,
+    unit="fraction of tokens",
+    reference="Wei & Zou 2019, EDA",
 )
 def token_drop(rows: Texts, amount: float, rng: np.random.Generator, reference: Reference) -> Texts:
     """Delete tokens (split at white space); at least one stays."""
@@ -89,8 +102,12 @@ def token_drop(rows: Texts, amount: float, rng: np.random.Generator, reference: 
 
 
 @_search(
-    family=Family.TOKEN_EDIT, severities=(0.05, 0.1, 0.2, 0.35, 0.5), mildest=0.01, harshest=0.95,
-    unit="fraction of tokens", reference="Xie et al. 2017",
+    family=Family.TOKEN_EDIT,
+    severities=(0.05, 0.1, 0.2, 0.35, 0.5),
+    mildest=0.01,
+    harshest=0.95,
+    unit="fraction of tokens",
+    reference="Xie et al. 2017",
 )
 def token_replacement(rows: Texts, amount: float, rng: np.random.Generator, reference: Reference) -> Texts:
     """Replace tokens by tokens drawn from the training texts, as often as they occur there."""
@@ -108,8 +125,12 @@ def token_replacement(rows: Texts, amount: float, rng: np.random.Generator, refe
 
 
 @_search(
-    family=Family.TOKEN_ORDER, severities=(0.1, 0.2, 0.4, 0.7, 1.0), mildest=0.02, harshest=1.0,
-    unit="fraction of adjacent pairs", reference="Wei & Zou 2019, EDA",
+    family=Family.TOKEN_ORDER,
+    severities=(0.1, 0.2, 0.4, 0.7, 1.0),
+    mildest=0.02,
+    harshest=1.0,
+    unit="fraction of adjacent pairs",
+    reference="Wei & Zou 2019, EDA",
 )
 def token_swap(rows: Texts, amount: float, rng: np.random.Generator, reference: Reference) -> Texts:
     """Cut the text into pairs of adjacent tokens and exchange this fraction of them."""

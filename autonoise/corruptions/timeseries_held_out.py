@@ -16,7 +16,10 @@ _held_out = partial(corruption, data_type=DataType.TIMESERIES, group="held_out",
 
 
 @_held_out(
-    family=Family.LOW_FREQUENCY, severities=(0.2, 0.4, 0.7, 1.0, 1.5), mildest=0.02, harshest=10.0,
+    family=Family.LOW_FREQUENCY,
+    severities=(0.2, 0.4, 0.7, 1.0, 1.5),
+    mildest=0.02,
+    harshest=10.0,
     unit="training standard deviations (RMS)",
 )
 def drift(rows: Floats, amount: float, rng: np.random.Generator, reference: Reference) -> Floats:
@@ -26,7 +29,10 @@ def drift(rows: Floats, amount: float, rng: np.random.Generator, reference: Refe
 
 
 @_held_out(
-    family=Family.OCCLUSION, severities=(0.05, 0.1, 0.2, 0.35, 0.5), mildest=0.01, harshest=0.95,
+    family=Family.OCCLUSION,
+    severities=(0.05, 0.1, 0.2, 0.35, 0.5),
+    mildest=0.01,
+    harshest=0.95,
     unit="fraction of the length",
 )
 def gap(rows: Floats, amount: float, rng: np.random.Generator, reference: Reference) -> Floats:
@@ -40,7 +46,10 @@ def gap(rows: Floats, amount: float, rng: np.random.Generator, reference: Refere
 
 
 @_held_out(
-    family=Family.RESAMPLING, severities=(0.6, 0.45, 0.33, 0.22, 0.15), mildest=0.95, harshest=0.03,
+    family=Family.RESAMPLING,
+    severities=(0.6, 0.45, 0.33, 0.22, 0.15),
+    mildest=0.95,
+    harshest=0.03,
     unit="fraction of the points that is kept",
 )
 def downsample(rows: Floats, amount: float, rng: np.random.Generator, reference: Reference) -> Floats:
@@ -58,7 +67,10 @@ def downsample(rows: Floats, amount: float, rng: np.random.Generator, reference:
 
 
 @_held_out(
-    family=Family.QUANTISATION, severities=(128, 64, 32, 16, 8), mildest=256, harshest=2,
+    family=Family.QUANTISATION,
+    severities=(128, 64, 32, 16, 8),
+    mildest=256,
+    harshest=2,
     unit="levels",
 )
 def quantise(rows: Floats, amount: float, rng: np.random.Generator, reference: Reference) -> Floats:
@@ -71,7 +83,10 @@ def quantise(rows: Floats, amount: float, rng: np.random.Generator, reference: R
 
 
 @_held_out(
-    family=Family.PERIODIC, severities=(0.01, 0.02, 0.04, 0.08, 0.15), mildest=0.005, harshest=8.0,
+    family=Family.PERIODIC,
+    severities=(0.01, 0.02, 0.04, 0.08, 0.15),
+    mildest=0.005,
+    harshest=8.0,
     unit="training standard deviations (RMS)",
 )
 def hum(rows: Floats, amount: float, rng: np.random.Generator, reference: Reference) -> Floats:
@@ -84,7 +99,10 @@ def hum(rows: Floats, amount: float, rng: np.random.Generator, reference: Refere
 
 
 @_held_out(
-    family=Family.SATURATION, severities=(0.95, 0.88, 0.8, 0.7, 0.6), mildest=0.995, harshest=0.05,
+    family=Family.SATURATION,
+    severities=(0.95, 0.88, 0.8, 0.7, 0.6),
+    mildest=0.995,
+    harshest=0.05,
     unit="quantile of the distance from the mean in training",
 )
 def saturation(rows: Floats, amount: float, rng: np.random.Generator, reference: Reference) -> Floats:
@@ -95,8 +113,12 @@ def saturation(rows: Floats, amount: float, rng: np.random.Generator, reference:
 
 
 @_held_out(
-    family=Family.TIME_WARP, severities=(0.15, 0.3, 0.5, 0.7, 1.0), mildest=0.03, harshest=3.0,
-    unit="RMS of the logarithm of the speed", reference="Um et al. 2017",
+    family=Family.TIME_WARP,
+    severities=(0.15, 0.3, 0.5, 0.7, 1.0),
+    mildest=0.03,
+    harshest=3.0,
+    unit="RMS of the logarithm of the speed",
+    reference="Um et al. 2017",
 )
 def time_warp(rows: Floats, amount: float, rng: np.random.Generator, reference: Reference) -> Floats:
     """Run through each row at a speed that varies smoothly; start and end stay in place."""

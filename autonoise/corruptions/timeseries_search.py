@@ -14,8 +14,12 @@ _search = partial(corruption, data_type=DataType.TIMESERIES, group="search", log
 
 
 @_search(
-    family=Family.INDEPENDENT, severities=(0.01, 0.02, 0.04, 0.08, 0.15), mildest=0.002, harshest=8.0,
-    unit="training standard deviations", reference="Um et al. 2017",
+    family=Family.INDEPENDENT,
+    severities=(0.01, 0.02, 0.04, 0.08, 0.15),
+    mildest=0.002,
+    harshest=8.0,
+    unit="training standard deviations",
+    reference="Um et al. 2017",
 )
 def jitter(rows: Floats, amount: float, rng: np.random.Generator, reference: Reference) -> Floats:
     """Add white Gaussian noise, scaled by the channel."""
@@ -24,7 +28,10 @@ def jitter(rows: Floats, amount: float, rng: np.random.Generator, reference: Ref
 
 
 @_search(
-    family=Family.IMPULSE, severities=(0.001, 0.002, 0.004, 0.008, 0.015), mildest=0.0003, harshest=0.5,
+    family=Family.IMPULSE,
+    severities=(0.001, 0.002, 0.004, 0.008, 0.015),
+    mildest=0.0003,
+    harshest=0.5,
     unit="fraction of points",
 )
 def spikes(rows: Floats, amount: float, rng: np.random.Generator, reference: Reference) -> Floats:
@@ -35,7 +42,10 @@ def spikes(rows: Floats, amount: float, rng: np.random.Generator, reference: Ref
 
 
 @_search(
-    family=Family.MISSINGNESS, severities=(0.1, 0.25, 0.4, 0.6, 0.8), mildest=0.02, harshest=0.98,
+    family=Family.MISSINGNESS,
+    severities=(0.1, 0.25, 0.4, 0.6, 0.8),
+    mildest=0.02,
+    harshest=0.98,
     unit="fraction of time steps",
 )
 def point_dropout(rows: Floats, amount: float, rng: np.random.Generator, reference: Reference) -> Floats:
@@ -51,8 +61,12 @@ def point_dropout(rows: Floats, amount: float, rng: np.random.Generator, referen
 
 
 @_search(
-    family=Family.GAIN, severities=(0.1, 0.2, 0.3, 0.45, 0.7), mildest=0.02, harshest=0.98,
-    unit="fraction of the value", reference="Um et al. 2017",
+    family=Family.GAIN,
+    severities=(0.1, 0.2, 0.3, 0.45, 0.7),
+    mildest=0.02,
+    harshest=0.98,
+    unit="fraction of the value",
+    reference="Um et al. 2017",
 )
 def gain(rows: Floats, amount: float, rng: np.random.Generator, reference: Reference) -> Floats:
     """Multiply each channel of each row by 1 + amount or 1 - amount."""

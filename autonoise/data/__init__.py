@@ -6,14 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from autonoise.data.base import SIZE_LIMIT, Array, Dataset, Preparation, Raw, Request, Rows, compare_form, count, take
+from autonoise.data.base import SIZE_LIMIT, Dataset, Preparation, Raw, Request, Rows, compare_form, count, take
 from autonoise.data.builtin import builtin_names, read_builtin
+from autonoise.data.checks import module_of
 from autonoise.data.groups import NO_GROUP
 from autonoise.data.labels import finish
-from autonoise.data.readers import module_of, read, suffix_of
+from autonoise.data.readers import read, suffix_of
 from autonoise.data.splits import Fold, Splits, split
 from autonoise.errors import DataError, UnknownNameError
-from autonoise.types import DataType
+from autonoise.types import Array, DataType
 
 __all__ = [
     "SIZE_LIMIT",

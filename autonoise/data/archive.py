@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from autonoise.data import tables, timeseries
-from autonoise.data.base import Array, Raw, Request
-from autonoise.data.readers import check_size, open_text, suffix_of
+from autonoise.data.base import Raw, Request
+from autonoise.data.checks import check_size
+from autonoise.data.readers import open_text, suffix_of
 from autonoise.errors import DataError
-from autonoise.types import DataType
+from autonoise.types import Array, DataType
 
 
 def read(path: Path, request: Request, max_bytes: int) -> Raw:

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from autonoise.data import audio, image, levels
-from autonoise.data.base import Array, Raw, Request
+from autonoise.data.base import Raw, Request
+from autonoise.data.checks import check_size, module_of
 from autonoise.data.groups import group_names, too_few, used
 from autonoise.data.notes import Notes
-from autonoise.data.readers import check_size, module_of
 from autonoise.data.split_words import split_name
 from autonoise.errors import DataError
-from autonoise.types import DataType
+from autonoise.types import Array, DataType
 
 AUDIBLE_RATE = 1000
 """Hz: below it a stated sample rate is that of a sensor, not of sound."""
@@ -54,9 +54,7 @@ def _parts(arrays: _Arrays, notes: Notes) -> list[tuple[str, str]]:
     for name in sorted(n for n in arrays.names if n.lower().startswith("x_")):
         part = split_name(name[2:])
         if part is None:
-            notes.tell(
-                f"array {name} is left out: its name is that of no part (train, valid, test)", guess=True
-            )
+            notes.tell(f"array {name} is left out: its name is that of no part (train, valid, test)", guess=True)
         elif part in held:
             raise DataError(
                 f"{notes.where}: arrays X_{held[part]} and {name} are both the {part} part: drop one of them"

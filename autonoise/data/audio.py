@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from autonoise.data.base import Array, Dataset, Rows, pad_beyond, refuse_infinite, row_lengths
+from autonoise.data.base import Dataset, Rows, pad_beyond, refuse_infinite, row_lengths
 from autonoise.data.notes import Notes
 from autonoise.errors import DataError
-from autonoise.types import Batch, DataType, InputSpec, Scale
+from autonoise.types import Array, Batch, DataType, InputSpec, Scale
 
 DEFAULT_RATE = 16_000
 

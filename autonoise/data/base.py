@@ -12,9 +12,8 @@ import pandas as pd
 
 from autonoise.data.notes import Notes
 from autonoise.errors import DataError
-from autonoise.types import Batch, DataType, InputSpec, member
+from autonoise.types import Array, Batch, DataType, InputSpec, member
 
-Array = np.ndarray[Any, np.dtype[Any]]
 Rows = Array | pd.DataFrame | list[str]
 SIZE_LIMIT = 4 * 2**30
 """Bytes a file or a folder may hold, compressed or not, unless the caller says otherwise."""

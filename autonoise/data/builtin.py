@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from autonoise.data import tabular
-from autonoise.data.base import Array, Raw, Request
+from autonoise.data.base import Raw, Request
 from autonoise.errors import DataError
-from autonoise.types import DataType
+from autonoise.types import Array, DataType
 
 _SEED = 1994
 _RATE = 8000

@@ -15,14 +15,33 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 
-from autonoise.data.base import Array
+from autonoise.types import Array
 
 NEARLY_ALL = 0.95
 """Share of the filled training cells that must follow a rule, so that a few slips do not make a column categorical."""
 _SIGNS = {"", "-", "--", "---", "\u2013", "\u2014", ".", "..", "...", "?", "*", "x"}
 _WORDS = {
-    "n/a", "n.a.", "n.a", "na", "nan", "-nan", "<na>", "null", "(null)", "none", "nil", "nd", "n.d.", "\\n", "missing",
-    "unknown", "undefined", "tbd", "not available", "not applicable", "no data",
+    "n/a",
+    "n.a.",
+    "n.a",
+    "na",
+    "nan",
+    "-nan",
+    "<na>",
+    "null",
+    "(null)",
+    "none",
+    "nil",
+    "nd",
+    "n.d.",
+    "\\n",
+    "missing",
+    "unknown",
+    "undefined",
+    "tbd",
+    "not available",
+    "not applicable",
+    "no data",
 }
 _ERRORS = {"#n/a", "#na", "#null!", "#div/0!", "#value!", "#ref!", "#name?", "#num!", "#error!"}
 PLACEHOLDERS = frozenset(_SIGNS | _WORDS | _ERRORS)
@@ -63,9 +82,7 @@ class Parsed:
     """Filled cells that do not follow the rule, and so are missing."""
 
 
-def numbers(
-    values: Sequence[object], rows: Array, *, comma: bool = False, share: float = NEARLY_ALL
-) -> Parsed | None:
+def numbers(values: Sequence[object], rows: Array, *, comma: bool = False, share: float = NEARLY_ALL) -> Parsed | None:
     """The column as numbers, or None where fewer than ``share`` of the filled training cells are numbers.
 
     ``values`` may be the distinct cells of a column, ``rows`` says how many training rows hold each. Thousands

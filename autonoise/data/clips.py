@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from autonoise.data.audio import DEFAULT_RATE, from_array
-from autonoise.data.base import Array
 from autonoise.data.notes import Notes
 from autonoise.errors import DataError, MissingExtraError
+from autonoise.types import Array
 
 SUFFIXES = frozenset({
     ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".w64",

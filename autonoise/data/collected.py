@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from autonoise.data.base import Array, Rows
+from autonoise.data.base import Rows
 from autonoise.errors import DataError
+from autonoise.types import Array
 
 LABEL = "label"
 """Name of the column of labels in a file made here."""

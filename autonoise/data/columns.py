@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from autonoise.data import cells
-from autonoise.data.base import Array, refuse_infinite
+from autonoise.data.base import refuse_infinite
 from autonoise.errors import DataError
+from autonoise.types import Array
 
 MAX_CATEGORIES = 50
 FEW = 20

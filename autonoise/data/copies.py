@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from autonoise.data.base import Array, Dataset, take
+from autonoise.data.base import Dataset, take
 from autonoise.data.splits import Splits, equal_parts
 from autonoise.errors import DataError
-from autonoise.types import DataType
+from autonoise.types import Array, DataType
 
 NEAR = 0.7
 """A near duplicate is at most so far away as the second nearest row is, times this (Lowe's ratio)."""

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from autonoise.data.base import Raw, Request
+from autonoise.data.checks import check_size
 from autonoise.data.layout import ASIDE, Entry, entries
 from autonoise.data.notes import Notes
-from autonoise.data.readers import check_size
 from autonoise.data.split_words import split_names
 from autonoise.errors import DataError
 from autonoise.types import DataType

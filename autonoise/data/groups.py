@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from autonoise.data.base import Array
+from autonoise.types import Array
 
 GROUP_NAMES = ("group", "patient", "subject", "participant", "speaker", "session")
 """Names that are taken for groups without being asked for, the first one found; also as ``speakers``, ``speaker_id``.

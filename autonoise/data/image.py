@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from autonoise.data.base import Array, Dataset, Rows, take
+from autonoise.data.base import Dataset, Rows, take
 from autonoise.data.levels import find_white, to_bytes
 from autonoise.data.notes import Notes
 from autonoise.errors import DataError
-from autonoise.types import Batch, DataType, InputSpec, Scale
+from autonoise.types import Array, Batch, DataType, InputSpec, Scale
 
 MAX_SIDE = 512
 

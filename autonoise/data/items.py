@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from autonoise.data.base import SIZE_LIMIT, Array
+from autonoise.data.base import SIZE_LIMIT
 from autonoise.data.collected import Collected, Part, as_array
 from autonoise.errors import DataError
+from autonoise.types import Array
 
 _INPUTS = ("x", "image", "pixel_values", "audio", "waveform", "input_values", "series", "text", "sentence", "input")
 _LABELS = ("label", "labels", "y", "target", "class")
@@ -44,9 +45,7 @@ def from_items(data: Any) -> Collected:
     names = getattr(data, "classes", None) or getattr(getattr(data, "dataset", None), "classes", None)
     named = isinstance(names, list | tuple) and all(isinstance(v, int | np.integer) for v in labels)
     x = _pictures(rows) if _is_picture(rows[0]) else as_array(rows)
-    return Collected(
-        {"": Part(x, np.asarray(labels))}, tuple(map(str, names)) if named and names is not None else None
-    )
+    return Collected({"": Part(x, np.asarray(labels))}, tuple(map(str, names)) if named and names is not None else None)
 
 
 def _parted(item: Any) -> tuple[Any, Any]:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from autonoise.data.base import Array
 from autonoise.data.readers import encoding_of
 from autonoise.errors import DataError
+from autonoise.types import Array
 
 
 def corrupt_labels(

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from autonoise.data import leaks
-from autonoise.data.base import Array, Dataset, LeftOut, Raw, count, take
+from autonoise.data.base import Dataset, LeftOut, Raw, count, take
 from autonoise.errors import DataError
+from autonoise.types import Array
 
 MIN_ROWS, MIN_ROWS_GROUPED = 2, 5
 """Rows a class needs: one to train on and one to be tested on; one to train on where the test rows are given.

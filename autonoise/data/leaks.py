@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from autonoise.data.base import Array
+from autonoise.types import Array
 
 NEARLY_WHOLE = 0.95
 """Share of the way from always guessing the largest class to never being wrong."""

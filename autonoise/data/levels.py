@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from autonoise.data.base import Array
 from autonoise.data.notes import Notes
 from autonoise.errors import DataError
+from autonoise.types import Array
 
 EXACT = (1, 3, 7, 15, 16, 31, 63, 127)
 """A set whose brightest pixel is exactly one of these has that range: 1 to 7 bits, or the 17 levels of small digits."""

@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from autonoise.data.base import Array
 from autonoise.data.collected import LABEL, Collected, Part, as_array, as_labels, refuse
 from autonoise.data.groups import group_names
 from autonoise.data.items import from_items, is_items
 from autonoise.data.split_words import split_name
 from autonoise.errors import DataError
 from autonoise.files import write_whole
+from autonoise.types import Array
 
 
 def is_path(data: object) -> bool:

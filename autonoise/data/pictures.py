@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from autonoise.data.base import Array
 from autonoise.data.image import MAX_SIDE
 from autonoise.data.levels import white_like
 from autonoise.data.notes import Notes
 from autonoise.errors import DataError
+from autonoise.types import Array
 
 SUFFIXES = frozenset({
     ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".bmp", ".dib", ".webp", ".gif", ".tif", ".tiff",

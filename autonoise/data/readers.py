@@ -10,11 +10,11 @@ import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TextIO, TypeVar, cast
+from typing import TextIO, TypeVar, cast
 
 from autonoise.data.base import Raw, Request
+from autonoise.data.checks import check_size
 from autonoise.errors import DataError
-from autonoise.types import DataType
 
 T = TypeVar("T")
 _READERS: dict[str, str] = {
@@ -37,11 +37,6 @@ _UNREADABLE = (
     zipfile.BadZipFile,
     NotImplementedError,
 )
-
-
-def module_of(data_type: DataType) -> Any:
-    """The file of a data type: ``prepare``, ``from_array``, ``from_frame`` and ``read_files`` if any."""
-    return importlib.import_module(f"autonoise.data.{data_type}")
 
 
 def read(path: Path, request: Request, max_bytes: int) -> Raw:
@@ -119,12 +114,3 @@ def readable(action: Callable[[], T], path: Path) -> T:
         raise DataError(
             f"{path}: unreadable ({reason}): check that the file is complete and of the type it claims"
         ) from e
-
-
-def check_size(size: int, max_bytes: int, path: Path) -> None:
-    if size > max_bytes:
-        raise DataError(
-            f"{path}: {size / 2**30:.3g} GiB is above the limit of {max_bytes / 2**30:.3g} GiB: give a "
-            "sample of it, "
-            "or raise max_bytes"
-        )

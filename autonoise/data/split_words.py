@@ -6,8 +6,8 @@ import re
 
 import numpy as np
 
-from autonoise.data.base import Array
 from autonoise.errors import DataError
+from autonoise.types import Array
 
 _SPLIT_WORDS = {
     "train": ("train", "training", "trn", "trainset", "trainingset"),

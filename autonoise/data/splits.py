@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from autonoise.data.base import Array, Dataset
+from autonoise.data.base import Dataset
 from autonoise.errors import DataError
-from autonoise.types import DataType
+from autonoise.types import Array, DataType
 
 KFOLD_BELOW = 2000
 MIN_VALID = 200

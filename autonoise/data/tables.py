@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 
 from autonoise.data import cells, text
-from autonoise.data.base import Array, Raw, Request, Rows
+from autonoise.data.base import Raw, Request, Rows
+from autonoise.data.checks import module_of
 from autonoise.data.groups import group_names, too_few, used
 from autonoise.data.notes import Notes
-from autonoise.data.readers import encoding_of, module_of, open_text, suffix_of
+from autonoise.data.readers import encoding_of, open_text, suffix_of
 from autonoise.data.split_words import split_names
 from autonoise.errors import DataError
-from autonoise.types import DataType
+from autonoise.types import Array, DataType
 
 LABEL_NAMES = frozenset({"label", "target", "class", "y"})
 _MISSING = ["", " ", "?", "NA", "N/A", "n/a", "NaN", "nan", "-nan", "NULL", "null", "None", "<NA>", "#N/A"]
@@ -93,9 +94,7 @@ def read(path: Path, request: Request, max_bytes: int) -> Raw:
     )
 
 
-def _rows(
-    x: pd.DataFrame, data_type: DataType, file: _File, request: Request, train: Array, notes: Notes
-) -> Rows:
+def _rows(x: pd.DataFrame, data_type: DataType, file: _File, request: Request, train: Array, notes: Notes) -> Rows:
     module = module_of(data_type)
     if not hasattr(module, "from_frame"):
         raise DataError(

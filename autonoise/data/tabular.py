@@ -11,12 +11,12 @@ import pandas as pd
 import torch
 
 from autonoise.data import columns as kinds
-from autonoise.data.base import Array, Dataset, Rows, take
+from autonoise.data.base import Dataset, Rows, take
 from autonoise.data.columns import MAX_CATEGORIES
 from autonoise.data.notes import Notes
 from autonoise.data.timeseries import column_statistics
 from autonoise.errors import DataError
-from autonoise.types import Batch, DataType, InputSpec, Scale
+from autonoise.types import Array, Batch, DataType, InputSpec, Scale
 
 CLIP = 10.0
 """Standardised values beyond ±10 are cut: one outlier of a skewed column would drown the rest."""

@@ -12,10 +12,10 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
 from autonoise.data import columns as kinds
-from autonoise.data.base import Array, Dataset, Request, Rows, take
+from autonoise.data.base import Dataset, Request, Rows, take
 from autonoise.data.notes import Notes
 from autonoise.errors import DataError
-from autonoise.types import Batch, DataType, InputSpec
+from autonoise.types import Array, Batch, DataType, InputSpec
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 VOCABULARY = 4000

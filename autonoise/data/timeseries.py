@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from autonoise.data.base import Array, Dataset, Rows, pad_beyond, refuse_infinite, row_lengths, take
+from autonoise.data.base import Dataset, Rows, pad_beyond, refuse_infinite, row_lengths, take
 from autonoise.data.notes import Notes
 from autonoise.errors import DataError
-from autonoise.types import Batch, DataType, InputSpec, Scale
+from autonoise.types import Array, Batch, DataType, InputSpec, Scale
 
 
 def from_array(

@@ -43,10 +43,13 @@ def _geometric(x: Tensor, names: Sequence[str], pick: Tensor, amount: Tensor) ->
         [angle.cos(), part["shear_x"] - angle.sin(), part["shear_y"] + angle.sin(), angle.cos()], dim=-1
     ).reshape(-1, 2, 2)
     # AutoAugment's family shears about the upper left corner: the centre moves
-    shift = torch.stack([
-        part["translate_x"] * x.shape[-1] + part["shear_x"] * x.shape[-2] / 2,
-        part["translate_y"] * x.shape[-2] + part["shear_y"] * x.shape[-1] / 2,
-    ], dim=-1)
+    shift = torch.stack(
+        [
+            part["translate_x"] * x.shape[-1] + part["shear_x"] * x.shape[-2] / 2,
+            part["translate_y"] * x.shape[-2] + part["shear_y"] * x.shape[-1] / 2,
+        ],
+        dim=-1,
+    )
     return affine(x, matrix, shift)
 
 

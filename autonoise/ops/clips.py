@@ -68,13 +68,14 @@ def load_clips(path: str, group: str, sample_rate: int | None, device: str) -> C
     clips = [c for c, _, _ in read]
     if not clips:
         of_group = f" of group {group!r}" if group else ""
-        raise PolicyError(
-            f"no background clips{of_group} in {path!r}: it must hold at least one that is not silent"
-        )
+        raise PolicyError(f"no background clips{of_group} in {path!r}: it must hold at least one that is not silent")
     lengths = torch.tensor([len(c) for c in clips])
     return Clips(
-        torch.cat(clips).to(device), (lengths.cumsum(0) - lengths).to(device), lengths.to(device),
-        tuple(origin for _, origin, _ in read), tuple(half for _, _, half in read),
+        torch.cat(clips).to(device),
+        (lengths.cumsum(0) - lengths).to(device),
+        lengths.to(device),
+        tuple(origin for _, origin, _ in read),
+        tuple(half for _, _, half in read),
     )
 
 

@@ -8,9 +8,7 @@ _ROWS = (("qwertyuiop", 0.0), ("asdfghjkl", 0.25), ("zxcvbnm", 0.75))
 
 
 def _layout() -> dict[str, str]:
-    places = {
-        key: (left + i, float(row)) for row, (keys, left) in enumerate(_ROWS) for i, key in enumerate(keys)
-    }
+    places = {key: (left + i, float(row)) for row, (keys, left) in enumerate(_ROWS) for i, key in enumerate(keys)}
     near = {
         a: "".join(b for b, (xb, yb) in places.items() if a != b and abs(xa - xb) <= 1 and abs(ya - yb) <= 1)
         for a, (xa, ya) in places.items()

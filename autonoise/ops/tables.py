@@ -40,9 +40,7 @@ def categorical_columns(x: Tensor, info: BatchInfo) -> Tensor:
     return out
 
 
-def choose_features(
-    x: Tensor, rate: Tensor, rng: Generator, info: BatchInfo, among: Tensor | None = None
-) -> Tensor:
+def choose_features(x: Tensor, rate: Tensor, rng: Generator, info: BatchInfo, among: Tensor | None = None) -> Tensor:
     """Bool (B, D): whole features with their flag columns, each with probability ``rate`` (B, 1) in each row.
 
     ``among`` (D,) limits the choice to features that have such a column. A feature that is missing in a row

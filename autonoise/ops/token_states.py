@@ -32,7 +32,12 @@ def outputs_of(modules: Iterable[nn.Module]) -> Iterator[dict[nn.Module, Tensor]
 
 
 def find_token_states(
-    model: nn.Module, forward: Callable[[Tensor], object], ids: Tensor, *, position: int, other_id: int,
+    model: nn.Module,
+    forward: Callable[[Tensor], object],
+    ids: Tensor,
+    *,
+    position: int,
+    other_id: int,
     classes: int,
 ) -> tuple[nn.Module, bool]:
     """The last module with a contextual state per token, and whether it gives (B, H, L), not (B, L, H).

@@ -17,10 +17,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from autonoise.errors import AutonoiseError, PolicyError
 from autonoise.files import dump_yaml, read_data, write_whole
-from autonoise.policy.policy import Policy, Step, digest
-from autonoise.ranges import parameters_of
-from autonoise.schedule import Gate, Schedule, Shape
-from autonoise.technique import get_technique
+from autonoise.policy.policy import Policy
+from autonoise.technique.parameters import parameters_of
+from autonoise.technique.registry import get_technique
+from autonoise.technique.schedule import Gate, Schedule, Shape
+from autonoise.technique.step import Step, digest
 from autonoise.types import DataType, InputSpec, Scale
 
 log = logging.getLogger("autonoise")
@@ -154,7 +155,13 @@ def policy_from_dict(values: Mapping[str, Any], where: str, *, tell: bool = True
     steps = tuple(_step(s, f"{where}: steps[{i}]", tell=tell) for i, s in enumerate(model.steps))
     try:
         return Policy(
-            model.data_type, steps, model.name, spec, model.strength, model.scores, model.provenance,
+            model.data_type,
+            steps,
+            model.name,
+            spec,
+            model.strength,
+            model.scores,
+            model.provenance,
             model.check.model_dump(exclude_unset=True),
         )
     except PolicyError as e:
@@ -205,8 +212,14 @@ def _step(model: StepModel, where: str, *, tell: bool) -> Step:
                 f"({kind.version}); upgrade"
             )
         if tell and "version" in model.model_fields_set and model.version < kind.version:
-            log.warning("%s: %s was found with version %d of its formula and runs with version %d: %s",
-                        where, model.technique, model.version, kind.version, kind.changes)
+            log.warning(
+                "%s: %s was found with version %d of its formula and runs with version %d: %s",
+                where,
+                model.technique,
+                model.version,
+                kind.version,
+                kind.changes,
+            )
         extra = dict(model.model_extra or {})
         parameters = parameters_of(kind)
         unknown = set(extra) - set(parameters)
@@ -214,8 +227,13 @@ def _step(model: StepModel, where: str, *, tell: bool) -> Step:
             known = ", ".join(parameters) or "none"
             raise PolicyError(f"{model.technique} has no parameter {sorted(unknown)[0]!r}; it has: {known}")
         return Step(
-            kind(**extra), model.probability, Schedule(**model.schedule.model_dump()),
-            Gate(**model.gate.model_dump()), model.site, model.magnitude, model.sites,
+            kind(**extra),
+            model.probability,
+            Schedule(**model.schedule.model_dump()),
+            Gate(**model.gate.model_dump()),
+            model.site,
+            model.magnitude,
+            model.sites,
         )
     except AutonoiseError as e:
         raise PolicyError(f"{where}: {e}") from None

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from autonoise.batches import batch_adapter
 from autonoise.errors import PolicyError
-from autonoise.policy.clock import LEAF, Clock
-from autonoise.policy.perturbing import apply_input
+from autonoise.injector.before_forward import apply_input
+from autonoise.injector.clock import LEAF, Clock
 from autonoise.policy.policy import Policy
-from autonoise.stages import TargetNoise
+from autonoise.technique.stages import TargetNoise
 from autonoise.types import Stage
 
 if TYPE_CHECKING:

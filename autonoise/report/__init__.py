@@ -52,18 +52,30 @@ def build_page(result: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -
     warnings = [str(w) for w in result.get("warnings") or []]
     minor = [w for w in warnings if names and w.startswith(names)]
     sections = (
-        main_section(result), severity, corruption_section(result), policy_section(result),
-        search_section(result, trials), calibration_section(result), method_section(result), warnings_section(minor),
+        main_section(result),
+        severity,
+        corruption_section(result),
+        policy_section(result),
+        search_section(result, trials),
+        calibration_section(result),
+        method_section(result),
+        warnings_section(minor),
     )
     verdict = str(result.get("verdict") or "unconfirmed")
     sentence = str(result.get("sentence") or "").removeprefix(f"{verdict}: ")
     code, about_code = _usage(result)
     page = Page(
-        title=str(result.get("study") or "study"), subtitle=str(result.get("describe") or ""),
-        kind=_KINDS.get(verdict, "none"), verdict=verdict, sentence=_sentence(sentence),
-        recommendation=_sentence(str(result.get("recommendation") or "")), usage=code, usage_note=about_code,
+        title=str(result.get("study") or "study"),
+        subtitle=str(result.get("describe") or ""),
+        kind=_KINDS.get(verdict, "none"),
+        verdict=verdict,
+        sentence=_sentence(sentence),
+        recommendation=_sentence(str(result.get("recommendation") or "")),
+        usage=code,
+        usage_note=about_code,
         cautions=[*cautions(result), *(_sentence(w) for w in warnings if w not in minor)],
-        sections=tuple(s for s in sections if s.filled), created=moment(result.get("created") or ""),
+        sections=tuple(s for s in sections if s.filled),
+        created=moment(result.get("created") or ""),
         version=str((result.get("versions") or {}).get("autonoise") or ""),
     )
     return page, picture
@@ -82,8 +94,12 @@ def render_markdown(page: Page) -> str:
 
 def _environment(**options: Any) -> Environment:
     env = Environment(
-        loader=PackageLoader("autonoise.report"), autoescape=select_autoescape(("html.j2",)), undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True, **options,
+        loader=PackageLoader("autonoise.report"),
+        autoescape=select_autoescape(("html.j2",)),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        **options,
     )
     env.filters["data_uri"] = lambda svg: "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
     env.filters["code"] = Markup
@@ -107,7 +123,7 @@ def _usage(result: Mapping[str, Any]) -> tuple[str, str]:
         tried = ' The policy that was found is there all the same: load_policy("policy.yaml").'
         return "", f"Nothing to import: train as you do now.{tried if 'policy' in shown else ''}"
     if label == "undecided":
-        return "", "Nothing is sure yet. The policy that was found is there to be tried: load_policy(\"policy.yaml\")."
+        return "", 'Nothing is sure yet. The policy that was found is there to be tried: load_policy("policy.yaml").'
     steps = (shown.get(label) or shown.get("policy") or {}).get("steps") or []
     return usage(steps, "policy.yaml" if label == "policy" else f"policies/{label}.yaml")
 

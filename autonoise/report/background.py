@@ -50,8 +50,11 @@ def policy_section(result: Result) -> Section:
         alt = "; ".join(f"{plain(c['technique'])} {signed(c['mean'], 4)}" for c in contributions)
         figures.append(Figure(adds, f"Score with each technique minus score without: {alt}."))
     tables = [
-        Table(["technique", "what it does", "settings", "how often", "when", "source"],
-              [_step_row(s) for s in steps], wide=True)
+        Table(
+            ["technique", "what it does", "settings", "how often", "when", "source"],
+            [_step_row(s) for s in steps],
+            wide=True,
+        )
     ]
     after = []
     if contributions:
@@ -71,26 +74,36 @@ def _in_words(step: Mapping[str, Any]) -> str:
 
 def _step_row(step: Mapping[str, Any]) -> list[Cell]:
     kind = technique_of(step)
-    return [Cell(str(step.get("technique")), tone="code"), Cell(about(kind)), Cell(settings(step) or NONE),
-            Cell(how_often(step)), Cell(when(step)), Cell(kind.reference if kind and kind.reference else NONE)]
+    return [
+        Cell(str(step.get("technique")), tone="code"),
+        Cell(about(kind)),
+        Cell(settings(step) or NONE),
+        Cell(how_often(step)),
+        Cell(when(step)),
+        Cell(kind.reference if kind and kind.reference else NONE),
+    ]
 
 
 def _contribution_table(contributions: Rows) -> Table:
     kept = sum(bool(c.get("kept")) for c in contributions)
     rows = [
-        [Cell(str(c.get("technique")), tone="code"),
-         Cell(signed(c["mean"], 4), interval([c["mean"], c.get("low"), c.get("high")], 4, sign=True)),
-         Cell("kept" if c.get("kept") else "left out", tone="" if c.get("kept") else "muted")]
+        [
+            Cell(str(c.get("technique")), tone="code"),
+            Cell(signed(c["mean"], 4), interval([c["mean"], c.get("low"), c.get("high")], 4, sign=True)),
+            Cell("kept" if c.get("kept") else "left out", tone="" if c.get("kept") else "muted"),
+        ]
         for c in contributions
     ]
     helps = all(c["mean"] >= MATTERS for c in contributions if c.get("kept"))
     matter = ("matters" if kept == 1 else "matter") if helps else "kept"
     return Table(
-        ["technique", "adds to the score", ""], rows, wide=True,
+        ["technique", "adds to the score", ""],
+        rows,
+        wide=True,
         title=f"{kept} of {len(contributions)} techniques {matter}",
         note="Score of the policy as found minus its score without the technique, on the confirm part, with 80 % "
-             "intervals. A technique is left out that adds less than a quarter of an accuracy point and surely less "
-             "than one and a half; where the data cannot tell it stays, and one always does.",
+        "intervals. A technique is left out that adds less than a quarter of an accuracy point and surely less "
+        "than one and a half; where the data cannot tell it stays, and one always does.",
     )
 
 
@@ -110,27 +123,50 @@ def search_section(result: Result, trials: Rows) -> Section:
     tables = []
     if winners:
         rows = [
-            [Cell(name), Cell(str(w.get("file", NONE)), tone="code"), Cell(fixed(w.get("clean"))),
-             Cell(fixed(w.get("noisy"))), Cell(_part_of(w, result)), Cell(fixed(w.get("passes"), 2)), _techniques(w)]
+            [
+                Cell(name),
+                Cell(str(w.get("file", NONE)), tone="code"),
+                Cell(fixed(w.get("clean"))),
+                Cell(fixed(w.get("noisy"))),
+                Cell(_part_of(w, result)),
+                Cell(fixed(w.get("passes"), 2)),
+                _techniques(w),
+            ]
             for name, w in winners.items()
         ]
-        tables.append(Table(
-            ["winner", "file", "clean", "noisy, search", "part", "passes", "techniques"], rows, title="Winners",
-            wide=True,
-            note="Trained again on fresh seeds and measured on rows that the search did not see, so they may lie off "
-                 "the front. Numbers of different parts cannot be compared with each other.",
-        ))
+        tables.append(
+            Table(
+                ["winner", "file", "clean", "noisy, search", "part", "passes", "techniques"],
+                rows,
+                title="Winners",
+                wide=True,
+                note="Trained again on fresh seeds and measured on rows that the search did not see, so they may lie "
+                "off the front. Numbers of different parts cannot be compared with each other.",
+            )
+        )
     standings: Rows = result.get("standings") or []
     if standings:
         rows = [
-            [Cell(str(s.get("name"))), Cell(str(s.get("role", NONE))), Cell(fixed(s.get("score"))),
-             Cell(fixed(s.get("clean"))), Cell(fixed(s.get("noisy"))), Cell(str(s.get("seeds", NONE))), _techniques(s)]
+            [
+                Cell(str(s.get("name"))),
+                Cell(str(s.get("role", NONE))),
+                Cell(fixed(s.get("score"))),
+                Cell(fixed(s.get("clean"))),
+                Cell(fixed(s.get("noisy"))),
+                Cell(str(s.get("seeds", NONE))),
+                _techniques(s),
+            ]
             for s in standings
         ]
-        tables.append(Table(
-            ["name", "role", "score", "clean", "noisy, search", "seeds", "techniques"], rows, title="Confirming",
-            wide=True, note="Means on the confirm part; an entry that is clearly behind leaves after fewer seeds.",
-        ))
+        tables.append(
+            Table(
+                ["name", "role", "score", "clean", "noisy, search", "seeds", "techniques"],
+                rows,
+                title="Confirming",
+                wide=True,
+                note="Means on the confirm part; an entry that is clearly behind leaves after fewer seeds.",
+            )
+        )
     text = _counts(result.get("counts") or {}, sum(number(t.get("seconds")) or 0.0 for t in trials))
     return Section("search", "The search", text=[text] if text else [], figures=figures, tables=tables)
 
@@ -164,22 +200,27 @@ def method_section(result: Result) -> Section:
     """Parts, seeds, the day the test part was read, severities, versions, fingerprint of the data."""
     held: Sequence[str] = result.get("held_out") or []
     weight = number(result.get("noise_weight"))
-    items = ["Four disjoint parts: the model trains on the first, the search sees the second, choosing and leaving out "
-             "techniques the third, the verdict the fourth."]
+    items = [
+        "Four disjoint parts: the model trains on the first, the search sees the second, choosing and leaving out "
+        "techniques the third, the verdict the fourth."
+    ]
     rows = number(result.get("test_rows"))
     if rows is not None or result.get("test_read_at"):
         count = f" ({plural(int(rows), 'row')})" if rows is not None else ""
         read = f" was first read on {moment(result['test_read_at'])}, and" if result.get("test_read_at") else ""
         items.append(f"The test part{count}{read} is never seen by the search, by choosing or by leaving out.")
     if result.get("seeds"):
-        items.append(f"Every contestant trained from {_seeds(result)} fresh seeds with equal epochs; the numbers are "
-                     "those of the last epoch, never of the best.")
+        items.append(
+            f"Every contestant trained from {_seeds(result)} fresh seeds with equal epochs; the numbers are "
+            "those of the last epoch, never of the best."
+        )
     items += _looks(result)
     if weight is not None:
         items.append(f"Noise weight {fixed(weight, 2)}: noisy accuracy has {percent(weight)} of the score.")
     if any(c.get("amounts") for c in result.get("corruptions") or []):
-        items.append("Severities were calibrated once, on the baseline, before the search, and frozen in "
-                     "corruptions.json.")
+        items.append(
+            "Severities were calibrated once, on the baseline, before the search, and frozen in corruptions.json."
+        )
     if held:
         every = [c for c in result.get("corruptions") or [] if c.get("group") == "held_out"]
         out = len(every) - len(counted(result, "held_out"))
@@ -188,7 +229,8 @@ def method_section(result: Result) -> Section:
         items.append(f"Held-out corruptions that count: {listed([plain(h) for h in held])}{left}.")
     config = {k: v for k, v in (result.get("config") or {}).items() if k not in _PRIVATE}
     facts = [
-        ("data", str(result.get("describe") or "")), ("data fingerprint", str(result.get("data") or "")),
+        ("data", str(result.get("describe") or "")),
+        ("data fingerprint", str(result.get("data") or "")),
         ("created", moment(result.get("created") or "")),
         ("versions", ", ".join(f"{k} {v}" for k, v in (result.get("versions") or {}).items())),
         ("settings", ", ".join(f"{plain(k)} {v}" for k, v in config.items())),

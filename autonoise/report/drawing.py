@@ -37,13 +37,33 @@ LOOKS: Mapping[str, Look] = {
 }
 
 _STYLE = {
-    "font.family": "DejaVu Sans", "font.size": 8.5, "text.color": INK, "text.parse_math": False,
-    "axes.edgecolor": "#9aa5b1", "axes.labelcolor": MUTED, "axes.linewidth": 0.7, "axes.spines.top": False,
-    "axes.spines.right": False, "axes.grid": True, "axes.axisbelow": True, "axes.titlelocation": "left",
-    "axes.titlesize": 9.5, "axes.titleweight": "bold", "axes.unicode_minus": True, "grid.color": GRID,
-    "grid.linewidth": 0.7, "xtick.color": MUTED, "ytick.color": MUTED, "xtick.major.size": 0, "ytick.major.size": 0,
-    "legend.frameon": False, "legend.fontsize": 8, "svg.fonttype": "none", "svg.hashsalt": "autonoise",
-    "figure.facecolor": "white", "savefig.facecolor": "white",
+    "font.family": "DejaVu Sans",
+    "font.size": 8.5,
+    "text.color": INK,
+    "text.parse_math": False,
+    "axes.edgecolor": "#9aa5b1",
+    "axes.labelcolor": MUTED,
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "axes.unicode_minus": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.7,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "autonoise",
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
 }
 
 
@@ -82,5 +102,11 @@ def short(text: str, length: int = 26) -> str:
 def note(axes: Axes, text: str) -> None:
     """A title's second line, in small grey print."""
     axes.annotate(
-        text, (0, 1), xytext=(0, 4), xycoords="axes fraction", textcoords="offset points", color=MUTED, fontsize=8,
+        text,
+        (0, 1),
+        xytext=(0, 4),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        color=MUTED,
+        fontsize=8,
     )

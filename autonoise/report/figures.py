@@ -82,8 +82,17 @@ def _severity(axes: Axes, group: str, lines: Curves, counted: int, limits: tuple
     for label, line in lines.items():
         look = LOOKS[label]
         axes.plot(
-            x, line, look.line, color=look.colour, marker=look.marker, markersize=look.size, label=label,
-            linewidth=2.2 if label == "policy" else 1.5, markeredgecolor="white", markeredgewidth=0.7, clip_on=False,
+            x,
+            line,
+            look.line,
+            color=look.colour,
+            marker=look.marker,
+            markersize=look.size,
+            label=label,
+            linewidth=2.2 if label == "policy" else 1.5,
+            markeredgecolor="white",
+            markeredgewidth=0.7,
+            clip_on=False,
         )
     axes.set_ylim(*limits)
     axes.set_xlim(-0.15, 5.15)
@@ -124,8 +133,13 @@ def corruption_panel(corruptions: Sequence[Corruption], group: str, labels: Sequ
             for k in labels
         ]
         axes.legend(
-            handles=handles, loc="lower left", bbox_to_anchor=(-0.02, 0.995), ncols=len(labels), handletextpad=0.1,
-            columnspacing=1.2, borderaxespad=0.1,
+            handles=handles,
+            loc="lower left",
+            bbox_to_anchor=(-0.02, 0.995),
+            ncols=len(labels),
+            handletextpad=0.1,
+            columnspacing=1.2,
+            borderaxespad=0.1,
         )
         return to_svg(canvas)
 
@@ -136,15 +150,41 @@ def _row(axes: Axes, y: int, c: Corruption, labels: Sequence[str]) -> None:
     if {"baseline", "policy"} <= found.keys():
         good = found["policy"] >= found["baseline"]
         colour = LOOKS["policy"].colour if good else LOOKS["preset"].colour
-        axes.plot([found["baseline"], found["policy"]], [y, y], color=colour, alpha=0.35 * alpha, linewidth=3.5,
-                  solid_capstyle="butt", zorder=2)
+        axes.plot(
+            [found["baseline"], found["policy"]],
+            [y, y],
+            color=colour,
+            alpha=0.35 * alpha,
+            linewidth=3.5,
+            solid_capstyle="butt",
+            zorder=2,
+        )
     for k, value in found.items():
-        axes.plot(value, y, LOOKS[k].marker, color=LOOKS[k].colour, markersize=LOOKS[k].size + 0.6, alpha=alpha,
-                  markeredgecolor="white", markeredgewidth=0.5, zorder=3)
+        axes.plot(
+            value,
+            y,
+            LOOKS[k].marker,
+            color=LOOKS[k].colour,
+            markersize=LOOKS[k].size + 0.6,
+            alpha=alpha,
+            markeredgecolor="white",
+            markeredgewidth=0.5,
+            zorder=3,
+        )
     style = _FILL.get(str(c.get("exposure")))
     if style:
-        axes.plot(-0.022, y, marker="o", fillstyle=style, markersize=5.2, color=INK, markeredgewidth=0.8,
-                  markerfacecoloralt="white", transform=axes.get_yaxis_transform(), clip_on=False)
+        axes.plot(
+            -0.022,
+            y,
+            marker="o",
+            fillstyle=style,
+            markersize=5.2,
+            color=INK,
+            markeredgewidth=0.8,
+            markerfacecoloralt="white",
+            transform=axes.get_yaxis_transform(),
+            clip_on=False,
+        )
 
 
 def _families(axes: Axes, kept: Sequence[Corruption]) -> None:
@@ -154,8 +194,15 @@ def _families(axes: Axes, kept: Sequence[Corruption]) -> None:
         if first:
             axes.axhline(first - 0.5, color=GRID, linewidth=0.7, zorder=1)
         axes.annotate(
-            short(plain(family), 20), (1, first + (count - 1) / 2), xytext=(4, 0), xycoords=axes.get_yaxis_transform(),
-            textcoords="offset points", va="center", fontsize=7.5, color=MUTED, annotation_clip=False,
+            short(plain(family), 20),
+            (1, first + (count - 1) / 2),
+            xytext=(4, 0),
+            xycoords=axes.get_yaxis_transform(),
+            textcoords="offset points",
+            va="center",
+            fontsize=7.5,
+            color=MUTED,
+            annotation_clip=False,
         )
 
 

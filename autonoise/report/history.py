@@ -41,8 +41,10 @@ def history_of(trials: Sequence[Row]) -> History:
         top = max(top, v)
         best.append((n, float(top)))
     return History(
-        complete, [(n, v) for n, v, t in scored if t.get("state") == "pruned"],
-        [int(t["number"]) for t in trials if t.get("state") in ("fail", "failed")], best,
+        complete,
+        [(n, v) for n, v, t in scored if t.get("state") == "pruned"],
+        [int(t["number"]) for t in trials if t.get("state") in ("fail", "failed")],
+        best,
         plain_runs[0] if plain_runs else None,
     )
 
@@ -61,21 +63,46 @@ def history_panel(history: History) -> str | None:
         ):
             inside = [(n, v) for n, v in points if v >= floor]
             if inside:
-                axes.plot(*zip(*inside, strict=True), "o", color=colour, markerfacecolor=face, markersize=3.8,
-                          alpha=0.9 if face == "none" else 0.55, markeredgewidth=0.9, label=label)
+                axes.plot(
+                    *zip(*inside, strict=True),
+                    "o",
+                    color=colour,
+                    markerfacecolor=face,
+                    markersize=3.8,
+                    alpha=0.9 if face == "none" else 0.55,
+                    markeredgewidth=0.9,
+                    label=label,
+                )
             below = [n for n, v in points if v < floor]
             if below:  # an empty line would count as a point at the corner of the page
-                axes.plot(below, [0.015] * len(below), "v", color=colour, markerfacecolor=face, markersize=4.5,
-                          transform=axes.get_xaxis_transform(), clip_on=False)
+                axes.plot(
+                    below,
+                    [0.015] * len(below),
+                    "v",
+                    color=colour,
+                    markerfacecolor=face,
+                    markersize=4.5,
+                    transform=axes.get_xaxis_transform(),
+                    clip_on=False,
+                )
         if history.failed:
-            axes.plot(history.failed, [0.015] * len(history.failed), "x", color="#b3400b", markersize=5,
-                      transform=axes.get_xaxis_transform(), label="failed", clip_on=False)
+            axes.plot(
+                history.failed,
+                [0.015] * len(history.failed),
+                "x",
+                color="#b3400b",
+                markersize=5,
+                transform=axes.get_xaxis_transform(),
+                label="failed",
+                clip_on=False,
+            )
         end = max(n for n, _ in (*history.complete, *history.pruned))
         steps = [*history.best, (end, history.best[-1][1])]
         axes.plot(*zip(*steps, strict=True), color=_BLUE, linewidth=1.8, drawstyle="steps-post", label="best so far")
         if history.baseline is not None:
-            axes.axhline(history.baseline, color=LOOKS["baseline"].colour, linestyle="--", linewidth=1.3,
-                         label="baseline")
+            axes.axhline(
+                history.baseline, color=LOOKS["baseline"].colour, linestyle="--", linewidth=1.3, label="baseline"
+            )
         top = max(every)
         axes.set_ylim(floor, top + 0.08 * max(top - floor, 0.01))
         axes.set_xlabel("trial")
@@ -83,8 +110,11 @@ def history_panel(history: History) -> str | None:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         canvas.legend(loc="outside lower center", ncols=3, fontsize=7.5)
         axes.set_title("Score per trial", pad=18)
-        note(axes, f"{plural(len(history.complete), 'complete trial')}, {len(history.pruned)} pruned, "
-                   f"{len(history.failed)} failed; best {fixed(history.best[-1][1])}")
+        note(
+            axes,
+            f"{plural(len(history.complete), 'complete trial')}, {len(history.pruned)} pruned, "
+            f"{len(history.failed)} failed; best {fixed(history.best[-1][1])}",
+        )
         return to_svg(canvas)
 
 
@@ -106,23 +136,67 @@ def front_panel(front: Sequence[Row], trials: Sequence[Row], winners: Mapping[st
     with drawing():
         canvas, axes = panel(3.6)
         if rest:
-            axes.plot([p[0] for p in rest], [p[1] for p in rest], "o", color=_GREY, markersize=2.8, alpha=0.7,
-                      label="trial", markeredgewidth=0)
-        axes.scatter([p[0] for p in points], [p[1] for p in points], s=[34 * p[2] for p in points], color=_BLUE,
-                     alpha=0.75, linewidths=0.7, edgecolors="white", label="Pareto front, size: passes", zorder=3)
+            axes.plot(
+                [p[0] for p in rest],
+                [p[1] for p in rest],
+                "o",
+                color=_GREY,
+                markersize=2.8,
+                alpha=0.7,
+                label="trial",
+                markeredgewidth=0,
+            )
+        axes.scatter(
+            [p[0] for p in points],
+            [p[1] for p in points],
+            s=[34 * p[2] for p in points],
+            color=_BLUE,
+            alpha=0.75,
+            linewidths=0.7,
+            edgecolors="white",
+            label="Pareto front, size: passes",
+            zorder=3,
+        )
         if stars:
-            axes.plot([p[0] for _, p in stars], [p[1] for _, p in stars], "*", color=_STAR, markersize=10.5,
-                      markeredgecolor="white", markeredgewidth=0.6, linestyle="none", label="winner, fresh seeds",
-                      zorder=4)
+            axes.plot(
+                [p[0] for _, p in stars],
+                [p[1] for _, p in stars],
+                "*",
+                color=_STAR,
+                markersize=10.5,
+                markeredgecolor="white",
+                markeredgewidth=0.6,
+                linestyle="none",
+                label="winner, fresh seeds",
+                zorder=4,
+            )
         without = (t for t in trials if t.get("state") == "complete" and not t.get("techniques"))
         base = next((p for t in without if (p := _point(t)) is not None), None)
         if base is not None:
             look = LOOKS["baseline"]
-            axes.plot(base[0], base[1], look.marker, color=look.colour, markersize=6, markerfacecolor="white",
-                      markeredgewidth=1.6, label="baseline", zorder=4, linestyle="none")
+            axes.plot(
+                base[0],
+                base[1],
+                look.marker,
+                color=look.colour,
+                markersize=6,
+                markerfacecolor="white",
+                markeredgewidth=1.6,
+                label="baseline",
+                zorder=4,
+                linestyle="none",
+            )
         for name, (x, y) in _merged(stars):
-            axes.annotate(short(name, 40), (x, y), xytext=(7, 5), textcoords="offset points", fontsize=8, color=INK,
-                          zorder=5, bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.8})
+            axes.annotate(
+                short(name, 40),
+                (x, y),
+                xytext=(7, 5),
+                textcoords="offset points",
+                fontsize=8,
+                color=INK,
+                zorder=5,
+                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.8},
+            )
         shown = [*points, *(p for _, p in stars), *([base] if base is not None else [])]
         for axis, values in (("x", [p[0] for p in shown]), ("y", [p[1] for p in shown])):
             others = [p["xy".index(axis)] for p in rest]
@@ -193,8 +267,15 @@ def contribution_panel(contributions: Sequence[Row]) -> str | None:
             low, high = number(c.get("low")), number(c.get("high"))
             if low is not None and high is not None:
                 axes.plot([low, high], [i, i], color=colour, linewidth=2.2, alpha=0.55, solid_capstyle="butt")
-            axes.plot(c["mean"], i, "D" if c.get("kept") else "o", color=colour, markersize=5.5,
-                      markeredgecolor="white", markeredgewidth=0.6)
+            axes.plot(
+                c["mean"],
+                i,
+                "D" if c.get("kept") else "o",
+                color=colour,
+                markersize=5.5,
+                markeredgecolor="white",
+                markeredgewidth=0.6,
+            )
         axes.set_yticks(range(len(rows)), [short(plain(c.get("technique"))) for c in rows], color=INK)
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.grid(axis="y", visible=False)

@@ -60,7 +60,8 @@ def main_section(result: Result) -> Section:
     ]
     formula = (
         f"score = {fixed(1 - weight, 2)} × clean + {fixed(weight, 2)} × noisy accuracy on held-out families. "
-        if weight is not None else ""
+        if weight is not None
+        else ""
     )
     text = (
         f"{formula}Brackets hold 95 % intervals for new models on new rows like these: they cover the chance of the "
@@ -70,7 +71,8 @@ def main_section(result: Result) -> Section:
     )
     names = "; ".join(
         f"{k}: {c.get('name')}" + (f" ({plural(len(c.get('steps') or []), 'technique')})" if c.get("steps") else "")
-        for k, c in shown.items() if c.get("name")
+        for k, c in shown.items()
+        if c.get("name")
     )
     return Section(
         "results", "Result on the test part", text=_answers(result), tables=[Table(head, rows, note=text + names)]
@@ -96,9 +98,7 @@ def _level(result: Result) -> str:
     )
 
 
-def _accuracy(
-    title: str, key: str, shown: Result, differences: Result, *, strong: bool = False
-) -> list[Cell]:
+def _accuracy(title: str, key: str, shown: Result, differences: Result, *, strong: bool = False) -> list[Cell]:
     cells = [Cell(title, tone="strong" if strong else "")]
     for c in shown.values():
         t = triple(c.get(key))
@@ -140,7 +140,8 @@ def _further(shown: Result, extra: int) -> list[list[Cell]]:
     rows += [("worst family, search", "worst_search"), ("worst family, all held out", "worst_held_out")]
     return [
         [Cell(title), *(Cell(fixed(n.get(key))) for n in numbers.values()), *[Cell("")] * extra]
-        for title, key in rows if any(number(n.get(key)) is not None for n in numbers.values())
+        for title, key in rows
+        if any(number(n.get(key)) is not None for n in numbers.values())
     ]
 
 
@@ -155,11 +156,11 @@ def severity_section(result: Result) -> tuple[Section, bytes | None]:
     by_group = {g: lines for g in ("held_out", "search") if (lines := curves(corruptions, clean, g))}
     if not by_group:
         return Section("severity", "Accuracy against severity"), None
-    number_of = {g: sum(len((c.get("accuracy") or {}).get("baseline") or []) == 5 for c in counted(result, g))
-                 for g in by_group}
+    number_of = {
+        g: sum(len((c.get("accuracy") or {}).get("baseline") or []) == 5 for c in counted(result, g)) for g in by_group
+    }
     figures = [
-        Figure(svg, _describe(group, by_group[group]))
-        for group, svg in severity_panels(by_group, number_of).items()
+        Figure(svg, _describe(group, by_group[group])) for group, svg in severity_panels(by_group, number_of).items()
     ]
     text = (
         "Mean over corruptions of a family, then over families. Severities 1 to 5 were set on the baseline before the "
@@ -195,10 +196,23 @@ def corruption_section(result: Result) -> Section:
         if svg is not None:
             alt = f"Mean accuracy per corruption, {plain(group)} families; the table has the numbers."
             figures.append(Figure(svg, alt))
-    rows = [_corruption_row(c, labels) for g in groups for c in sorted(
-        (c for c in corruptions if c.get("group") == g), key=lambda c: (str(c.get("family")), str(c.get("name"))))]
-    head = ["corruption", "family", "group", "exposure", "counts", *labels,
-            *(["policy − baseline"] if {"policy", "baseline"} <= set(labels) else []), "at severity 5"]
+    rows = [
+        _corruption_row(c, labels)
+        for g in groups
+        for c in sorted(
+            (c for c in corruptions if c.get("group") == g), key=lambda c: (str(c.get("family")), str(c.get("name")))
+        )
+    ]
+    head = [
+        "corruption",
+        "family",
+        "group",
+        "exposure",
+        "counts",
+        *labels,
+        *(["policy − baseline"] if {"policy", "baseline"} <= set(labels) else []),
+        "at severity 5",
+    ]
     note = (
         "Accuracies are means over severities. Exposure: some contestant trained on ● the same family, on ◐ a related "
         "family, or none on either (○ unseen). A held-out corruption counts only if it is unseen, and then for all. "
@@ -211,9 +225,12 @@ def _corruption_row(c: Mapping[str, Any], labels: Sequence[str]) -> list[Cell]:
     means = {k: mean_of(c, k) for k in labels}
     tone: Tone = "" if c.get("counts") else "muted"
     cells = [
-        Cell(str(c.get("name")), tone="code"), Cell(plain(c.get("family"))), Cell(plain(c.get("group", ""))),
+        Cell(str(c.get("name")), tone="code"),
+        Cell(plain(c.get("family"))),
+        Cell(plain(c.get("group", ""))),
         Cell(_EXPOSURE.get(str(c.get("exposure")), str(c.get("exposure", NONE)))),
-        Cell("yes" if c.get("counts") else "no", tone=tone), *(Cell(fixed(m), tone=tone) for m in means.values()),
+        Cell("yes" if c.get("counts") else "no", tone=tone),
+        *(Cell(fixed(m), tone=tone) for m in means.values()),
     ]
     if {"policy", "baseline"} <= means.keys():
         a, b = means["policy"], means["baseline"]

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autonoise.errors import UnknownNameError
-from autonoise.ranges import Range, parameters_of
 from autonoise.report.numbers import number, percent, significant
-from autonoise.schedule import Schedule
-from autonoise.technique import RESERVED, Technique, get_technique
+from autonoise.technique.parameters import Range, parameters_of
+from autonoise.technique.registry import RESERVED, Technique, get_technique
+from autonoise.technique.schedule import Schedule
 from autonoise.types import Stage
 
 _PER_UPDATE = (Stage.WEIGHT, Stage.LOSS, Stage.GRADIENT, Stage.STEP)
@@ -86,8 +86,10 @@ def when(step: Mapping[str, Any]) -> str:
             return f"from {percent(start)} of training to its end"
         return f"in the first {percent(end)} of training" if start == 0 else span
     words = {
-        "ramp_up": f"growing from nothing to full {span}", "ramp_down": f"fading from full to nothing {span}",
-        "cosine": f"fading along a cosine {span}", "step": f"rising in {schedule.levels} steps {span}",
+        "ramp_up": f"growing from nothing to full {span}",
+        "ramp_down": f"fading from full to nothing {span}",
+        "cosine": f"fading along a cosine {span}",
+        "step": f"rising in {schedule.levels} steps {span}",
         "warm_up": f"at full strength after a warm-up {span}",
     }
     return words[schedule.shape]
@@ -97,9 +99,11 @@ def usage(steps: Sequence[Mapping[str, Any]], file: str) -> tuple[str, str]:
     """The lines that use a policy, and a sentence on what else it needs; the whole-step form where it must be."""
     kinds = [k for k in map(technique_of, steps) if k is not None]
     lines = [
-        "from autonoise import load_policy", "",
+        "from autonoise import load_policy",
+        "",
         f"policy = load_policy({json.dumps(file)})",
-        "injector = policy.attach(model, epochs=epochs, steps_per_epoch=len(loader), optimizer=optimizer)", "",
+        "injector = policy.attach(model, epochs=epochs, steps_per_epoch=len(loader), optimizer=optimizer)",
+        "",
     ]
     notes = []
     if any(k.stage == Stage.RAW for k in kinds):

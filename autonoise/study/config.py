@@ -12,8 +12,20 @@ from autonoise.files import dump_yaml, read_data, write_whole
 
 FORMAT = "autonoise-study/1"
 _FIXED = (
-    "seed", "epochs", "train_rows", "noise_weight", "label_noise", "label_matrix", "model", "proxy", "objective",
-    "max_cost", "max_clean_drop", "noisy_val", "noisy_val_only", "size",
+    "seed",
+    "epochs",
+    "train_rows",
+    "noise_weight",
+    "label_noise",
+    "label_matrix",
+    "model",
+    "proxy",
+    "objective",
+    "max_cost",
+    "max_clean_drop",
+    "noisy_val",
+    "noisy_val_only",
+    "size",
 )
 """Settings that may not change when a study goes on: scores would not be comparable."""
 
@@ -67,8 +79,8 @@ class StudyConfig:
             "--workers >= 1": self.workers >= 1,
             "0 <= --label-noise < 1": 0 <= self.label_noise < 1,
             "--max-cost >= 1": self.max_cost is None or (math.isfinite(self.max_cost) and self.max_cost >= 1),
-            "0 <= --max-clean-drop <= 1 (accuracy; 0.01 is one point)":
-                self.max_clean_drop is None or 0 <= self.max_clean_drop <= 1,
+            "0 <= --max-clean-drop <= 1 (accuracy; 0.01 is one point)": self.max_clean_drop is None
+            or 0 <= self.max_clean_drop <= 1,
             "--seeds >= 3": self.seeds >= 3,
         }
         broken = [rule for rule, holds in rules.items() if not holds]

@@ -11,14 +11,14 @@ from typing import Any
 
 import optuna
 
+from autonoise.injector.depth import counted
 from autonoise.policy import Policy
-from autonoise.policy.depth import counted
 from autonoise.policy.verify import statistics_of
 from autonoise.study.config import StudyConfig
-from autonoise.study.decide import NOT_MEASURABLE
 from autonoise.study.folder import StudyFolder
 from autonoise.study.storage import PREFIX, completed
-from autonoise.task import Task
+from autonoise.training.task import Task
+from autonoise.verdict.decide import NOT_MEASURABLE
 
 
 def versions() -> dict[str, str]:
@@ -37,9 +37,14 @@ def complete_policy(
 ) -> Policy:
     """The policy as exported: with its input description, scores, provenance and check statistics."""
     provenance = {
-        "study": config.study, "data": task.dataset.fingerprint, "seed": config.seed,
-        "train_rows": len(task.splits.folds[0].train), "epochs": task.recipe.epochs,
-        "trials": config.trials, "versions": versions(), "created": created or utc_now(),
+        "study": config.study,
+        "data": task.dataset.fingerprint,
+        "seed": config.seed,
+        "train_rows": len(task.splits.folds[0].train),
+        "epochs": task.recipe.epochs,
+        "trials": config.trials,
+        "versions": versions(),
+        "created": created or utc_now(),
     }
     policy = counted(policy, task.model(config.seed), input=task.spec(), num_classes=task.spec().classes)
     made = replace(policy, name=name, input=task.spec(), scores=dict(scores), provenance=provenance, check={})
@@ -57,8 +62,12 @@ def write_current(study: optuna.Study, task: Task, config: StudyConfig, folder: 
         return
     known[:] = [best.number]
     attrs = best.user_attrs
-    scores = {"clean": {"policy": attrs[PREFIX + "clean"]}, "noisy": {"policy": attrs[PREFIX + "noisy"]},
-              "trial": best.number, "verdict": "unconfirmed"}
+    scores = {
+        "clean": {"policy": attrs[PREFIX + "clean"]},
+        "noisy": {"policy": attrs[PREFIX + "noisy"]},
+        "trial": best.number,
+        "verdict": "unconfirmed",
+    }
     policy = complete_policy(Policy.from_trial(best), task, config, scores, name=f"{config.study}-trial-{best.number}")
     policy.save(folder.policy_file)
 

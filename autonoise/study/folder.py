@@ -17,8 +17,7 @@ import numpy as np
 from autonoise.corruptions.frozen import FrozenCorruption, freeze, thaw
 from autonoise.errors import StudyError
 from autonoise.files import write_json, write_whole
-
-Array = np.ndarray[Any, np.dtype[Any]]
+from autonoise.types import Array
 
 
 @dataclass(frozen=True)
@@ -38,12 +37,20 @@ class RunResult:
     diverged: bool = False
 
     def save(self, path: Path) -> None:
-        head = {"numbers": self.numbers, "corruptions": self.corruptions, "seconds": self.seconds,
-                "passes": self.passes, "diverged": self.diverged}
+        head = {
+            "numbers": self.numbers,
+            "corruptions": self.corruptions,
+            "seconds": self.seconds,
+            "passes": self.passes,
+            "diverged": self.diverged,
+        }
         arrays = {f"noisy/{k}": v.astype(np.float32) for k, v in self.noisy.items()}
         buffer = io.BytesIO()
         np.savez_compressed(
-            buffer, head=np.array(json.dumps(head)), correct=self.correct.astype(np.float32), **arrays  # type: ignore[arg-type]
+            buffer,
+            head=np.array(json.dumps(head)),
+            correct=self.correct.astype(np.float32),
+            **arrays,  # type: ignore[arg-type]
         )
         write_whole(path, buffer.getvalue())
 
@@ -54,8 +61,15 @@ class RunResult:
             with np.load(path, allow_pickle=False) as file:
                 head = json.loads(str(file["head"]))
                 noisy = {k.removeprefix("noisy/"): file[k] for k in file.files if k.startswith("noisy/")}
-                return cls(head["numbers"], head["corruptions"], file["correct"], noisy, head["seconds"],
-                           head["passes"], head["diverged"])
+                return cls(
+                    head["numbers"],
+                    head["corruptions"],
+                    file["correct"],
+                    noisy,
+                    head["seconds"],
+                    head["passes"],
+                    head["diverged"],
+                )
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, EOFError):

@@ -12,10 +12,10 @@ import numpy as np
 from autonoise.errors import DataError
 from autonoise.files import write_whole
 from autonoise.ops.clips import Clips, load_clips
-from autonoise.space import SearchSpace
+from autonoise.space.space import SearchSpace
 from autonoise.study.config import StudyConfig
 from autonoise.study.folder import StudyFolder
-from autonoise.task import Task
+from autonoise.training.task import Task
 
 log = logging.getLogger("autonoise")
 CLIPS_PARAMETER, GROUP_PARAMETER = "clips", "group"

@@ -16,12 +16,13 @@ from autonoise.data import Dataset, compare_form, load, split
 from autonoise.data.groups import NO_GROUP
 from autonoise.data.label_noise import corrupt_labels, read_matrix
 from autonoise.errors import DataError, StudyError
+from autonoise.evaluation.predict import probabilities
 from autonoise.policy import Policy
-from autonoise.score import probabilities
 from autonoise.study.config import StudyConfig
 from autonoise.study.folder import StudyFolder
 from autonoise.study.noise_data import clips_of
-from autonoise.task import RealNoise, Task, load_factory
+from autonoise.training.factory import load_factory
+from autonoise.training.task import RealNoise, Task
 
 log = logging.getLogger("autonoise")
 CALIBRATION_ROWS = 800
@@ -32,8 +33,12 @@ HARMLESS = 0.95
 def load_data(config: StudyConfig) -> Dataset:
     """The data set as the config says. Raises DataError."""
     return load(
-        config.data, data_type=config.data_type, target=config.target, clean_target=config.clean_target,
-        group=config.group, text_column=config.text_column,
+        config.data,
+        data_type=config.data_type,
+        target=config.target,
+        clean_target=config.clean_target,
+        group=config.group,
+        text_column=config.text_column,
     )
 
 
@@ -58,9 +63,18 @@ def build_task(config: StudyConfig, dataset: Dataset | None = None) -> Task:
         real = RealNoise(_noisy_set(config, dataset), config.noisy_val_only)
     clips = clips_of(StudyFolder(config.out)) if config.noise_data else None
     return Task(
-        dataset, splits, labels, truth, seed=config.seed, device=config.device, epochs=config.epochs,
-        proxy=config.proxy, size=config.size, factory=load_factory(config.model) if config.model else None,
-        real=real, clips=clips,
+        dataset,
+        splits,
+        labels,
+        truth,
+        seed=config.seed,
+        device=config.device,
+        epochs=config.epochs,
+        proxy=config.proxy,
+        size=config.size,
+        factory=load_factory(config.model) if config.model else None,
+        real=real,
+        clips=clips,
     )
 
 
@@ -69,8 +83,12 @@ def _noisy_set(config: StudyConfig, dataset: Dataset) -> Dataset:
 
     def read(group: str | None) -> Dataset:
         return load(
-            str(config.noisy_val), data_type=dataset.data_type, target=config.target, text_column=config.text_column,
-            like=dataset, group=group,
+            str(config.noisy_val),
+            data_type=dataset.data_type,
+            target=config.target,
+            text_column=config.text_column,
+            like=dataset,
+            group=group,
         )
 
     try:
@@ -99,7 +117,11 @@ def tell_noisy_parts(task: Task) -> None:
     found, lost = int((parts.owner >= 0).sum()), parts.trained_on(task.splits)
     log.warning(
         "--noisy-val: %d of %d rows belong to rows of the data by %s and are used where those are; %d that belong to "
-        "rows trained on are left out", found, n, by, lost,
+        "rows trained on are left out",
+        found,
+        n,
+        by,
+        lost,
     )
 
 
@@ -146,20 +168,30 @@ def _calibrate(task: Task, folder: StudyFolder, seed: int) -> tuple[FrozenCorrup
         if not corruption.available(reference):
             continue
         found = calibrate(
-            corruption, accuracy, rows.rows, clean=clean, chance=task.chance,
-            rng_seed=seed_of(seed, corruption.name), reference=reference, grid=7,
+            corruption,
+            accuracy,
+            rows.rows,
+            clean=clean,
+            chance=task.chance,
+            rng_seed=seed_of(seed, corruption.name),
+            reference=reference,
+            grid=7,
         )
-        frozen.append(
-            fix(corruption, found.amounts, study_seed=seed, retentions=found.retentions, note=found.note)
-        )
+        frozen.append(fix(corruption, found.amounts, study_seed=seed, retentions=found.retentions, note=found.note))
     left_out = harmless(frozen)
     frozen = [f for f in frozen if f.name not in left_out]
     signed = tuple(
         f.with_checksum("search0", 3, checksum(corrupted(sets.rows, f, 3, "search0", reference))) for f in frozen
     )
     spent = (time.perf_counter() - begun) / max(calls, 1)
-    numbers = {"clean": clean, "chance": task.chance, "seconds": trained.seconds, "passes": trained.passes,
-               "noisy_seconds": spent, "predict_seconds": min(predicting, spent)}
+    numbers = {
+        "clean": clean,
+        "chance": task.chance,
+        "seconds": trained.seconds,
+        "passes": trained.passes,
+        "noisy_seconds": spent,
+        "predict_seconds": min(predicting, spent),
+    }
     folder.save_corruptions(signed, {**numbers, "left_out": left_out})
     return signed
 
@@ -208,5 +240,3 @@ def describe(task: Task) -> str:
         f"test {len(task.splits.test):,} · {'model' if task.factory else 'proxy'} {type(model).__name__} · "
         f"{task.recipe.epochs} epochs"
     )
-
-

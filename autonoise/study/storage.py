@@ -59,7 +59,11 @@ def open_study(config: StudyConfig, storage: BaseStorage, *, sampler: BaseSample
     """Create the study or load it. StudyError when a study of that name has other directions."""
     directions: list[Literal["maximize"]] = ["maximize"] * (2 if config.objective == "pareto" else 1)
     study = optuna.create_study(
-        storage=storage, study_name=config.study, directions=directions, load_if_exists=True, sampler=sampler,
+        storage=storage,
+        study_name=config.study,
+        directions=directions,
+        load_if_exists=True,
+        sampler=sampler,
         pruner=make_pruner(config),
     )
     if [d.name.lower() for d in study.directions] != directions:

@@ -9,12 +9,9 @@ from typing import ClassVar, Self
 import torch
 from torch import Generator, Tensor
 
-from autonoise import stages
 from autonoise.ops.masks import rms
 from autonoise.ops.random import randn_like
-from autonoise.ranges import ranged
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, DataType, Family
+from autonoise.technique import BatchInfo, DataType, Family, ranged, stages, technique
 
 
 @technique(

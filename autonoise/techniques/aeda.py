@@ -3,14 +3,12 @@ from __future__ import annotations
 import numpy as np
 
 from autonoise.ops.words import MARKS, join_words, split_words
-from autonoise.ranges import ranged
-from autonoise.stages import RawNoise
-from autonoise.technique import technique
-from autonoise.types import Family
+from autonoise.technique import Family, RawNoise, ranged, technique
 
 
 @technique(
-    data_types={"text"}, family=Family.TOKEN_EDIT,
+    data_types={"text"},
+    family=Family.TOKEN_EDIT,
     reference="Karimi et al. 2021, AEDA: An Easier Data Augmentation Technique for Text Classification",
 )
 class AEDA(RawNoise):

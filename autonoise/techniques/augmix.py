@@ -11,10 +11,7 @@ from torch import Generator, Tensor
 from autonoise.ops.augmentations import apply_operations
 from autonoise.ops.precision import flat, widen
 from autonoise.ops.random import beta, numpy_generator, randint
-from autonoise.ranges import ranged, whole
-from autonoise.stages import InputNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family
+from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique, whole
 
 # The paper's nine operations (none of them is an evaluation corruption of the usual suites) and the amount at level
 # 10 of 10, in whole degrees, pixels (as a share of the side), grey values and bits where the paper counts so.

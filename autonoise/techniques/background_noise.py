@@ -7,14 +7,12 @@ from torch import Generator, Tensor
 from autonoise.ops.audio import environment_noise, mix_at_snr
 from autonoise.ops.clips import load_clips
 from autonoise.ops.precision import widen
-from autonoise.ranges import ranged, text
-from autonoise.stages import InputNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family
+from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique, text
 
 
 @technique(
-    data_types={"audio"}, family=Family.BACKGROUND,
+    data_types={"audio"},
+    family=Family.BACKGROUND,
     reference="Hannun et al. 2014, Deep Speech: Scaling up end-to-end speech recognition",
 )
 class BackgroundNoise(InputNoise):

@@ -7,14 +7,12 @@ from autonoise.errors import PolicyError
 from autonoise.ops.audio import filtered
 from autonoise.ops.precision import widen
 from autonoise.ops.random import rand
-from autonoise.ranges import choice, ranged
-from autonoise.stages import InputNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family
+from autonoise.technique import BatchInfo, Family, InputNoise, choice, ranged, technique
 
 
 @technique(
-    data_types={"audio"}, family=Family.BAND_LIMIT,
+    data_types={"audio"},
+    family=Family.BAND_LIMIT,
     reference="Schlueter & Grill 2015, Exploring Data Augmentation for Improved Singing Voice Detection",
 )
 class BandLimit(InputNoise):

@@ -5,14 +5,12 @@ from typing import ClassVar
 from torch import Generator, Tensor
 
 from autonoise.ops.tables import categorical_columns, choose_features, exchange_features
-from autonoise.ranges import ranged
-from autonoise.stages import InputNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family, InputSpec
+from autonoise.technique import BatchInfo, Family, InputNoise, InputSpec, ranged, technique
 
 
 @technique(
-    data_types={"tabular"}, family=Family.CATEGORY,
+    data_types={"tabular"},
+    family=Family.CATEGORY,
     reference="Yoon et al. 2020, VIME: Extending the Success of Self- and Semi-supervised Learning to Tabular Domain",
 )
 class CategoryReplacement(InputNoise):

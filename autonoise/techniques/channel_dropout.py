@@ -6,10 +6,7 @@ import torch
 from torch import Generator, Tensor
 
 from autonoise.ops.precision import flat
-from autonoise.ranges import ranged
-from autonoise.stages import InputNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family, InputSpec
+from autonoise.technique import BatchInfo, Family, InputNoise, InputSpec, ranged, technique
 
 
 @technique(

@@ -3,14 +3,12 @@ from __future__ import annotations
 import numpy as np
 
 from autonoise.ops.keyboard import neighbour
-from autonoise.ranges import ranged
-from autonoise.stages import RawNoise
-from autonoise.technique import technique
-from autonoise.types import Family
+from autonoise.technique import Family, RawNoise, ranged, technique
 
 
 @technique(
-    data_types={"text"}, family=Family.CHARACTER_EDIT,
+    data_types={"text"},
+    family=Family.CHARACTER_EDIT,
     reference="Belinkov & Bisk 2018, Synthetic and Natural Noise Both Break Neural Machine Translation",
 )
 class CharacterTypos(RawNoise):

@@ -4,14 +4,12 @@ from torch import Generator, Tensor
 
 from autonoise.ops.audio import level_exceeded
 from autonoise.ops.precision import widen
-from autonoise.ranges import ranged
-from autonoise.stages import InputNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family
+from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
 
 
 @technique(
-    data_types={"audio"}, family=Family.SATURATION,
+    data_types={"audio"},
+    family=Family.SATURATION,
     reference="Mauch & Ewert 2013, The Audio Degradation Toolbox and Its Application to Robustness Evaluation",
 )
 class ClippingDistortion(InputNoise):

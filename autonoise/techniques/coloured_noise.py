@@ -3,14 +3,13 @@ from __future__ import annotations
 from torch import Generator, Tensor
 
 from autonoise.ops import audio
-from autonoise.ranges import ranged
-from autonoise.stages import InputNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family
+from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
 
 
 @technique(
-    data_types={"audio"}, family=Family.LOW_FREQUENCY, also={Family.INDEPENDENT},
+    data_types={"audio"},
+    family=Family.LOW_FREQUENCY,
+    also={Family.INDEPENDENT},
     reference="Timmer & Koenig 1995, On generating power law noise",
 )
 class ColouredNoise(InputNoise):

@@ -8,18 +8,14 @@ from torch import Generator, Tensor
 from autonoise.errors import PolicyError
 from autonoise.ops.boxes import box_mask, span_mask
 from autonoise.ops.random import beta, permutation
-from autonoise.ranges import ranged
-from autonoise.stages import PairNoise, PairPlan
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family
+from autonoise.technique import BatchInfo, Family, PairNoise, PairPlan, ranged, technique
 
 
 @technique(
     data_types={"image", "timeseries"},
     family=Family.MIXING,
     also={Family.OCCLUSION},
-    reference="Yun 2019, CutMix: Regularization Strategy to Train Strong Classifiers with "
-    "Localizable Features",
+    reference="Yun 2019, CutMix: Regularization Strategy to Train Strong Classifiers with Localizable Features",
 )
 class Cutmix(PairNoise):
     """Replace a box of each image, or a span of each series, by the same part of its partner.

@@ -7,10 +7,7 @@ from torch import Generator, Tensor
 
 from autonoise.ops.boxes import box_mask
 from autonoise.ops.precision import flat, widen
-from autonoise.ranges import choice, ranged
-from autonoise.stages import InputNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family
+from autonoise.technique import BatchInfo, Family, InputNoise, choice, ranged, technique
 
 
 @technique(

@@ -11,10 +11,7 @@ from torch import Generator, Tensor, nn
 from autonoise.errors import AttachError
 from autonoise.ops.masks import chance, movable
 from autonoise.ops.reconstruction import target_of
-from autonoise.ranges import ranged
-from autonoise.stages import StepTechnique, StepView
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, DataType, Family
+from autonoise.technique import BatchInfo, DataType, Family, StepTechnique, StepView, ranged, technique
 
 
 @technique(

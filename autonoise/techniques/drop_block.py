@@ -10,10 +10,7 @@ from torch import Generator, Tensor
 
 from autonoise.errors import AttachError
 from autonoise.ops.masks import numbers, spread_rate
-from autonoise.ranges import ranged, whole
-from autonoise.stages import ActivationNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, DataType, Family
+from autonoise.technique import ActivationNoise, BatchInfo, DataType, Family, ranged, technique, whole
 
 
 @technique(

@@ -8,10 +8,7 @@ from typing import Self
 from torch import Generator, Tensor
 
 from autonoise.ops.masks import dropped_alike, spread_rate
-from autonoise.ranges import ranged
-from autonoise.stages import WeightNoise
-from autonoise.technique import technique
-from autonoise.types import DataType, Family
+from autonoise.technique import DataType, Family, WeightNoise, ranged, technique
 
 
 @technique(

@@ -8,10 +8,7 @@ from typing import ClassVar, Self
 from torch import Generator, Tensor, nn
 
 from autonoise.ops.masks import dropped, spread_rate
-from autonoise.ranges import ranged
-from autonoise.stages import ActivationNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, DataType, Family
+from autonoise.technique import ActivationNoise, BatchInfo, DataType, Family, ranged, technique
 
 
 @technique(

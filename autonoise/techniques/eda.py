@@ -3,16 +3,14 @@ from __future__ import annotations
 import numpy as np
 
 from autonoise.ops.words import count_for, split_words
-from autonoise.ranges import ranged
-from autonoise.stages import RawNoise
-from autonoise.technique import technique
-from autonoise.types import Family
+from autonoise.technique import Family, RawNoise, ranged, technique
 
 
 @technique(
-    data_types={"text"}, family=Family.TOKEN_EDIT, also={Family.TOKEN_ORDER},
-    reference="Wei & Zou 2019, EDA: Easy Data Augmentation Techniques for Boosting Performance"
-    " on Text Classification",
+    data_types={"text"},
+    family=Family.TOKEN_EDIT,
+    also={Family.TOKEN_ORDER},
+    reference="Wei & Zou 2019, EDA: Easy Data Augmentation Techniques for Boosting Performance on Text Classification",
 )
 class EDA(RawNoise):
     """Easy data augmentation without synonyms: one of three operations, on a share a = ``strength * alpha``.

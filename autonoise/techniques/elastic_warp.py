@@ -8,17 +8,13 @@ from torch import Generator, Tensor
 from autonoise.ops.image import displace, side_scale
 from autonoise.ops.precision import flat
 from autonoise.ops.series import smooth_curve
-from autonoise.ranges import ranged, whole
-from autonoise.stages import InputNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family
+from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique, whole
 
 
 @technique(
     data_types={"image"},
     family=Family.GEOMETRIC,
-    reference="Simard 2003, Best Practices for Convolutional Neural Networks Applied to Visual "
-    "Document Analysis",
+    reference="Simard 2003, Best Practices for Convolutional Neural Networks Applied to Visual Document Analysis",
 )
 class ElasticWarp(InputNoise):
     """Displace pixels by a smooth random field with an RMS of displacement * strength * side / 32 pixels.

@@ -7,12 +7,9 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor
 
-from autonoise import stages
 from autonoise.ops.masks import movable, rms
 from autonoise.ops.random import randn_like
-from autonoise.ranges import ranged
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family
+from autonoise.technique import BatchInfo, Family, ranged, stages, technique
 
 
 @technique(

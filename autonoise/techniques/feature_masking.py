@@ -6,14 +6,12 @@ import torch
 from torch import Generator, Tensor
 
 from autonoise.ops.tables import choose_features, flag_columns
-from autonoise.ranges import ranged
-from autonoise.stages import InputNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family
+from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
 
 
 @technique(
-    data_types={"tabular"}, family=Family.MISSINGNESS,
+    data_types={"tabular"},
+    family=Family.MISSINGNESS,
     reference="Vincent et al. 2008, Extracting and Composing Robust Features with Denoising Autoencoders",
 )
 class FeatureMasking(InputNoise):

@@ -6,14 +6,12 @@ from torch import Generator, Tensor
 
 from autonoise.ops.masks import numeric_columns
 from autonoise.ops.random import randn_like
-from autonoise.ranges import ranged
-from autonoise.stages import InputNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family, InputSpec
+from autonoise.technique import BatchInfo, Family, InputNoise, InputSpec, ranged, technique
 
 
 @technique(
-    data_types={"tabular"}, family=Family.GAIN,
+    data_types={"tabular"},
+    family=Family.GAIN,
     reference="Um et al. 2017, Data Augmentation of Wearable Sensor Data for Parkinson's Disease Monitoring",
 )
 class FeatureScaling(InputNoise):

@@ -10,10 +10,7 @@ from torch import Generator, Tensor
 from autonoise.ops.attack import inside_box
 from autonoise.ops.masks import movable
 from autonoise.ops.random import rand_like
-from autonoise.ranges import choice, ranged
-from autonoise.stages import AdversarialNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, DataType, Family
+from autonoise.technique import AdversarialNoise, BatchInfo, DataType, Family, choice, ranged, technique
 
 
 @technique(
@@ -40,7 +37,12 @@ class FGSM(AdversarialNoise):
         return 2.0
 
     def perturb(
-        self, x: Tensor, *, gradient: Callable[[Tensor], Tensor], strength: Tensor, rng: Generator,
+        self,
+        x: Tensor,
+        *,
+        gradient: Callable[[Tensor], Tensor],
+        strength: Tensor,
+        rng: Generator,
         info: BatchInfo,
     ) -> Tensor:
         radius, mask = self.eps * info.unit * strength, movable(x, info)

@@ -11,10 +11,7 @@ from torch import Generator, Tensor
 from autonoise.ops.attack import inside_ball, length
 from autonoise.ops.masks import movable
 from autonoise.ops.random import rand_like, randint
-from autonoise.ranges import ranged, whole
-from autonoise.stages import AdversarialNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, DataType, Family
+from autonoise.technique import AdversarialNoise, BatchInfo, DataType, Family, ranged, technique, whole
 
 
 @technique(
@@ -31,9 +28,7 @@ class Freelb(AdversarialNoise):
     draws one of them, which is the same in expectation, with K - 1 extra gradients.
     """
 
-    eps: float = ranged(
-        0.01, 0.3, default=0.05, log=True, unit="full range, std or embedding RMS", maximum=5.0
-    )
+    eps: float = ranged(0.01, 0.3, default=0.05, log=True, unit="full range, std or embedding RMS", maximum=5.0)
     steps: int = whole(2, 5, default=3, unit="points", minimum=2, maximum=50)
     step: float = ranged(0.3, 1.5, default=1.0, unit="radius", maximum=10.0)
 
@@ -42,7 +37,12 @@ class Freelb(AdversarialNoise):
         return float(self.steps)
 
     def perturb(
-        self, x: Tensor, *, gradient: Callable[[Tensor], Tensor], strength: Tensor, rng: Generator,
+        self,
+        x: Tensor,
+        *,
+        gradient: Callable[[Tensor], Tensor],
+        strength: Tensor,
+        rng: Generator,
         info: BatchInfo,
     ) -> Tensor:
         mask = movable(x, info)

@@ -3,14 +3,12 @@ from __future__ import annotations
 from torch import Generator, Tensor
 
 from autonoise.ops.precision import signed
-from autonoise.ranges import ranged
-from autonoise.stages import InputNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family
+from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
 
 
 @technique(
-    data_types={"audio"}, family=Family.GAIN,
+    data_types={"audio"},
+    family=Family.GAIN,
     reference="Schlueter & Grill 2015, Exploring Data Augmentation for Improved Singing Voice Detection",
 )
 class Gain(InputNoise):

@@ -9,10 +9,7 @@ from torch import Generator, Tensor
 
 from autonoise.ops.masks import numeric_columns
 from autonoise.ops.random import randn_like
-from autonoise.ranges import ranged
-from autonoise.stages import InputNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family
+from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
 
 
 @technique(

@@ -5,14 +5,12 @@ from torch import Generator, Tensor
 from autonoise.ops.audio import mix_at_snr
 from autonoise.ops.precision import widen
 from autonoise.ops.random import randn_like
-from autonoise.ranges import ranged
-from autonoise.stages import InputNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family
+from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
 
 
 @technique(
-    data_types={"audio"}, family=Family.INDEPENDENT,
+    data_types={"audio"},
+    family=Family.INDEPENDENT,
     reference="Yin et al. 2015, Noisy training for deep neural networks in speech recognition",
 )
 class GaussianSNR(InputNoise):

@@ -7,17 +7,13 @@ from torch import Generator, Tensor
 
 from autonoise.ops.image import affine
 from autonoise.ops.precision import flat, signed
-from autonoise.ranges import choice, ranged
-from autonoise.stages import InputNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family
+from autonoise.technique import BatchInfo, Family, InputNoise, choice, ranged, technique
 
 
 @technique(
     data_types={"image"},
     family=Family.GEOMETRIC,
-    reference="Simard 2003, Best Practices for Convolutional Neural Networks Applied to Visual "
-    "Document Analysis",
+    reference="Simard 2003, Best Practices for Convolutional Neural Networks Applied to Visual Document Analysis",
 )
 class GeometricJitter(InputNoise):
     """Rotate, shift, scale and shear by one bilinear affine map around the centre.

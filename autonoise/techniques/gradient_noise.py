@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from torch import Generator, Tensor
 
-from autonoise import stages
 from autonoise.ops.random import randn_like
-from autonoise.ranges import ranged
-from autonoise.technique import technique
-from autonoise.types import DataType, Family
+from autonoise.technique import DataType, Family, ranged, stages, technique
 
 
 @technique(

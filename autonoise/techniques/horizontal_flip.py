@@ -7,10 +7,7 @@ from torch import Generator, Tensor
 
 from autonoise.ops.precision import flat
 from autonoise.ops.random import rand
-from autonoise.ranges import ranged
-from autonoise.stages import InputNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family
+from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
 
 
 @technique(

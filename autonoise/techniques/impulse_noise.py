@@ -5,10 +5,7 @@ from __future__ import annotations
 from torch import Generator, Tensor
 
 from autonoise.ops.random import rand
-from autonoise.ranges import ranged
-from autonoise.stages import InputNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family
+from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
 
 
 @technique(

@@ -8,10 +8,7 @@ from torch import Generator, Tensor
 
 from autonoise.ops.dct import dct_matrix
 from autonoise.ops.precision import flat, widen
-from autonoise.ranges import ranged
-from autonoise.stages import InputNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family
+from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
 
 # Tables K.1 and K.2 of the standard
 _LUMINANCE = (

@@ -7,10 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor
 
-from autonoise.ranges import ranged
-from autonoise.stages import TargetNoise
-from autonoise.technique import technique
-from autonoise.types import DataType, Family
+from autonoise.technique import DataType, Family, TargetNoise, ranged, technique
 
 
 @technique(

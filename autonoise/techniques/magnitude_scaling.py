@@ -7,10 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor
 
-from autonoise.ranges import ranged
-from autonoise.stages import InputNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family
+from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
 
 
 @technique(

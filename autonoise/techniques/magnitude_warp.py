@@ -8,10 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from autonoise.ops.series import smooth_curve
-from autonoise.ranges import ranged, whole
-from autonoise.stages import InputNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family
+from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique, whole
 
 
 @technique(

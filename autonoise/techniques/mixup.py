@@ -8,10 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from autonoise.ops.random import beta, permutation
-from autonoise.ranges import ranged
-from autonoise.stages import PairNoise, PairPlan
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, DataType, Family
+from autonoise.technique import BatchInfo, DataType, Family, PairNoise, PairPlan, ranged, technique
 
 
 @technique(

@@ -13,10 +13,7 @@ from autonoise.errors import AttachError
 from autonoise.ops.masks import chance, movable
 from autonoise.ops.random import randint
 from autonoise.ops.token_states import find_token_states, outputs_of
-from autonoise.ranges import ranged, whole
-from autonoise.stages import StepTechnique
-from autonoise.technique import technique
-from autonoise.types import Batch, Family, InputSpec
+from autonoise.technique import Batch, Family, InputSpec, StepTechnique, ranged, technique, whole
 
 
 @technique(
@@ -41,9 +38,7 @@ class MLMPretraining(StepTechnique):
     epochs: int = whole(1, 5, default=2, unit="passes over the data", maximum=1000)
     learning_rate: float = ranged(1e-4, 3e-3, default=1e-3, log=True, minimum=1e-7, maximum=1.0)
 
-    def pretrain(
-        self, model: nn.Module, batches: Callable[[], Iterable[Batch]], tools: Mapping[str, Any]
-    ) -> float:
+    def pretrain(self, model: nn.Module, batches: Callable[[], Iterable[Batch]], tools: Mapping[str, Any]) -> float:
         spec, mask_id = tools["spec"], _mask_id(tools["spec"])
         training = model.training
         run: _Run | None = None
@@ -79,8 +74,14 @@ class _Run:
     """The head, its optimiser, and where the hidden states come from."""
 
     def __init__(
-        self, technique: MLMPretraining, model: nn.Module, forward: Callable[[Tensor], object], ids: Tensor,
-        real: Tensor, mask_id: int, tools: Mapping[str, Any],
+        self,
+        technique: MLMPretraining,
+        model: nn.Module,
+        forward: Callable[[Tensor], object],
+        ids: Tensor,
+        real: Tensor,
+        mask_id: int,
+        tools: Mapping[str, Any],
     ) -> None:
         self.technique, self.model, self.mask_id = technique, model, mask_id
         self.spec, self.rng = tools["spec"], tools["rng"]

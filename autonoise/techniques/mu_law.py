@@ -6,14 +6,12 @@ import torch
 from torch import Generator, Tensor
 
 from autonoise.ops.precision import widen
-from autonoise.ranges import whole
-from autonoise.stages import InputNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family
+from autonoise.technique import BatchInfo, Family, InputNoise, technique, whole
 
 
 @technique(
-    data_types={"audio"}, family=Family.QUANTISATION,
+    data_types={"audio"},
+    family=Family.QUANTISATION,
     reference="ITU-T G.711, Pulse code modulation of voice frequencies",
 )
 class MuLaw(InputNoise):

@@ -9,10 +9,7 @@ from torch import Generator, Tensor
 
 from autonoise.ops.masks import movable, rms
 from autonoise.ops.random import rand_like
-from autonoise.ranges import choice, ranged
-from autonoise.stages import EmbeddingNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family
+from autonoise.technique import BatchInfo, EmbeddingNoise, Family, choice, ranged, technique
 
 
 @technique(

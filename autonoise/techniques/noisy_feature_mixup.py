@@ -9,10 +9,7 @@ from torch import Generator, Tensor
 
 from autonoise.ops.masks import movable, rms
 from autonoise.ops.random import beta, permutation, rand, rand_like, randn_like
-from autonoise.ranges import ranged
-from autonoise.stages import PairNoise, PairPlan
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, DataType, Family
+from autonoise.technique import BatchInfo, DataType, Family, PairNoise, PairPlan, ranged, technique
 
 
 @technique(

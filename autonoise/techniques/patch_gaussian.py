@@ -7,18 +7,14 @@ from torch import Generator, Tensor
 
 from autonoise.ops.boxes import box_mask
 from autonoise.ops.random import randn_like
-from autonoise.ranges import ranged
-from autonoise.stages import InputNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family
+from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
 
 
 @technique(
     data_types={"image"},
     family=Family.INDEPENDENT,
     also={Family.OCCLUSION},
-    reference="Lopes 2019, Improving Robustness Without Sacrificing Accuracy with Patch "
-    "Gaussian Augmentation",
+    reference="Lopes 2019, Improving Robustness Without Sacrificing Accuracy with Patch Gaussian Augmentation",
 )
 class PatchGaussian(InputNoise):
     """Add strength * std * n, n ~ N(0, 1), inside one square per image.

@@ -9,10 +9,7 @@ from torch import Generator, Tensor
 from autonoise.ops.attack import inside_box
 from autonoise.ops.masks import movable
 from autonoise.ops.random import rand_like
-from autonoise.ranges import ranged, whole
-from autonoise.stages import AdversarialNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, DataType, Family
+from autonoise.technique import AdversarialNoise, BatchInfo, DataType, Family, ranged, technique, whole
 
 
 @technique(
@@ -38,7 +35,12 @@ class PGD(AdversarialNoise):
         return self.steps + 1.0
 
     def perturb(
-        self, x: Tensor, *, gradient: Callable[[Tensor], Tensor], strength: Tensor, rng: Generator,
+        self,
+        x: Tensor,
+        *,
+        gradient: Callable[[Tensor], Tensor],
+        strength: Tensor,
+        rng: Generator,
         info: BatchInfo,
     ) -> Tensor:
         radius, mask = self.eps * info.unit * strength, movable(x, info)

@@ -6,17 +6,13 @@ import torch
 from torch import Generator, Tensor
 
 from autonoise.ops.precision import flat, signed, widen
-from autonoise.ranges import ranged
-from autonoise.stages import InputNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family
+from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
 
 
 @technique(
     data_types={"image"},
     family=Family.PHOTOMETRIC,
-    reference="Howard 2013, Some Improvements on Deep Convolutional Neural Network Based Image "
-    "Classification",
+    reference="Howard 2013, Some Improvements on Deep Convolutional Neural Network Based Image Classification",
 )
 class PhotometricJitter(InputNoise):
     """Change the tone curve: c (x^g - m) + m + b, where m is the image's mean after gamma.

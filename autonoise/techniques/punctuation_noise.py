@@ -3,14 +3,12 @@ from __future__ import annotations
 import numpy as np
 
 from autonoise.ops.words import MARKS, join_words, split_words
-from autonoise.ranges import ranged
-from autonoise.stages import RawNoise
-from autonoise.technique import technique
-from autonoise.types import Family
+from autonoise.technique import Family, RawNoise, ranged, technique
 
 
 @technique(
-    data_types={"text"}, family=Family.CHARACTER_EDIT,
+    data_types={"text"},
+    family=Family.CHARACTER_EDIT,
     reference="Ek et al. 2020, How does Punctuation Affect Neural Models in Natural Language Inference",
 )
 class PunctuationNoise(RawNoise):

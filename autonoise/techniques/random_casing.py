@@ -3,14 +3,12 @@ from __future__ import annotations
 import numpy as np
 
 from autonoise.ops.words import join_words, split_words
-from autonoise.ranges import choice, ranged
-from autonoise.stages import RawNoise
-from autonoise.technique import technique
-from autonoise.types import Family
+from autonoise.technique import Family, RawNoise, choice, ranged, technique
 
 
 @technique(
-    data_types={"text"}, family=Family.CHARACTER_EDIT,
+    data_types={"text"},
+    family=Family.CHARACTER_EDIT,
     reference="Dhole et al. 2021, NL-Augmenter: A Framework for Task-Sensitive Natural Language Augmentation",
 )
 class RandomCasing(RawNoise):

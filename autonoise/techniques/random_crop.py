@@ -6,10 +6,7 @@ import torch
 from torch import Generator, Tensor
 
 from autonoise.ops.precision import flat
-from autonoise.ranges import choice, ranged
-from autonoise.stages import InputNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family
+from autonoise.technique import BatchInfo, Family, InputNoise, choice, ranged, technique
 
 
 @technique(

@@ -10,10 +10,7 @@ from torch import Generator, Tensor
 from autonoise.ops.boxes import box_mask
 from autonoise.ops.precision import flat
 from autonoise.ops.random import rand_like
-from autonoise.ranges import ranged
-from autonoise.stages import InputNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family
+from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
 
 _SMALLEST = 0.02
 _LOG_ASPECT = math.log(1 / 0.3)

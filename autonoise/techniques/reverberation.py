@@ -9,14 +9,12 @@ from autonoise.errors import AttachError
 from autonoise.ops.audio import convolved
 from autonoise.ops.precision import widen
 from autonoise.ops.random import randn
-from autonoise.ranges import ranged
-from autonoise.stages import InputNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family
+from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
 
 
 @technique(
-    data_types={"audio"}, family=Family.REVERBERATION,
+    data_types={"audio"},
+    family=Family.REVERBERATION,
     reference="Ko et al. 2017, A study on data augmentation of reverberant speech for robust speech recognition",
 )
 class Reverberation(InputNoise):

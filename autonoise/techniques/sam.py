@@ -6,10 +6,7 @@ from typing import ClassVar
 
 import torch
 
-from autonoise.ranges import choice, ranged
-from autonoise.stages import StepTechnique, StepView
-from autonoise.technique import technique
-from autonoise.types import DataType, Family
+from autonoise.technique import DataType, Family, StepTechnique, StepView, choice, ranged, technique
 
 
 @technique(

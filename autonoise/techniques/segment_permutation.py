@@ -6,10 +6,7 @@ import torch
 from torch import Generator, Tensor
 
 from autonoise.ops.series import row_lengths
-from autonoise.ranges import whole
-from autonoise.stages import InputNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family
+from autonoise.technique import BatchInfo, Family, InputNoise, technique, whole
 
 
 @technique(

@@ -5,14 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
-from autonoise.ranges import ranged
-from autonoise.stages import InputNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family
+from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
 
 
 @technique(
-    data_types={"image"}, family=Family.PHOTOMETRIC,
+    data_types={"image"},
+    family=Family.PHOTOMETRIC,
     reference="Cubuk et al. 2019, AutoAugment: Learning augmentation strategies from data",
 )
 class Solarise(InputNoise):

@@ -6,14 +6,12 @@ import torch
 from torch import Generator, Tensor
 
 from autonoise.ops.random import rand
-from autonoise.ranges import ranged, whole
-from autonoise.stages import ActivationNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family
+from autonoise.technique import ActivationNoise, BatchInfo, Family, ranged, technique, whole
 
 
 @technique(
-    data_types={"audio"}, family=Family.OCCLUSION,
+    data_types={"audio"},
+    family=Family.OCCLUSION,
     reference="Park et al. 2019, SpecAugment: A Simple Data Augmentation Method for Automatic Speech Recognition",
 )
 class SpecAugment(ActivationNoise):

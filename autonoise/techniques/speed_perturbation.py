@@ -7,14 +7,13 @@ from torch import Generator, Tensor
 from autonoise.ops.audio import resampled_at
 from autonoise.ops.masks import select
 from autonoise.ops.precision import signed, widen
-from autonoise.ranges import ranged
-from autonoise.stages import InputNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family
+from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
 
 
 @technique(
-    data_types={"audio"}, family=Family.TIME_WARP, also={Family.RESAMPLING},
+    data_types={"audio"},
+    family=Family.TIME_WARP,
+    also={Family.RESAMPLING},
     reference="Ko et al. 2015, Audio augmentation for speech recognition",
 )
 class SpeedPerturbation(InputNoise):

@@ -7,17 +7,13 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor
 
-from autonoise.ranges import ranged
-from autonoise.stages import InputNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family
+from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
 
 
 @technique(
     data_types={"timeseries"},
     family=Family.IMPULSE,
-    reference="Box 1975, Intervention Analysis with Applications to Economic and Environmental "
-    "Problems (pulse)",
+    reference="Box 1975, Intervention Analysis with Applications to Economic and Environmental Problems (pulse)",
 )
 class SpikeNoise(InputNoise):
     """Add +- strength * height to a fraction of the values, each value on its own.

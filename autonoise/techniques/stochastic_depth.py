@@ -7,10 +7,7 @@ from typing import ClassVar
 from torch import Generator, Tensor
 
 from autonoise.ops.masks import dropped
-from autonoise.ranges import ranged
-from autonoise.stages import ActivationNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, DataType, Family
+from autonoise.technique import ActivationNoise, BatchInfo, DataType, Family, ranged, technique
 
 
 @technique(

@@ -5,14 +5,12 @@ from typing import ClassVar
 from torch import Generator, Tensor
 
 from autonoise.ops.tables import choose_features, exchange_features
-from autonoise.ranges import ranged
-from autonoise.stages import InputNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family
+from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
 
 
 @technique(
-    data_types={"tabular"}, family=Family.VALUE_SWAP,
+    data_types={"tabular"},
+    family=Family.VALUE_SWAP,
     reference="Bahri et al. 2022, SCARF: Self-Supervised Contrastive Learning using Random Feature Corruption",
 )
 class SwapNoise(InputNoise):

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from autonoise.ranges import ranged
-from autonoise.stages import LossNoise
-from autonoise.technique import technique
-from autonoise.types import DataType, Family
+from autonoise.technique import DataType, Family, LossNoise, ranged, technique
 
 _LOG_ZERO = -4.0
 

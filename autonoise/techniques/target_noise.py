@@ -5,12 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
-from autonoise import stages
 from autonoise.ops.masks import chance
 from autonoise.ops.random import randint
-from autonoise.ranges import ranged
-from autonoise.technique import technique
-from autonoise.types import DataType, Family
+from autonoise.technique import DataType, Family, ranged, stages, technique
 
 
 @technique(

@@ -7,18 +7,14 @@ from torch import Generator, Tensor
 
 from autonoise.ops.precision import flat
 from autonoise.ops.series import row_lengths
-from autonoise.ranges import ranged
-from autonoise.stages import InputNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family
+from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
 
 
 @technique(
     data_types={"timeseries", "audio"},
     family=Family.MISSINGNESS,
     also={Family.OCCLUSION},
-    reference="Park 2019, SpecAugment: A Simple Data Augmentation Method for Automatic Speech "
-    "Recognition (time mask)",
+    reference="Park 2019, SpecAugment: A Simple Data Augmentation Method for Automatic Speech Recognition (time mask)",
 )
 class TemporalDropout(InputNoise):
     """Set random spans to 0 (the mean), in all channels; each step is hit with chance rate * strength (at

@@ -4,14 +4,12 @@ import torch
 from torch import Generator, Tensor
 
 from autonoise.ops.precision import signed
-from autonoise.ranges import ranged
-from autonoise.stages import InputNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family
+from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
 
 
 @technique(
-    data_types={"audio", "timeseries"}, family=Family.GEOMETRIC,
+    data_types={"audio", "timeseries"},
+    family=Family.GEOMETRIC,
     reference="Tang & Lin 2018, Deep Residual Learning for Small-Footprint Keyword Spotting",
 )
 class TimeShift(InputNoise):

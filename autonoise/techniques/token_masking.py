@@ -3,14 +3,12 @@ from __future__ import annotations
 from torch import Generator, Tensor
 
 from autonoise.ops.tokens import choose_tokens, placeholder
-from autonoise.ranges import ranged
-from autonoise.stages import InputNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family
+from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
 
 
 @technique(
-    data_types={"text"}, family=Family.TOKEN_EDIT,
+    data_types={"text"},
+    family=Family.TOKEN_EDIT,
     reference="Devlin et al. 2019, BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding",
 )
 class TokenMasking(InputNoise):

@@ -4,14 +4,12 @@ import torch
 from torch import Generator, Tensor
 
 from autonoise.ops.tokens import choose_tokens, random_tokens
-from autonoise.ranges import ranged
-from autonoise.stages import InputNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family
+from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
 
 
 @technique(
-    data_types={"text"}, family=Family.TOKEN_EDIT,
+    data_types={"text"},
+    family=Family.TOKEN_EDIT,
     reference="Wang et al. 2018, SwitchOut: an Efficient Data Augmentation Algorithm for Neural Machine Translation",
 )
 class TokenReplacement(InputNoise):

@@ -5,14 +5,12 @@ from torch import Generator, Tensor
 
 from autonoise.ops.random import rand
 from autonoise.ops.tokens import choose_tokens
-from autonoise.ranges import ranged, whole
-from autonoise.stages import InputNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family
+from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique, whole
 
 
 @technique(
-    data_types={"text"}, family=Family.TOKEN_ORDER,
+    data_types={"text"},
+    family=Family.TOKEN_ORDER,
     reference="Lample et al. 2018, Unsupervised Machine Translation Using Monolingual Corpora Only",
 )
 class TokenShuffle(InputNoise):

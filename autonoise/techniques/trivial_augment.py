@@ -10,10 +10,7 @@ from torch import Generator, Tensor
 from autonoise.ops.augmentations import apply_operations
 from autonoise.ops.precision import flat
 from autonoise.ops.random import randint
-from autonoise.ranges import ranged
-from autonoise.stages import InputNoise
-from autonoise.technique import technique
-from autonoise.types import BatchInfo, Family
+from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
 
 # Operation: largest amount of the wide space. The identity is a pick of -1.
 _LARGEST = {

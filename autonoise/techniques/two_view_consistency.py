@@ -7,10 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from autonoise.ranges import ranged
-from autonoise.stages import StepTechnique, StepView
-from autonoise.technique import technique
-from autonoise.types import DataType, Family
+from autonoise.technique import DataType, Family, StepTechnique, StepView, ranged, technique
 
 
 @technique(

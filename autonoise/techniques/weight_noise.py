@@ -9,11 +9,8 @@ from typing import Self
 import torch
 from torch import Generator, Tensor
 
-from autonoise import stages
 from autonoise.ops.random import randn_like
-from autonoise.ranges import choice, ranged
-from autonoise.technique import technique
-from autonoise.types import DataType, Family
+from autonoise.technique import DataType, Family, choice, ranged, stages, technique
 
 
 @technique(

@@ -3,14 +3,12 @@ from __future__ import annotations
 import numpy as np
 
 from autonoise.ops.words import join_words, split_words
-from autonoise.ranges import ranged
-from autonoise.stages import RawNoise
-from autonoise.technique import technique
-from autonoise.types import Family
+from autonoise.technique import Family, RawNoise, ranged, technique
 
 
 @technique(
-    data_types={"text"}, family=Family.TOKEN_ORDER,
+    data_types={"text"},
+    family=Family.TOKEN_ORDER,
     reference="Artetxe et al. 2018, Unsupervised Neural Machine Translation",
 )
 class WordSwap(RawNoise):

@@ -13,13 +13,13 @@ from torch import Tensor, nn
 
 from autonoise.batches import batch_adapter
 from autonoise.batches.mappings import call_model, logits_of, mapped, rebuilt, takes_keywords
+from autonoise.batches.rows import rows_in, select, to_device
 from autonoise.errors import AttachError
-from autonoise.monitor import RobustnessMonitor
+from autonoise.evaluation.monitor import RobustnessMonitor
+from autonoise.evaluation.predict import probabilities
+from autonoise.evaluation.uncertainty import deep_ensemble, mc_dropout
 from autonoise.policy import Policy, Step
-from autonoise.score import probabilities
-from autonoise.train import rows_in, select, to_device
 from autonoise.types import InputSpec
-from autonoise.uncertainty import deep_ensemble, mc_dropout
 
 
 class Frozen(Mapping[str, Tensor]):

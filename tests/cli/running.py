@@ -17,8 +17,13 @@ SMALL = ["--trials", "6", "--epochs", "2", "--seeds", "3"]
 def start(*arguments: object, cwd: Path | None = None) -> subprocess.Popen[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": ""}
     return subprocess.Popen(
-        [sys.executable, "-m", "autonoise", *map(str, arguments)], cwd=cwd, env=environment, text=True,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        [sys.executable, "-m", "autonoise", *map(str, arguments)],
+        cwd=cwd,
+        env=environment,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
 
 

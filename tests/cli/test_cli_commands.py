@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 import autonoise
-from autonoise.cli.places import seconds_of, study_name
 from autonoise.cli.searching import make_config
 from autonoise.errors import StudyError
 from autonoise.policy import Policy, Step, load_policy
 from autonoise.study.config import StudyConfig
+from autonoise.study.places import seconds_of, study_name
 
 from .running import Command
 
@@ -33,10 +33,19 @@ def test_help_and_version_need_neither_torch_nor_optuna() -> None:
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize(("text", "seconds"), [
-    ("90", 90), ("90s", 90), ("10m", 600), ("1h", 3600), ("1h30m", 5400), ("0.5h", 1800), ("2 m 5 s", 125),
-    ("1d", 86400),
-])
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90", 90),
+        ("90s", 90),
+        ("10m", 600),
+        ("1h", 3600),
+        ("1h30m", 5400),
+        ("0.5h", 1800),
+        ("2 m 5 s", 125),
+        ("1d", 86400),
+    ],
+)
 def test_durations(text: str, seconds: float) -> None:
     assert seconds_of(text) == seconds
 
@@ -103,13 +112,22 @@ def test_spaces_and_datasets(command: Command) -> None:
 
 def test_show_prints_units_timing_cost_scores(tmp_path: Path, command: Command) -> None:
     steps = (Step.of("gaussian_noise", std=0.15, probability=0.7), Step.of("mixup", alpha=0.3, gate=2))
-    policy = Policy("image", steps, "mine [v2]", scores={"verdict": "better", "interval": [0.1, 0.2]},
-                    provenance={"trial": 37})
+    policy = Policy(
+        "image", steps, "mine [v2]", scores={"verdict": "better", "interval": [0.1, 0.2]}, provenance={"trial": 37}
+    )
     path = tmp_path / "p.yaml"
     policy.save(path)
     out = command("show", path).out
-    for words in ("mine [v2]", "std 0.15 (input scale)", "0.70", "every 2 updates", "cost  1.00",
-                  "verdict: better", "interval: [0.1, 0.2]", "trial: 37"):
+    for words in (
+        "mine [v2]",
+        "std 0.15 (input scale)",
+        "0.70",
+        "every 2 updates",
+        "cost  1.00",
+        "verdict: better",
+        "interval: [0.1, 0.2]",
+        "trial: 37",
+    ):
         assert words in out, out
     empty = tmp_path / "none.json"
     Policy("image", (), "nothing").save(empty)

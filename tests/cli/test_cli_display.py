@@ -20,9 +20,7 @@ def console(*, terminal: bool) -> tuple[Console, io.StringIO]:
 
 
 def test_words_say_what_design_promises() -> None:
-    assert words(LATER) == (
-        "best 0.795 (clean 0.858, noisy 0.731), baseline 0.691 · 31 pruned · 2 failed · 11:42 left"
-    )
+    assert words(LATER) == ("best 0.795 (clean 0.858, noisy 0.731), baseline 0.691 · 31 pruned · 2 failed · 11:42 left")
     assert words(Progress(0, 5)) == "0 pruned · 0 failed"
     assert clock(4302) == "1:11:42" and clock(-1) == "0:00"
 
@@ -41,7 +39,11 @@ def test_plain_lines_come_once_per_trial_and_quarter() -> None:
         "baseline  clean 0.871  noisy 0.511",
         f"  1/200  {words(FIRST)}",
         f" 73/200  {words(LATER)}",
-        "confirm 0/8", "confirm 2/8", "confirm 4/8", "confirm 6/8", "confirm 8/8",
+        "confirm 0/8",
+        "confirm 2/8",
+        "confirm 4/8",
+        "confirm 6/8",
+        "confirm 8/8",
     ]
 
 

@@ -69,25 +69,28 @@ def test_spaces_that_contradict_themselves(words: str, tmp_path: Path, command: 
     assert not out.exists()
 
 
-@pytest.mark.parametrize(("option", "value", "words"), [
-    ("--trials", "-3", "--trials >= 1 must hold, but got -3"),
-    ("--trials", "many", "--trials"),
-    ("--noise-weight", "2", "0 <= --noise-weight <= 1 must hold, but got 2.0"),
-    ("--noise-weight", "nan", "--noise-weight"),
-    ("--timeout", "soon", "--timeout must be a duration such as 90s, 10m or 1h30m, but got 'soon'"),
-    ("--timeout", "0", "--timeout must be above 0"),
-    ("--seeds", "1", "--seeds >= 3"),
-    ("--objective", "speed", "--objective"),
-    ("--data-type", "video", "video"),
-    ("--data-type", "image", "image"),
-    ("--study", "a/b", "plain name without slashes"),
-    ("--device", "toaster", "--device toaster"),
-    ("--model", "nowhere.py:make", "nowhere.py"),
-    ("--proxy", "giant", "giant"),
-    ("--storage", "sqlite:////nowhere/at/all/study.db", "--storage"),
-    ("--space", "nowhere.yaml", "nowhere.yaml"),
-    ("--colour", "red", "--colour"),
-])
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--trials", "-3", "--trials >= 1 must hold, but got -3"),
+        ("--trials", "many", "--trials"),
+        ("--noise-weight", "2", "0 <= --noise-weight <= 1 must hold, but got 2.0"),
+        ("--noise-weight", "nan", "--noise-weight"),
+        ("--timeout", "soon", "--timeout must be a duration such as 90s, 10m or 1h30m, but got 'soon'"),
+        ("--timeout", "0", "--timeout must be above 0"),
+        ("--seeds", "1", "--seeds >= 3"),
+        ("--objective", "speed", "--objective"),
+        ("--data-type", "video", "video"),
+        ("--data-type", "image", "image"),
+        ("--study", "a/b", "plain name without slashes"),
+        ("--device", "toaster", "--device toaster"),
+        ("--model", "nowhere.py:make", "nowhere.py"),
+        ("--proxy", "giant", "giant"),
+        ("--storage", "sqlite:////nowhere/at/all/study.db", "--storage"),
+        ("--space", "nowhere.yaml", "nowhere.yaml"),
+        ("--colour", "red", "--colour"),
+    ],
+)
 def test_options_out_of_range(option: str, value: str, words: str, tmp_path: Path, command: Command) -> None:
     refused(command("search", "wine", "--out", tmp_path / "out", option, value), words)
     assert not list(tmp_path.iterdir())
@@ -110,15 +113,19 @@ def policy_text(tmp_path: Path) -> str:
     return path.read_text()
 
 
-@pytest.mark.parametrize(("change", "words"), [
-    (lambda t: t.replace("autonoise-policy/1", "autonoise-policy/2"), "upgrade autonoise"),
-    (lambda t: t[: len(t) * 2 // 3], "truncated"),
-    (lambda t: t.replace("std: 0.3", "std: 0.4"), "changed since it was exported"),
-    (lambda t: "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n", "aliases are not allowed"),
-    (lambda t: "", "mapping"),
-    (lambda t: "[1, 2]", "mapping"),
-    (lambda t: "format: !!python/object/apply:os.system [echo]\n", "policy"),
-], ids=["newer", "truncated", "tampered", "bomb", "empty", "list", "code"])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda t: t.replace("autonoise-policy/1", "autonoise-policy/2"), "upgrade autonoise"),
+        (lambda t: t[: len(t) * 2 // 3], "truncated"),
+        (lambda t: t.replace("std: 0.3", "std: 0.4"), "changed since it was exported"),
+        (lambda t: "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n", "aliases are not allowed"),
+        (lambda t: "", "mapping"),
+        (lambda t: "[1, 2]", "mapping"),
+        (lambda t: "format: !!python/object/apply:os.system [echo]\n", "policy"),
+    ],
+    ids=["newer", "truncated", "tampered", "bomb", "empty", "list", "code"],
+)
 @pytest.mark.parametrize("name", ["show", "verify"])
 def test_policies_that_are_none(
     name: str, change: Callable[[str], str], words: str, tmp_path: Path, command: Command
@@ -162,8 +169,9 @@ def test_a_study_that_has_not_begun(tmp_path: Path, command: Command) -> None:
 def test_a_finished_study_refuses_other_settings(finished_study: SimpleNamespace, command: Command) -> None:
     folder = finished_study.folder
     before = listing(folder)
-    refused(command("search", "breast_cancer", "--trials", 6, "--epochs", 3, "--out", folder),
-            "epochs: 2 → 3", "--study")
+    refused(
+        command("search", "breast_cancer", "--trials", 6, "--epochs", 3, "--out", folder), "epochs: 2 → 3", "--study"
+    )
     refused(command("search", folder, "--noise-weight", 0.9), "noise_weight: 0.5 → 0.9")
     refused(command("export", folder, "--trial", 99), "--trial 99 does not exist")
     assert listing(folder) == before

@@ -36,8 +36,14 @@ def test_a_table(command: Any, table: Path) -> None:
     assert lines[1] == "classes  2: no (30), yes (29)"
     assert lines[2:5] == ["numbers  2 columns: price, sold", "categories  1 column: colour (3)", "missing  1 cell"]
     notes = [line for line in lines if line.startswith("note  ")]
-    for words in (("'Unnamed: 0'", "left out", "index"), ("'customer_id'", "left out"), ("'price'", "thousands"),
-                  ("'sold'", "days"), ("'patient'", "--group none"), ("1 class ", "'maybe'")):
+    for words in (
+        ("'Unnamed: 0'", "left out", "index"),
+        ("'customer_id'", "left out"),
+        ("'price'", "thousands"),
+        ("'sold'", "days"),
+        ("'patient'", "--group none"),
+        ("1 class ", "'maybe'"),
+    ):
         assert sum(all(w in note for w in words) for note in notes) == 1, words
     assert len(notes) == 6
     assert lines[-1].startswith("parts  train ")

@@ -13,16 +13,17 @@ import typer
 
 import autonoise
 from autonoise.cli.app import app
-from autonoise.cli.places import seconds_of
 from autonoise.cli.searching import _check_device, _check_machine, make_config
 from autonoise.cli.studies import status_of
 from autonoise.errors import StudyError
 from autonoise.study.config import StudyConfig
+from autonoise.study.places import seconds_of
 
 ABSURD: dict[str, tuple[dict[str, Any], str]] = {
     "only what is not there": ({"noisy_val_only": True}, r"--noisy-val-only judges by --noisy-val alone: name"),
     "five of accuracy": (
-        {"max_clean_drop": 5.0}, r"^0 <= --max-clean-drop <= 1 \(accuracy; 0.01 is one point\) must hold, but got 5.0$"
+        {"max_clean_drop": 5.0},
+        r"^0 <= --max-clean-drop <= 1 \(accuracy; 0.01 is one point\) must hold, but got 5.0$",
     ),
     "objective": ({"objective": "best"}, r"--objective must be score or pareto, but got 'best'$"),
     "for ever": ({"timeout": float("inf")}, r"--timeout > 0 must hold, but got inf"),
@@ -46,8 +47,17 @@ def test_settings_that_make_no_sense(case: str) -> None:
 
 def test_limits_themselves_are_allowed() -> None:
     config = StudyConfig(
-        data="wine", study="s", out="o", max_clean_drop=1.0, seed=2**63 - 1, objective="pareto", noisy_val="n.csv",
-        noisy_val_only=True, target="y", clean_target="z", storage="sqlite:///trials.db",
+        data="wine",
+        study="s",
+        out="o",
+        max_clean_drop=1.0,
+        seed=2**63 - 1,
+        objective="pareto",
+        noisy_val="n.csv",
+        noisy_val_only=True,
+        target="y",
+        clean_target="z",
+        storage="sqlite:///trials.db",
     )
     assert config.noisy_val_only
 
@@ -101,9 +111,7 @@ def test_every_option_that_a_message_names_exists() -> None:
             assert word in known | elsewhere, f"{file.relative_to(package)} names {word}"
 
 
-def test_status_counts_no_more_waiting_trials_than_will_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_status_counts_no_more_waiting_trials_than_will_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Seeds and presets are queued at once: 11 were "waiting" of 3 in all."""
     study = optuna.create_study(direction="maximize")
     study.tell(study.ask(), 0.5)

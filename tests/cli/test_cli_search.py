@@ -67,8 +67,16 @@ def quick(tmp_path: Path) -> list[str]:
     """Options of a search that takes seconds: a small space, and a model of one's own, which runs in one process."""
     (tmp_path / "space.yaml").write_text(QUICK_SPACE)
     (tmp_path / "own.py").write_text(MODEL)
-    return ["--space", str(tmp_path / "space.yaml"), "--model", f"{tmp_path / 'own.py'}:sound", "--epochs", "15",
-            "--seeds", "3"]
+    return [
+        "--space",
+        str(tmp_path / "space.yaml"),
+        "--model",
+        f"{tmp_path / 'own.py'}:sound",
+        "--epochs",
+        "15",
+        "--seeds",
+        "3",
+    ]
 
 
 def ended(folder: Path) -> dict[int, tuple[str, float | None]]:
@@ -94,9 +102,7 @@ def trials(folder: Path) -> pd.DataFrame:
     return frame.drop(columns=[c for c in frame if c in ("seconds", "duration") or "datetime" in c])
 
 
-def test_a_search_ends_with_a_policy_a_report_and_all_trials(
-    finished_study: SimpleNamespace, command: Command
-) -> None:
+def test_a_search_ends_with_a_policy_a_report_and_all_trials(finished_study: SimpleNamespace, command: Command) -> None:
     done, folder = finished_study, finished_study.folder
     assert done.status == 0 and done.err == "", done.err
     lines = done.out.splitlines()
@@ -117,9 +123,7 @@ def test_a_search_ends_with_a_policy_a_report_and_all_trials(
     assert f"verdict: {policy.scores['verdict']}" in command("best", folder).out
 
 
-def test_any_completed_trial_can_be_exported(
-    finished_study: SimpleNamespace, command: Command, tmp_path: Path
-) -> None:
+def test_any_completed_trial_can_be_exported(finished_study: SimpleNamespace, command: Command, tmp_path: Path) -> None:
     folder = finished_study.folder
     complete = [n for n, (state, _) in ended(folder).items() if state == "COMPLETE" and n > 0]
     out = tmp_path / "trial.json"
@@ -147,9 +151,7 @@ def test_the_same_command_again_changes_nothing_and_strict_tells(
     assert after["policy.yaml"] == before["policy.yaml"] and after.keys() == before.keys()
 
 
-def test_the_same_seed_gives_the_same_trials_and_policy(
-    quick: list[str], tmp_path: Path, command: Command
-) -> None:
+def test_the_same_seed_gives_the_same_trials_and_policy(quick: list[str], tmp_path: Path, command: Command) -> None:
     folders = [tmp_path / "first", tmp_path / "second"]
     for folder in folders:
         done = command("search", "wine", *quick, "--trials", 6, "--seed", 3, "--study", "same", "--out", folder)
@@ -205,9 +207,7 @@ def test_interrupt_keeps_everything_and_says_how_to_continue(
     assert ended(folder) == known and (folder / "report.html").is_file()
 
 
-def test_a_model_that_fails_sometimes_costs_its_trials_only(
-    quick: list[str], tmp_path: Path, command: Command
-) -> None:
+def test_a_model_that_fails_sometimes_costs_its_trials_only(quick: list[str], tmp_path: Path, command: Command) -> None:
     folder = tmp_path / "faulty"
     quick[quick.index("--model") + 1] = f"{tmp_path / 'own.py'}:sometimes"
     done = command("search", "wine", *quick, "--trials", 8, "--out", folder)
@@ -221,9 +221,7 @@ def test_a_model_that_fails_sometimes_costs_its_trials_only(
     assert load_policy(folder / "policy.yaml").steps
 
 
-def test_a_model_that_always_fails_is_one_line(
-    quick: list[str], tmp_path: Path, command: Command
-) -> None:
+def test_a_model_that_always_fails_is_one_line(quick: list[str], tmp_path: Path, command: Command) -> None:
     quick[quick.index("--model") + 1] = f"{tmp_path / 'own.py'}:always"
     done = command("search", "wine", *quick, "--out", tmp_path / "faulty")
     assert done.status == 2 and len(done.err.splitlines()) == 1

@@ -14,12 +14,22 @@ def result(noise: str, recipe: str | None, verdict: str = "better") -> dict[str,
     return {"answers": told, "verdict": verdict}
 
 
-@pytest.mark.parametrize(("found", "status"), [
-    (result("better", "better"), 0), (result("better", None), 0), (result("better", "as good as"), 3),
-    (result("better", "undecided"), 3), (result("better", "worse"), 3), (result("undecided", "better"), 1),
-    (result("as good as", None), 1), (result("worse", "better"), 1), (result("not measurable", None), 1), (None, 1),
-    (result("better", "better", "breaks the clean limit"), 1),
-])
+@pytest.mark.parametrize(
+    ("found", "status"),
+    [
+        (result("better", "better"), 0),
+        (result("better", None), 0),
+        (result("better", "as good as"), 3),
+        (result("better", "undecided"), 3),
+        (result("better", "worse"), 3),
+        (result("undecided", "better"), 1),
+        (result("as good as", None), 1),
+        (result("worse", "better"), 1),
+        (result("not measurable", None), 1),
+        (None, 1),
+        (result("better", "better", "breaks the clean limit"), 1),
+    ],
+)
 def test_the_exit_status_of_strict(found: dict[str, Any] | None, status: int) -> None:
     assert strict_status(found) == status
 

@@ -12,7 +12,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from autonoise.policy import NoiseInjector, Policy, Step
-from autonoise.technique import Technique, techniques_for
+from autonoise.technique.registry import Technique, techniques_for
 from autonoise.types import Batch, DataType, InputSpec, Stage
 
 SIZE, CLASSES, VOCABULARY, LENGTH = 8, 3, 40, 12
@@ -31,13 +31,23 @@ def at_stages(*stages: Stage, but: tuple[Stage, ...] = ()) -> list[tuple[type[Te
 SPECS = {
     DataType.IMAGE: InputSpec(data_type=DataType.IMAGE, layout=(3, 12, 12)),
     DataType.TEXT: InputSpec(
-        data_type=DataType.TEXT, layout=(LENGTH,), pad_id=0, unk_id=1, special_ids=(2, 3), mask_id=4,
+        data_type=DataType.TEXT,
+        layout=(LENGTH,),
+        pad_id=0,
+        unk_id=1,
+        special_ids=(2, 3),
+        mask_id=4,
         vocabulary_size=VOCABULARY,
     ),
     # columns: 3 numbers, a category of 3 and one of 2, a code, and flags of the first number and the first category
     DataType.TABULAR: InputSpec(
-        data_type=DataType.TABULAR, layout=(11,), scale="standardised", numeric=(0, 1, 2), onehot=((3, 4, 5), (6, 7)),
-        codes=(8,), flags=((9, 0), (10, 3)),
+        data_type=DataType.TABULAR,
+        layout=(11,),
+        scale="standardised",
+        numeric=(0, 1, 2),
+        onehot=((3, 4, 5), (6, 7)),
+        codes=(8,),
+        flags=((9, 0), (10, 3)),
     ),
     DataType.TIMESERIES: InputSpec(data_type=DataType.TIMESERIES, layout=(2, 48), scale="standardised"),
     DataType.AUDIO: InputSpec(data_type=DataType.AUDIO, layout=(800,), sample_rate=2000),

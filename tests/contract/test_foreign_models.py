@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from autonoise.errors import AttachError
 from autonoise.policy import Policy, Step
-from autonoise.technique import Technique, techniques_for
+from autonoise.technique.registry import Technique, techniques_for
 from autonoise.types import Batch, DataType, Stage
 from contract.samples import CLASSES, LENGTH, SPECS, VOCABULARY, companion, leaves, named, same, targets, tensor_batch
 

@@ -13,9 +13,9 @@ from torch import nn
 
 from autonoise.ops.random import _normal_table
 from autonoise.policy import Policy
-from autonoise.schedule import Schedule
-from autonoise.stages import ActivationNoise, InputNoise, PairNoise
-from autonoise.technique import Technique, techniques_for
+from autonoise.technique.registry import Technique, techniques_for
+from autonoise.technique.schedule import Schedule
+from autonoise.technique.stages import ActivationNoise, InputNoise, PairNoise
 from autonoise.types import BatchInfo, DataType, InputSpec, Stage
 from contract.samples import (
     CLASSES,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from autonoise.errors import AttachError
+from autonoise.injector.raw import RawTransform
 from autonoise.policy import Policy, Step
-from autonoise.policy.raw import RawTransform
-from autonoise.schedule import Gate, Schedule
-from autonoise.technique import Technique, techniques_for
+from autonoise.technique.registry import Technique, techniques_for
+from autonoise.technique.schedule import Gate, Schedule
 from autonoise.types import Stage
 
 RAW = [t for t in techniques_for() if t.stage is Stage.RAW]

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from autonoise.errors import PolicyError
 from autonoise.files import dump_yaml, parse_data
 from autonoise.policy import Policy, Step, load_policy
-from autonoise.ranges import Choice, Range, Text, parameters_of
-from autonoise.schedule import SHAPES, Gate, Schedule
-from autonoise.technique import Technique, get_technique, snake_case, technique_names, techniques_for
+from autonoise.technique.parameters import Choice, Range, Text, parameters_of
+from autonoise.technique.registry import Technique, get_technique, snake_case, technique_names, techniques_for
+from autonoise.technique.schedule import SHAPES, Gate, Schedule
 from autonoise.types import DataType, Family, Stage
 
 TECHNIQUES = techniques_for()

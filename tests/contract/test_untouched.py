@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from autonoise.policy import Policy, Step
-from autonoise.technique import Technique
+from autonoise.technique.registry import Technique
 from autonoise.types import DataType, InputSpec, Stage
 from contract.samples import (
     BEFORE_MODEL,

@@ -61,22 +61,27 @@ def _texts(n: int = 60) -> list[str]:
 
 def _table(n: int = 300) -> pd.DataFrame:
     rng = np.random.default_rng(8)
-    frame = pd.DataFrame({
-        "age": rng.integers(18, 90, n),
-        "income": np.exp(rng.normal(10, 1, n)),
-        "height": rng.normal(170, 10, n).astype(np.float32),
-        "town": rng.choice(["Bonn", "Ulm", "Jena"], n),
-        "size": pd.Categorical(rng.choice(["s", "m", "l"], n), categories=["s", "m", "l"], ordered=True),
-        "member": rng.random(n) < 0.4,
-    })
+    frame = pd.DataFrame(
+        {
+            "age": rng.integers(18, 90, n),
+            "income": np.exp(rng.normal(10, 1, n)),
+            "height": rng.normal(170, 10, n).astype(np.float32),
+            "town": rng.choice(["Bonn", "Ulm", "Jena"], n),
+            "size": pd.Categorical(rng.choice(["s", "m", "l"], n), categories=["s", "m", "l"], ordered=True),
+            "member": rng.random(n) < 0.4,
+        }
+    )
     frame.loc[rng.random(n) < 0.1, "income"] = np.nan
     frame.loc[rng.random(n) < 0.1, "town"] = None
     return frame
 
 
 _ROWS: dict[DataType, Rows] = {
-    DataType.IMAGE: _images(), DataType.TIMESERIES: _series(), DataType.AUDIO: _audio(),
-    DataType.TEXT: _texts(), DataType.TABULAR: _table(),
+    DataType.IMAGE: _images(),
+    DataType.TIMESERIES: _series(),
+    DataType.AUDIO: _audio(),
+    DataType.TEXT: _texts(),
+    DataType.TABULAR: _table(),
 }
 
 
@@ -98,7 +103,9 @@ def apply(
     c: Corruption, amount: float, rows: Rows | None = None, reference: Reference | None = None, seed: int = 0
 ) -> Any:
     return c(
-        rows_of(c.data_type) if rows is None else rows, amount, rng=np.random.default_rng(seed),
+        rows_of(c.data_type) if rows is None else rows,
+        amount,
+        rng=np.random.default_rng(seed),
         reference=reference or reference_of(c.data_type),
     )
 

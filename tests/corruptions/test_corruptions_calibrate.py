@@ -16,12 +16,22 @@ from autonoise.types import DataType, Family
 
 def probe(mildest: float, harshest: float, log: bool = False) -> Corruption:
     """A corruption that writes its amount into the rows, so that an accuracy can be a function of it."""
+
     def write(rows: np.ndarray, amount: float, rng: np.random.Generator, reference: Reference) -> np.ndarray:
         return np.full_like(rows, amount)
 
     middle = np.linspace(mildest, harshest, 7)[1:-1]
     return Corruption(
-        "probe", DataType.TIMESERIES, Family.BLUR, "search", tuple(middle), harshest, mildest, "", write, log  # type: ignore[arg-type]
+        "probe",
+        DataType.TIMESERIES,
+        Family.BLUR,
+        "search",
+        tuple(middle),
+        harshest,
+        mildest,
+        "",
+        write,
+        log,  # type: ignore[arg-type]
     )
 
 
@@ -31,8 +41,14 @@ REFERENCE = Reference(DataType.TIMESERIES, ROWS)
 
 def run(corruption: Corruption, retention, chance: float = 0.2, clean: float = 0.8, **more):  # type: ignore[no-untyped-def]
     return calibrate(
-        corruption, lambda rows: chance + (clean - chance) * retention(float(np.asarray(rows).flat[0])), ROWS,
-        clean=clean, chance=chance, rng_seed=0, reference=REFERENCE, **more,
+        corruption,
+        lambda rows: chance + (clean - chance) * retention(float(np.asarray(rows).flat[0])),
+        ROWS,
+        clean=clean,
+        chance=chance,
+        rng_seed=0,
+        reference=REFERENCE,
+        **more,
     )
 
 
@@ -121,8 +137,14 @@ def test_a_real_model_keeps_near_the_target_shares(name: str) -> None:
         return float(model.score(np.asarray(rows).reshape(-1, 64) / 255, labels[1000:]))
 
     found = calibrate(
-        get_corruption("image", name), accuracy, images[1000:], clean=accuracy(images[1000:]), chance=0.1, rng_seed=3,
-        reference=Reference(DataType.IMAGE, images[:1000]), grid=17,
+        get_corruption("image", name),
+        accuracy,
+        images[1000:],
+        clean=accuracy(images[1000:]),
+        chance=0.1,
+        rng_seed=3,
+        reference=Reference(DataType.IMAGE, images[:1000]),
+        grid=17,
     )
     for got, target in zip(found.retentions, TARGETS, strict=True):
         assert got == pytest.approx(target, abs=0.06) or found.note
@@ -132,8 +154,13 @@ def test_a_real_model_keeps_near_the_target_shares(name: str) -> None:
 def test_the_registry_calibrates_and_the_input_is_left_alone() -> None:
     rows = rows_of(DataType.TEXT)
     found = calibrate(
-        get_corruption("text", "token_drop"), lambda out: len(" ".join(out)) / len(" ".join(rows)), rows, clean=1.0,  # type: ignore[arg-type]
-        chance=0.0, rng_seed=1, reference=reference_of(DataType.TEXT),
+        get_corruption("text", "token_drop"),
+        lambda out: len(" ".join(out)) / len(" ".join(rows)),
+        rows,
+        clean=1.0,  # type: ignore[arg-type]
+        chance=0.0,
+        rng_seed=1,
+        reference=reference_of(DataType.TEXT),
     )
     assert found.retentions == pytest.approx(TARGETS, abs=0.03)
     assert found.amounts == pytest.approx([1 - t for t in TARGETS], abs=0.05)

@@ -34,8 +34,6 @@ def test_seeds_are_hashes() -> None:
     assert seed_of("a", "bc") != seed_of("ab", "c")
 
 
-
-
 @pytest.mark.parametrize("kind", list(DataType))
 def test_corrupted_rows_depend_on_severity_part_and_seed_only(kind: DataType) -> None:
     rows, reference = rows_of(kind), reference_of(kind)
@@ -46,7 +44,8 @@ def test_corrupted_rows_depend_on_severity_part_and_seed_only(kind: DataType) ->
     rest = {
         checksum(corrupted(rows, frozen, 4, "search", reference)),
         checksum(corrupted(rows, frozen, 3, "test", reference)),
-        checksum(corrupted(rows, other, 3, "search", reference)), checksum(rows),
+        checksum(corrupted(rows, other, 3, "search", reference)),
+        checksum(rows),
     }
     assert len(rest | {first}) == 5
 
@@ -84,7 +83,11 @@ def test_checksums_of_tables_see_values_not_storage() -> None:
     same = pd.DataFrame({"n": [1.0, 2.0], "c": pd.Categorical(["a", np.nan])})
     assert checksum(base) == checksum(same) == checksum(base.astype({"n": "Int64"}))
     changed = [
-        base.rename(columns={"n": "m"}), base.assign(n=[1, 3]), base.assign(c=["a", "None"]), base[["c", "n"]],
-        base.assign(n=[1, np.nan]), base.iloc[:1],
+        base.rename(columns={"n": "m"}),
+        base.assign(n=[1, 3]),
+        base.assign(c=["a", "None"]),
+        base[["c", "n"]],
+        base.assign(n=[1, np.nan]),
+        base.iloc[:1],
     ]
     assert len({checksum(x) for x in [base, *changed]}) == 7

@@ -13,10 +13,14 @@ from autonoise.types import DataType
 
 N = 4000
 _RNG = np.random.default_rng(3)
-TABLE = pd.DataFrame({
-    "count": _RNG.integers(100, 200, N), "value": _RNG.normal(50, 4, N), "price": _RNG.normal(1000, 30, N),
-    "colour": _RNG.choice(["red", "green", "blue"], N),
-})
+TABLE = pd.DataFrame(
+    {
+        "count": _RNG.integers(100, 200, N),
+        "value": _RNG.normal(50, 4, N),
+        "price": _RNG.normal(1000, 30, N),
+        "colour": _RNG.choice(["red", "green", "blue"], N),
+    }
+)
 NUMERIC = ["count", "value", "price"]
 
 

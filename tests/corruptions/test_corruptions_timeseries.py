@@ -96,7 +96,8 @@ def test_quantise_leaves_its_number_of_levels() -> None:
         assert levels == pytest.approx(np.linspace(low, high, 8)[np.isin(np.arange(8), range(8))], abs=1e-3)
         assert np.abs(out[:, channel] - SERIES[:, channel]).max() <= (high - low) / 14 + 1e-3
     assert series("quantise", 2, SERIES + 1000) == pytest.approx(
-        np.broadcast_to(SERIES.max(axis=(0, 2))[None, :, None], SERIES.shape), abs=1e-3)
+        np.broadcast_to(SERIES.max(axis=(0, 2))[None, :, None], SERIES.shape), abs=1e-3
+    )
 
 
 @pytest.mark.parametrize("amount", [0.9, 0.6])
@@ -104,7 +105,8 @@ def test_saturation_clips_the_rest(amount: float) -> None:
     out = series("saturation", amount)
     assert np.mean(out != SERIES, axis=(0, 2)) == pytest.approx(np.full(2, 1 - amount), abs=0.005)
     assert out.max(axis=(0, 2)) - SERIES.mean(axis=(0, 2)) == pytest.approx(
-        SERIES.mean(axis=(0, 2)) - out.min(axis=(0, 2)), rel=1e-3)
+        SERIES.mean(axis=(0, 2)) - out.min(axis=(0, 2)), rel=1e-3
+    )
 
 
 def test_time_warp_keeps_order_and_ends() -> None:

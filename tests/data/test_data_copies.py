@@ -148,8 +148,12 @@ def test_a_row_is_never_judged_on_where_its_clean_row_is_trained_on() -> None:
     """Three folds: what one fold trains on another may search on, but each is looked at by its own."""
     rows = np.arange(90)
     folds = tuple(
-        Fold(np.setdiff1d(rows[:60], rows[i * 10 : i * 10 + 20]), rows[i * 10 : i * 10 + 10],
-             rows[i * 10 + 10 : i * 10 + 20]) for i in range(3)
+        Fold(
+            np.setdiff1d(rows[:60], rows[i * 10 : i * 10 + 20]),
+            rows[i * 10 : i * 10 + 10],
+            rows[i * 10 + 10 : i * 10 + 20],
+        )
+        for i in range(3)
     )
     splits = Splits(folds, rows[60:])
     clean = table(90, group=rows, group_names=tuple(map(str, rows)))
@@ -157,8 +161,11 @@ def test_a_row_is_never_judged_on_where_its_clean_row_is_trained_on() -> None:
     parts = deal_out(noisy, clean, splits, labels=noisy.y, seed=0)
     for fold in range(3):
         found = dealt(parts, splits, fold)
-        assert found == {"search": folds[fold].search.tolist(), "confirm": folds[fold].confirm.tolist(),
-                         "test": list(range(60, 90))}
+        assert found == {
+            "search": folds[fold].search.tolist(),
+            "confirm": folds[fold].confirm.tolist(),
+            "test": list(range(60, 90)),
+        }
 
 
 def test_what_cannot_be_cut_is_refused_in_a_line() -> None:
@@ -176,17 +183,25 @@ def write(path: Path, n: int, seed: int, people: bool) -> None:
     data.to_csv(path, index=False)
 
 
-@pytest.mark.parametrize(("people", "said"), [
-    (True, "belong to rows of the data by group"), (False, "match no rows of the data"),
-])
+@pytest.mark.parametrize(
+    ("people", "said"),
+    [
+        (True, "belong to rows of the data by group"),
+        (False, "match no rows of the data"),
+    ],
+)
 def test_how_it_was_dealt_out_is_told_once(
     tmp_path: Path, people: bool, said: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     write(tmp_path / "clean.csv", 300, 0, True)
     write(tmp_path / "noisy.csv", 300, 1, people)
     config = StudyConfig(
-        data=str(tmp_path / "clean.csv"), noisy_val=str(tmp_path / "noisy.csv"), target="label", group="patient",
-        out=str(tmp_path / "s"), study="s",
+        data=str(tmp_path / "clean.csv"),
+        noisy_val=str(tmp_path / "noisy.csv"),
+        target="label",
+        group="patient",
+        out=str(tmp_path / "s"),
+        study="s",
     )
     with caplog.at_level(logging.WARNING, "autonoise"):
         task = build_task(config)

@@ -60,8 +60,11 @@ def test_what_cannot_be_read_is_told_in_one_line(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
     cases = [
-        (tmp_path / "missing", "", "do not exist"), (broken, "", "cannot be read"), (odd, "", "X must be"),
-        (text, "rain", "no array 'group'"), (empty, "", "at least one"),
+        (tmp_path / "missing", "", "do not exist"),
+        (broken, "", "cannot be read"),
+        (odd, "", "X must be"),
+        (text, "rain", "no array 'group'"),
+        (empty, "", "at least one"),
     ]
     for path, group, message in cases:
         with pytest.raises(PolicyError, match=message) as error:

@@ -10,8 +10,15 @@ from autonoise.types import BatchInfo, DataType, InputSpec
 
 @pytest.mark.parametrize(
     ("kind", "layout", "size"),
-    [("image", (3, 32, 32), 3 * 18 * 18), ("image", (1, 28, 28), 784), ("timeseries", (3, 500), 3 * 341),
-     ("timeseries", (1, 128), 128), ("audio", (8000,), 125), ("tabular", (2000,), 1024), ("tabular", (7,), 7)],
+    [
+        ("image", (3, 32, 32), 3 * 18 * 18),
+        ("image", (1, 28, 28), 784),
+        ("timeseries", (3, 500), 3 * 341),
+        ("timeseries", (1, 128), 128),
+        ("audio", (8000,), 125),
+        ("tabular", (2000,), 1024),
+        ("tabular", (7,), 7),
+    ],
 )
 def test_sizes_are_bounded_and_do_not_depend_on_the_batch(kind: str, layout: tuple[int, ...], size: int) -> None:
     info = BatchInfo(InputSpec(data_type=DataType(kind), layout=layout))

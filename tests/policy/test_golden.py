@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from autonoise.policy import Policy, load_policy
-from autonoise.schedule import Gate, Schedule
+from autonoise.technique.schedule import Gate, Schedule
 from autonoise.types import DataType, InputSpec, Scale, Stage
 
 GOLDEN = Path(__file__).parent.parent / "golden"

@@ -22,8 +22,11 @@ from autonoise.study.folder import StudyFolder
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 OPTIONAL = (
-    ("corruptions",), ("held_out", "warnings", "seeds"), ("contributions", "winners", "test_read_at"),
-    ("standings", "front", "test_rows"), ("counts", "config", "versions", "created", "describe", "data"),
+    ("corruptions",),
+    ("held_out", "warnings", "seeds"),
+    ("contributions", "winners", "test_read_at"),
+    ("standings", "front", "test_rows"),
+    ("counts", "config", "versions", "created", "describe", "data"),
     ("noise_weight", "recommended", "recommendation"),
 )
 
@@ -118,11 +121,34 @@ def test_pictures_are_drawn_and_carry_their_words(html: str) -> None:
     assert {"balanced", "robust", "cheap", "baseline"} <= words[7]
 
 
-@pytest.mark.parametrize("number", [
-    "0.758", "[0.752, 0.764]", "0.773", "0.785", "+0.027", "[+0.020, +0.034]", "+0.012", "−0.004", "[−0.010, +0.002]",
-    "0.712", "[22, 34]", "1.35", "28 s", "+0.0287", "3 of 5 techniques matter", "18 min", "1,800 rows",
-    "2026-11-20 12:31 UTC", "sha256:9f2c41d07ab3", "policies/robust.yaml", "0.740", "−0.470", "torch 2.13.0+cpu",
-])
+@pytest.mark.parametrize(
+    "number",
+    [
+        "0.758",
+        "[0.752, 0.764]",
+        "0.773",
+        "0.785",
+        "+0.027",
+        "[+0.020, +0.034]",
+        "+0.012",
+        "−0.004",
+        "[−0.010, +0.002]",
+        "0.712",
+        "[22, 34]",
+        "1.35",
+        "28 s",
+        "+0.0287",
+        "3 of 5 techniques matter",
+        "18 min",
+        "1,800 rows",
+        "2026-11-20 12:31 UTC",
+        "sha256:9f2c41d07ab3",
+        "policies/robust.yaml",
+        "0.740",
+        "−0.470",
+        "torch 2.13.0+cpu",
+    ],
+)
 def test_numbers_appear_in_both_forms(html: str, markdown: str, number: str) -> None:
     text = "".join(read(html).text)
     assert number in text
@@ -242,10 +268,18 @@ def test_numbers_that_are_none_or_not_finite_become_dashes(gone: float | None) -
 def test_a_real_noisy_set_alone_is_a_corruption_with_one_accuracy() -> None:
     value = result()
     value["held_out"] = ["real"]
-    value["corruptions"] = [{
-        "name": "real", "group": "held_out", "family": "real", "exposure": "unseen", "counts": True, "amounts": [],
-        "note": "the user's own noisy set", "accuracy": {"baseline": [0.601], "preset": [0.623], "policy": [0.677]},
-    }]
+    value["corruptions"] = [
+        {
+            "name": "real",
+            "group": "held_out",
+            "family": "real",
+            "exposure": "unseen",
+            "counts": True,
+            "amounts": [],
+            "note": "the user's own noisy set",
+            "accuracy": {"baseline": [0.601], "preset": [0.623], "policy": [0.677]},
+        }
+    ]
     page, picture = build_page(value, trials())
     assert picture is None
     assert "| `real` | real | held out | ○ unseen | yes | 0.601 | 0.623 | 0.677 | +0.076 | – |" in render_markdown(page)

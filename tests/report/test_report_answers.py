@@ -8,8 +8,16 @@ from autonoise.report import build_page, render_markdown
 
 
 def test_answers_seeds_looks_and_groups_are_told() -> None:
-    told = {**result(), "answers": {"no noise": "better", "best recipe": "as good as"}, "looks": 4, "verdicts": 2,
-            "level": 0.00625, "seeds_of": {"baseline": 15, "policy": 5}, "test_groups": 12, "folds": 3}
+    told = {
+        **result(),
+        "answers": {"no noise": "better", "best recipe": "as good as"},
+        "looks": 4,
+        "verdicts": 2,
+        "level": 0.00625,
+        "seeds_of": {"baseline": 15, "policy": 5},
+        "test_groups": 12,
+        "folds": 3,
+    }
     text = render_markdown(build_page(told, [])[0])
     assert "The policy against no noise: better; against best recipe: as good as." in text
     assert "trained from 15 (baseline) and 5 (policy) fresh seeds" in text
@@ -25,8 +33,12 @@ def test_what_is_not_measurable_is_no_number() -> None:
         c |= {"held_out": None, "score": None, "gap_closed_held_out": None, "gap_closed_search": None}
     for d in told["differences"].values():
         d |= {"held_out": None, "score": None}
-    told |= {"gaps": {"held_out": None, "search": {"gap": [0.001, -0.01, 0.012], "closable": False}},
-             "recommended": "undecided", "verdict": "not measurable", "held_out": []}
+    told |= {
+        "gaps": {"held_out": None, "search": {"gap": [0.001, -0.01, 0.012], "closable": False}},
+        "recommended": "undecided",
+        "verdict": "not measurable",
+        "held_out": [],
+    }
     page = build_page(told, [])[0]
     rows = {r[0].text: [c.text for c in r[1:4]] for r in page.sections[0].tables[0].rows}
     assert rows["score"] == ["not measurable"] * 3

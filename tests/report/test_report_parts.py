@@ -49,15 +49,18 @@ def test_history_keeps_the_best_so_far_and_finds_the_baseline() -> None:
     assert (found.baseline, found.pruned, found.failed) == (0.5, [(2, 0.9)], [4])
 
 
-@pytest.mark.parametrize(("schedule", "words"), [
-    (None, "throughout"),
-    ({"shape": "constant", "end": 0.8}, "in the first 80 % of training"),
-    ({"shape": "window"}, "from 50 % of training to its end"),
-    ({"shape": "constant", "start": 0.2, "end": 0.6}, "from 20 % to 60 % of training"),
-    ({"shape": "ramp_up", "end": 0.5}, "growing from nothing to full from 0 % to 50 % of training"),
-    ({"shape": "step", "levels": 3}, "rising in 3 steps over the whole training"),
-    ({"shape": "spiral"}, "by a schedule that this installation does not know"),
-])
+@pytest.mark.parametrize(
+    ("schedule", "words"),
+    [
+        (None, "throughout"),
+        ({"shape": "constant", "end": 0.8}, "in the first 80 % of training"),
+        ({"shape": "window"}, "from 50 % of training to its end"),
+        ({"shape": "constant", "start": 0.2, "end": 0.6}, "from 20 % to 60 % of training"),
+        ({"shape": "ramp_up", "end": 0.5}, "growing from nothing to full from 0 % to 50 % of training"),
+        ({"shape": "step", "levels": 3}, "rising in 3 steps over the whole training"),
+        ({"shape": "spiral"}, "by a schedule that this installation does not know"),
+    ],
+)
 def test_schedules_in_words(schedule: dict[str, Any] | None, words: str) -> None:
     assert when({"technique": "mixup"} | ({"schedule": schedule} if schedule else {})) == words
 
@@ -73,7 +76,10 @@ def test_the_code_fits_each_kind_of_policy() -> None:
     three, note = usage(STEPS, "policy.yaml")
     assert note == ""
     assert [line.split("  ")[0] for line in three.splitlines()[-3:]] == [
-        "x, y = injector.perturb(x, y)", "loss = injector.loss(model(x), y)", "injector.step()"]
+        "x, y = injector.perturb(x, y)",
+        "loss = injector.loss(model(x), y)",
+        "injector.step()",
+    ]
     whole, note = usage([{"technique": "sam"}], "policy.yaml")
     assert "injector.training_step(x, y, optimizer)" in whole
     assert "injector.perturb" not in whole
@@ -87,28 +93,55 @@ def test_the_code_fits_each_kind_of_policy() -> None:
 def test_the_first_lines_of_the_code_attach_a_real_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     steps = [s for s in STEPS if s["technique"] != "blur"]
-    content = {"format": "autonoise-policy/1", "name": "p", "data_type": "image", "steps": steps,
-               "input": {"layout": [1, 4, 4], "classes": 3}}
+    content = {
+        "format": "autonoise-policy/1",
+        "name": "p",
+        "data_type": "image",
+        "steps": steps,
+        "input": {"layout": [1, 4, 4], "classes": 3},
+    }
     Path("policy.yaml").write_text(yaml.safe_dump(content))
     assert load_policy("policy.yaml").steps[0].name == "gaussian_noise"
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3))
     names: dict[str, Any] = {
-        "model": model, "epochs": 2, "loader": [0, 1], "optimizer": torch.optim.SGD(model.parameters(), lr=0.1),
-        "x": torch.rand(6, 1, 4, 4), "y": torch.tensor([0, 1, 2, 0, 1, 2]),
+        "model": model,
+        "epochs": 2,
+        "loader": [0, 1],
+        "optimizer": torch.optim.SGD(model.parameters(), lr=0.1),
+        "x": torch.rand(6, 1, 4, 4),
+        "y": torch.tensor([0, 1, 2, 0, 1, 2]),
     }
     exec(usage(steps, "policy.yaml")[0], names)
     assert torch.isfinite(names["loss"])
     assert names["y"].shape == (6, 3)
 
 
-@pytest.mark.parametrize(("shown", "expected"), [
-    (fixed(0.8614), "0.861"), (fixed(-0.0001), "0.000"), (fixed(None), "–"), (fixed(math.nan), "–"), (fixed(True), "–"),
-    (signed(-0.0042), "−0.004"), (signed(0.0361), "+0.036"), (signed(-0.0001), "±0.000"),
-    (percent(0.424), "42 %"), (percent(-0.001), "0 %"), (interval([0.1, 0.05, 0.15]), "[0.050, 0.150]"),
-    (interval([0.1, None, 0.15]), ""), (significant(0.31415), "0.314"), (significant(3), "3"),
-    (significant(-2.50), "−2.5"), (significant("random"), "random"), (duration(4.24), "4.2 s"), (duration(95), "95 s"),
-    (duration(600), "10 min"),
-    (duration(7500), "2 h 05 min"), (moment("2026-11-20T14:40:11+02:00"), "2026-11-20 12:40 UTC"), (moment("x"), "x"),
-])
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        (fixed(0.8614), "0.861"),
+        (fixed(-0.0001), "0.000"),
+        (fixed(None), "–"),
+        (fixed(math.nan), "–"),
+        (fixed(True), "–"),
+        (signed(-0.0042), "−0.004"),
+        (signed(0.0361), "+0.036"),
+        (signed(-0.0001), "±0.000"),
+        (percent(0.424), "42 %"),
+        (percent(-0.001), "0 %"),
+        (interval([0.1, 0.05, 0.15]), "[0.050, 0.150]"),
+        (interval([0.1, None, 0.15]), ""),
+        (significant(0.31415), "0.314"),
+        (significant(3), "3"),
+        (significant(-2.50), "−2.5"),
+        (significant("random"), "random"),
+        (duration(4.24), "4.2 s"),
+        (duration(95), "95 s"),
+        (duration(600), "10 min"),
+        (duration(7500), "2 h 05 min"),
+        (moment("2026-11-20T14:40:11+02:00"), "2026-11-20 12:40 UTC"),
+        (moment("x"), "x"),
+    ],
+)
 def test_numbers_as_printed(shown: str, expected: str) -> None:
     assert shown == expected

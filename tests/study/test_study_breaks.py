@@ -14,8 +14,8 @@ from optuna.distributions import FloatDistribution, IntDistribution
 from autonoise.corruptions.calibrate import _first_at_or_below, _places, amount_at, calibrate
 from autonoise.data import Dataset, split
 from autonoise.data.splits import _straddle
+from autonoise.search.sampler import PARENTS, WIDTH, EvolvingSampler, _parents, _varied
 from autonoise.study.prepare import harmless
-from autonoise.study.sampler import PARENTS, WIDTH, EvolvingSampler, _parents, _varied
 from autonoise.types import DataType
 
 
@@ -63,7 +63,14 @@ def test_a_child_of_two_takes_each_technique_with_its_own_numbers() -> None:
     sampler._rng_children = Draws([0.4, 0.6, 0.6, 0.7, 0.4])  # type: ignore[assignment]
     child = sampler._inherit([SimpleNamespace(params=first), SimpleNamespace(params=second)])  # type: ignore[list-item]
     assert child == {
-        "use.a": True, "a.x": 10.0, "use.b": True, "b.x": 20.0, "use.c": False, "c.x": 3.0, "use.d": False, "d.x": 7.0,
+        "use.a": True,
+        "a.x": 10.0,
+        "use.b": True,
+        "b.x": 20.0,
+        "use.c": False,
+        "c.x": 3.0,
+        "use.d": False,
+        "d.x": 7.0,
     }
 
 
@@ -108,8 +115,13 @@ def test_every_amount_has_the_same_draws() -> None:
         return amount
 
     calibrate(
-        corruption(False, 0.0, 1.0, call), lambda amount: 0.9 - 0.6 * float(amount), None,  # type: ignore[arg-type]
-        clean=0.9, chance=0.3, rng_seed=11, reference=None,  # type: ignore[arg-type]
+        corruption(False, 0.0, 1.0, call),
+        lambda amount: 0.9 - 0.6 * float(amount),
+        None,  # type: ignore[arg-type]
+        clean=0.9,
+        chance=0.3,
+        rng_seed=11,
+        reference=None,  # type: ignore[arg-type]
     )
     assert len(seen) >= 9 and len(set(seen)) == 1
     assert seen[0] == np.random.default_rng(11).random()
@@ -118,8 +130,13 @@ def test_every_amount_has_the_same_draws() -> None:
 def test_severities_of_a_straight_curve_by_hand() -> None:
     """Retention 1 - amount: the targets are kept at amounts 1 - target."""
     found = calibrate(
-        corruption(False, 0.0, 1.0, lambda amount, rng: amount), lambda amount: 0.9 - 0.6 * float(amount),
-        None, clean=0.9, chance=0.3, rng_seed=0, reference=None,  # type: ignore[arg-type]
+        corruption(False, 0.0, 1.0, lambda amount, rng: amount),
+        lambda amount: 0.9 - 0.6 * float(amount),
+        None,
+        clean=0.9,
+        chance=0.3,
+        rng_seed=0,
+        reference=None,  # type: ignore[arg-type]
     )
     np.testing.assert_allclose(found.amounts, [0.03, 0.09, 0.16, 0.26, 0.38], atol=1e-6)
     np.testing.assert_allclose(found.retentions, [0.97, 0.91, 0.84, 0.74, 0.62], atol=1e-6)
@@ -143,7 +160,9 @@ def frozen(name: str, group: str, *retentions: float) -> Any:
 
 def test_harmless_corruptions_go_unless_a_group_would_be_empty() -> None:
     found = [
-        frozen("a", "search", 0.99, 0.96), frozen("b", "search", 0.99, 0.5), frozen("c", "held_out", 1.0, 0.97),
+        frozen("a", "search", 0.99, 0.96),
+        frozen("b", "search", 0.99, 0.5),
+        frozen("c", "held_out", 1.0, 0.97),
     ]
     assert harmless(found) == ["a"]
     assert harmless([*found, frozen("d", "held_out", 0.99, 0.95)]) == ["a", "c"]
@@ -158,8 +177,13 @@ def test_a_group_on_both_sides_of_an_official_split() -> None:
     n = 400
     official = np.where(np.arange(n) >= n - 95, "test", "train")
     data = Dataset(
-        "g", DataType.TIMESERIES, np.zeros((n, 1, 4), dtype=np.float32), np.arange(n) % 2, ("a", "b"),
-        split=official, group=np.arange(n) // 10,
+        "g",
+        DataType.TIMESERIES,
+        np.zeros((n, 1, 4), dtype=np.float32),
+        np.arange(n) % 2,
+        ("a", "b"),
+        split=official,
+        group=np.arange(n) // 10,
     )
     parts = split(data, seed=0)
     assert data.group is not None
@@ -167,8 +191,13 @@ def test_a_group_on_both_sides_of_an_official_split() -> None:
         sets = [set(data.group[rows].tolist()) for rows in (fold.train, fold.search, fold.confirm, parts.test)]
         assert all(not a & b for i, a in enumerate(sets) for b in sets[i + 1 :])
     whole = Dataset(
-        "g", DataType.TIMESERIES, np.zeros((n, 1, 4), dtype=np.float32), np.arange(n) % 2, ("a", "b"),
-        split=np.where(np.arange(n) >= n - 90, "test", "train"), group=np.arange(n) // 10,
+        "g",
+        DataType.TIMESERIES,
+        np.zeros((n, 1, 4), dtype=np.float32),
+        np.arange(n) % 2,
+        ("a", "b"),
+        split=np.where(np.arange(n) >= n - 90, "test", "train"),
+        group=np.arange(n) // 10,
     )
     assert sorted(split(whole, seed=0).test) == list(range(n - 90, n))
     assert math.isclose(WIDTH, 0.15)

@@ -11,7 +11,7 @@ from study_samples import config_of
 from autonoise.policy import Policy, Step, load_policy
 from autonoise.proxies import build_proxy
 from autonoise.study.export import complete_policy
-from autonoise.task import Task
+from autonoise.training.task import Task
 from autonoise.types import DataType, InputSpec
 
 SPEC = InputSpec(data_type=DataType.IMAGE, layout=(3, 16, 16), classes=4)

@@ -14,14 +14,14 @@ from study_samples import policy_of
 
 from autonoise.data import Dataset, load, split
 from autonoise.errors import InsufficientStudiesError
+from autonoise.study.bank import Banked, bank, features_of, nearest, recommend, training_rows, warm_start
 from autonoise.study.folder import StudyFolder
-from autonoise.study.memory import Banked, bank, features_of, nearest, recommend, training_rows, warm_start
 from autonoise.types import DataType
 
 
 @pytest.fixture(autouse=True)
 def _nothing_shipped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("autonoise.study.memory.resource_dir", lambda name: tmp_path / "shipped")
+    monkeypatch.setattr("autonoise.study.bank.resource_dir", lambda name: tmp_path / "shipped")
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +33,14 @@ def leave(
     place: Path, name: str, rows: float, p: float, *, policy: float = 0.8, fingerprint: str = "", **changes: Any
 ) -> None:
     body = {
-        "format": "autonoise-memory/1", "study": name, "data_type": "tabular", "fingerprint": fingerprint or name,
-        "features": {"log_rows": rows}, "policies": [policy_of("dropout", p=p).to_dict()],
-        "summary": {"score": {"policy": policy, "baseline": 0.7}}, **changes,
+        "format": "autonoise-memory/1",
+        "study": name,
+        "data_type": "tabular",
+        "fingerprint": fingerprint or name,
+        "features": {"log_rows": rows},
+        "policies": [policy_of("dropout", p=p).to_dict()],
+        "summary": {"score": {"policy": policy, "baseline": 0.7}},
+        **changes,
     }
     (place / name).mkdir(parents=True)
     (place / name / "memory.json").write_text(json.dumps(body))

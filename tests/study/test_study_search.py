@@ -18,15 +18,16 @@ from autonoise.corruptions.base import Corruption, corruptions_for
 from autonoise.data.builtin import cbf_series
 from autonoise.errors import AutonoiseError, DataError, StudyError
 from autonoise.policy import Policy
-from autonoise.space import SearchSpace
+from autonoise.run import Outcome, run_search
+from autonoise.search.trials import _await_others
+from autonoise.space.space import SearchSpace
 from autonoise.study.config import StudyConfig
 from autonoise.study.folder import StudyFolder
 from autonoise.study.noise_data import with_noise_data
 from autonoise.study.observer import Observer
 from autonoise.study.prepare import build_task
-from autonoise.study.search import Outcome, _await_others, run_search
+from autonoise.study.processes import Stop
 from autonoise.study.storage import PREFIX
-from autonoise.study.worker import Stop
 
 SERIES = space_of("timeseries")
 
@@ -53,10 +54,10 @@ def _small(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> N
         return (*both[0], *both[1])
 
     if "again" not in request.node.name:
-        monkeypatch.setattr("autonoise.study.concluding.write_study_report", lambda folder, result, study: None)
-    monkeypatch.setattr("autonoise.study.search._pool", lambda config: 1)
+        monkeypatch.setattr("autonoise.verdict.conclude.write_study_report", lambda folder, result, study: None)
+    monkeypatch.setattr("autonoise.run._pool", lambda config: 1)
     monkeypatch.setattr("autonoise.study.prepare.corruptions_for", few)
-    monkeypatch.setattr("autonoise.study.memory.resource_dir", lambda name: Path("/nonexistent"))
+    monkeypatch.setattr("autonoise.study.bank.resource_dir", lambda name: Path("/nonexistent"))
 
 
 @pytest.fixture(scope="module")
@@ -89,8 +90,19 @@ def test_a_search_from_data_to_verdict_and_again(tmp_path: Path, series: str) ->
     outcome = search(folder, series, space, observer=watching)
     assert not outcome.stopped
     assert outcome.result is not None
-    for name in ("study.yaml", "resolved_space.yaml", "corruptions.json", "study.db", "artifacts", "trials.csv",
-                 "policy.yaml", "policies", "report.html", "report.md", "result.json"):
+    for name in (
+        "study.yaml",
+        "resolved_space.yaml",
+        "corruptions.json",
+        "study.db",
+        "artifacts",
+        "trials.csv",
+        "policy.yaml",
+        "policies",
+        "report.html",
+        "report.md",
+        "result.json",
+    ):
         assert (folder / name).exists(), name
     assert {"balanced.yaml", "robust.yaml", "cheap.yaml"} <= {p.name for p in (folder / "policies").iterdir()}
     assert watching.phases == {"calibrate", "confirm", "minimise", "verdict"}
@@ -99,8 +111,10 @@ def test_a_search_from_data_to_verdict_and_again(tmp_path: Path, series: str) ->
     assert StudyConfig.load(folder / "study.yaml").trials == 4
 
     study = study_of(folder)
-    assert {PREFIX + k for k in ("space_hash", "data_fingerprint", "corruption_sha256", "baseline", "test_read_at",
-                                 "verdict")} <= set(study.user_attrs)
+    assert {
+        PREFIX + k
+        for k in ("space_hash", "data_fingerprint", "corruption_sha256", "baseline", "test_read_at", "verdict")
+    } <= set(study.user_attrs)
     states = pd.read_csv(folder / "trials.csv")["state"]
     assert len(states) == 4
     assert set(states) <= {"COMPLETE", "PRUNED"}  # what is still queued is no result
@@ -261,8 +275,10 @@ def test_a_timeout_that_leaves_no_time_for_a_trial_is_one_line(tmp_path: Path, s
 
 def test_a_model_of_the_users_own(tmp_path: Path, series: str) -> None:
     file = tmp_path / "mine.py"
-    file.write_text("from torch import nn\ndef make(spec, classes):\n    c, n = spec.layout\n"
-                    "    return nn.Sequential(nn.Flatten(), nn.Linear(c * n, 16), nn.ReLU(), nn.Linear(16, classes))\n")
+    file.write_text(
+        "from torch import nn\ndef make(spec, classes):\n    c, n = spec.layout\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(c * n, 16), nn.ReLU(), nn.Linear(16, classes))\n"
+    )
     watching = Watching()
     result = search(tmp_path / "s", series, model=f"{file}:make", observer=watching, trials=3, epochs=20).result
     assert result is not None
@@ -287,7 +303,7 @@ def test_earlier_studies_are_a_start_unless_refused(
     tmp_path: Path, series: str, memory: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known = SERIES.presets[0]
-    monkeypatch.setattr("autonoise.study.search.warm_start", lambda task, folder: [known])
+    monkeypatch.setattr("autonoise.search.trials.warm_start", lambda task, folder: [known])
     search(tmp_path / "s", series, trials=2, memory=memory)
     origins = [t.user_attrs.get(PREFIX + "origin") for t in study_of(tmp_path / "s").get_trials()]
     assert ("memory" in origins) == memory
@@ -300,8 +316,12 @@ def test_noise_clips_reach_the_presets_and_seeds_of_the_shipped_space(tmp_path: 
     np.savez(tmp_path / "clips.npz", X=np.ones((4, 400), dtype=np.float32), sample_rate=np.array(8000))
     config = config_of(tmp_path / "s", noise_data=str(tmp_path / "clips.npz"))
     space = with_noise_data(config, SearchSpace.load("audio"), task, folder)
-    taking = [s.technique.parameters() for p in (*space.seeds, *space.presets) for s in p.steps
-              if "clips" in s.technique.parameters()]
+    taking = [
+        s.technique.parameters()
+        for p in (*space.seeds, *space.presets)
+        for s in p.steps
+        if "clips" in s.technique.parameters()
+    ]
     assert len(taking) >= 2
     assert {Path(t["clips"]).name for t in taking} == {"noise_clips.npz"}
     assert {t["group"] for t in taking} == {"search"}

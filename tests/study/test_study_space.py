@@ -10,8 +10,8 @@ import pytest
 from study_samples import config_of, space_of
 
 from autonoise.errors import SpaceError, UnknownNameError
-from autonoise.space import SearchSpace
-from autonoise.study.search import _space_for
+from autonoise.run import _space_for
+from autonoise.space.space import SearchSpace
 from autonoise.types import DataType
 
 AGAINST = {"gce": {"q": [0.2, 0.6], "probability": 1}, "dropout": {"p": 0.3}}
@@ -36,9 +36,15 @@ def test_a_space_without_them_stays_as_it_is() -> None:
     assert space.for_label_noise() is space
 
 
-@pytest.mark.parametrize(("settings", "added"), [
-    ({}, False), ({"label_noise": 0.2}, True), ({"label_matrix": "m.csv"}, True), ({"clean_target": "truth"}, True),
-])
+@pytest.mark.parametrize(
+    ("settings", "added"),
+    [
+        ({}, False),
+        ({"label_noise": 0.2}, True),
+        ({"label_matrix": "m.csv"}, True),
+        ({"clean_target": "truth"}, True),
+    ],
+)
 def test_a_search_adds_them_where_labels_are_known_to_be_wrong(settings: dict[str, Any], added: bool) -> None:
     task: Any = SimpleNamespace(dataset=SimpleNamespace(data_type=DataType.TABULAR))
     found = _space_for(config_of(Path("nowhere"), **settings), space_of(with_label_noise=AGAINST), task)
@@ -52,13 +58,16 @@ def test_the_shipped_spaces_have_robust_losses_for_it(name: str) -> None:
     assert "mae" not in space.techniques
 
 
-@pytest.mark.parametrize(("given", "error", "words"), [
-    (["gce"], SpaceError, "with_label_noise must be a mapping"),
-    ({"gce": {"q": [0.6, 0.2]}}, SpaceError, "with_label_noise.*low < high"),
-    ({"gce": {"z": 1}}, SpaceError, "with_label_noise: gce has no 'z'"),
-    ({"gcee": {}}, UnknownNameError, "did you mean gce.*"),
-    ({"jpeg": {}}, SpaceError, "with_label_noise: jpeg does not work for tabular data"),
-])
+@pytest.mark.parametrize(
+    ("given", "error", "words"),
+    [
+        (["gce"], SpaceError, "with_label_noise must be a mapping"),
+        ({"gce": {"q": [0.6, 0.2]}}, SpaceError, "with_label_noise.*low < high"),
+        ({"gce": {"z": 1}}, SpaceError, "with_label_noise: gce has no 'z'"),
+        ({"gcee": {}}, UnknownNameError, "did you mean gce.*"),
+        ({"jpeg": {}}, SpaceError, "with_label_noise: jpeg does not work for tabular data"),
+    ],
+)
 def test_mistakes_in_it_are_one_line(given: Any, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words) as e:
         space_of(with_label_noise=given)

@@ -67,7 +67,8 @@ def test_sweep_fails_what_is_dead_and_queues_it_again(dead: int) -> None:
     assert finished(study) == []  # a killed trial does not count towards --trials
     assert sweep(study) == 0  # the retry has just begun
     assert {alive.number, elsewhere.number, beginning.number} <= {
-        t.number for t in study.get_trials() if t.state == TrialState.RUNNING}
+        t.number for t in study.get_trials() if t.state == TrialState.RUNNING
+    }
 
 
 def test_a_trial_that_never_said_whose_it_is_is_swept_later(monkeypatch: pytest.MonkeyPatch) -> None:

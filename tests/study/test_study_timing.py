@@ -10,10 +10,9 @@ from typing import Any
 import optuna
 import pytest
 
+from autonoise.study.budget import Budget, Evaluations, Plan, measured_seconds
 from autonoise.study.config import StudyConfig
-from autonoise.study.confirm import Plan
 from autonoise.study.storage import PREFIX
-from autonoise.study.timing import Budget, Evaluations, measured_seconds
 
 FULL = Plan(4, 3, 3, 5)
 CAREFUL = replace(FULL, starts=2)
@@ -23,7 +22,7 @@ SMALLEST = Plan(2, 1, 0, 3, presets=1)
 @pytest.fixture(autouse=True)
 def now(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     clock = SimpleNamespace(now=100.0)
-    monkeypatch.setattr("autonoise.study.timing.time", SimpleNamespace(time=lambda: clock.now))
+    monkeypatch.setattr("autonoise.study.budget.time", SimpleNamespace(time=lambda: clock.now))
     return clock
 
 

@@ -60,9 +60,11 @@ def test_saturation_agrees_with_a_blend_towards_grey() -> None:
 def test_hue_turns_the_chroma_and_keeps_luminance_and_saturation() -> None:
     x = images(batch=64)
     out = perturb(x, **{**OFF, "hue": 30.0})
+
     def chroma(z: Tensor) -> Tensor:
         r, g, b = z[:, 0].double(), z[:, 1].double(), z[:, 2].double()
         return torch.complex(0.5959 * r - 0.2746 * g - 0.3213 * b, 0.2115 * r - 0.5227 * g + 0.3112 * b)
+
     weights = torch.tensor([0.299, 0.587, 0.114]).reshape(1, 3, 1, 1)
     assert torch.allclose((out * weights).sum(1), (x * weights).sum(1), atol=1e-5)
     turn = (chroma(out) * chroma(x).conj()).sum((1, 2)).angle().rad2deg()

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from autonoise.errors import PolicyError
 from autonoise.ops.random import generator
-from autonoise.stages import PairPlan
+from autonoise.technique.stages import PairPlan
 from autonoise.techniques.cutmix import Cutmix
 from autonoise.types import BatchInfo, DataType, InputSpec
 

@@ -38,6 +38,7 @@ def test_the_mean_fill_is_that_of_each_channel() -> None:
 
 def test_strength_scales_the_side_per_sample() -> None:
     x = torch.zeros(3, 1, 64, 64)
-    widest = torch.stack([(perturb(x, [0.0, 0.5, 1.0], seed=s, side=0.5, fill="grey") > 0)[:, 0].any(1).sum(1)
-                          for s in range(20)]).amax(0)
+    widest = torch.stack(
+        [(perturb(x, [0.0, 0.5, 1.0], seed=s, side=0.5, fill="grey") > 0)[:, 0].any(1).sum(1) for s in range(20)]
+    ).amax(0)
     assert widest.tolist() == [0, 16, 32]

@@ -28,8 +28,14 @@ def view(x: torch.Tensor, info: BatchInfo, head: nn.Module, features: torch.Tens
         return head
 
     return SimpleNamespace(
-        clean=x, canonical=lambda batch: (batch, info), map_input=lambda f: f(x, info), features=of, head=made,
-        rng=generator(0), strength=0.5, seen=seen,
+        clean=x,
+        canonical=lambda batch: (batch, info),
+        map_input=lambda f: f(x, info),
+        features=of,
+        head=made,
+        rng=generator(0),
+        strength=0.5,
+        seen=seen,
     )
 
 

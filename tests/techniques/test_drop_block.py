@@ -39,8 +39,9 @@ def test_what_goes_is_made_of_blocks_in_one_and_two_dimensions() -> None:
     )
     holes = (plane == 0).float()
     opened = -torch.nn.functional.max_pool2d(-holes, 3, stride=1)
-    assert torch.equal(torch.nn.functional.max_pool2d(opened, 3, stride=1, padding=2 - 1)[..., 2:-2, 2:-2],
-                       holes[..., 3:-3, 3:-3])
+    assert torch.equal(
+        torch.nn.functional.max_pool2d(opened, 3, stride=1, padding=2 - 1)[..., 2:-2, 2:-2], holes[..., 3:-3, 3:-3]
+    )
 
 
 def test_strength_zero_is_the_identity_and_small_maps_shrink_the_block() -> None:

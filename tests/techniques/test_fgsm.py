@@ -46,7 +46,10 @@ def test_bounds_units_padding_and_columns() -> None:
     text = InputSpec(data_type=DataType.TEXT, layout=(2,))
     valid = torch.tensor([[[True], [False]]])
     out = FGSM(eps=0.1).perturb(
-        torch.zeros(1, 2, 3), gradient=torch.ones_like, strength=one[:1, 0], rng=generator(0),
+        torch.zeros(1, 2, 3),
+        gradient=torch.ones_like,
+        strength=one[:1, 0],
+        rng=generator(0),
         info=BatchInfo(text, valid=valid, unit=4.0),
     )
     assert not out[0, 1].any()

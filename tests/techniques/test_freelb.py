@@ -55,7 +55,10 @@ def test_eps_is_the_rms_of_the_change_per_sample_on_real_tokens_only() -> None:
 
 def test_a_flat_loss_gives_no_nan() -> None:
     out = Freelb().perturb(
-        torch.ones(2, 5, 8), gradient=torch.zeros_like, strength=torch.ones(2, 1, 1), rng=generator(0),
+        torch.ones(2, 5, 8),
+        gradient=torch.zeros_like,
+        strength=torch.ones(2, 1, 1),
+        rng=generator(0),
         info=BatchInfo(TEXT),
     )
     assert torch.isfinite(out).all()

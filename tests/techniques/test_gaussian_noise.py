@@ -23,7 +23,11 @@ def test_the_realised_sigma_follows_each_samples_strength() -> None:
 @pytest.mark.parametrize("explicit", [True, False])
 def test_in_tables_only_numeric_columns_move(explicit: bool) -> None:
     spec = InputSpec(
-        data_type=DataType.TABULAR, layout=(6,), numeric=(0, 1) if explicit else (), onehot=((2, 3),), codes=(4,),
+        data_type=DataType.TABULAR,
+        layout=(6,),
+        numeric=(0, 1) if explicit else (),
+        onehot=((2, 3),),
+        codes=(4,),
         flags=((5, 0),),
     )
     categorical = torch.tensor([False, False, True, True, True, False])

@@ -31,8 +31,11 @@ class Conv(nn.Module):
 
 def tools(model: nn.Module, spec: InputSpec = SPEC) -> dict:
     return {
-        "rng": generator(0), "spec": spec, "forward": model,
-        "open": lambda batch: (batch, BatchInfo(spec, valid=batch > 2)), "close": lambda batch, ids, spec: ids,
+        "rng": generator(0),
+        "spec": spec,
+        "forward": model,
+        "open": lambda batch: (batch, BatchInfo(spec, valid=batch > 2)),
+        "close": lambda batch, ids, spec: ids,
     }
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from autonoise.ops.random import generator
-from autonoise.stages import PairPlan
+from autonoise.technique.stages import PairPlan
 from autonoise.techniques.noisy_feature_mixup import NoisyFeatureMixup
 from autonoise.types import BatchInfo, DataType, InputSpec
 

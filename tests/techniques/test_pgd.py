@@ -38,9 +38,7 @@ def test_a_maximum_inside_the_ball_is_approached_within_a_step() -> None:
 
 
 def test_every_iterate_stays_in_the_bounds_and_off_the_padding() -> None:
-    info = BatchInfo(
-        InputSpec(data_type=DataType.AUDIO, layout=(6,)), bounds=(-1.0, 1.0), lengths=torch.tensor([6, 2])
-    )
+    info = BatchInfo(InputSpec(data_type=DataType.AUDIO, layout=(6,)), bounds=(-1.0, 1.0), lengths=torch.tensor([6, 2]))
     seen = []
 
     def gradient(at: torch.Tensor) -> torch.Tensor:

@@ -49,7 +49,8 @@ def test_large_areas_of_long_images_still_fit() -> None:
 
 def test_strength_scales_the_area_per_sample() -> None:
     x = torch.full((3, 1, 64, 64), -1.0)
-    shares = torch.stack([(perturb(x, [0.0, 0.5, 1.0], seed=s, area=0.4) != -1).float().mean((1, 2, 3))
-                          for s in range(200)]).mean(0)
+    shares = torch.stack(
+        [(perturb(x, [0.0, 0.5, 1.0], seed=s, area=0.4) != -1).float().mean((1, 2, 3)) for s in range(200)]
+    ).mean(0)
     assert shares[0] == 0
     assert shares[1:].tolist() == pytest.approx([0.105, 0.21], rel=0.12)

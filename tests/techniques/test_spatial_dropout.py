@@ -22,6 +22,4 @@ def test_whole_channels_go(shape: tuple[int, ...]) -> None:
 
 def test_strength_zero_is_the_identity() -> None:
     h = torch.randn(3, 5, 4, 4, generator=generator(1))
-    assert torch.equal(
-        SpatialDropout().perturb(h, strength=torch.zeros(3, 1, 1, 1), rng=generator(0), info=INFO), h
-    )
+    assert torch.equal(SpatialDropout().perturb(h, strength=torch.zeros(3, 1, 1, 1), rng=generator(0), info=INFO), h)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from autonoise.ops.random import generator
 from autonoise.policy import Policy, Step
-from autonoise.schedule import Schedule
+from autonoise.technique.schedule import Schedule
 from autonoise.techniques.gce import GCE
 from autonoise.techniques.two_view_consistency import TwoViewConsistency
 from autonoise.types import DataType, InputSpec
@@ -159,8 +159,14 @@ def test_a_dict_of_tokens_goes_through_as_one_batch() -> None:
 
     model = Bag()
     spec = InputSpec(data_type=DataType.TEXT, layout=(5,), pad_id=0, unk_id=1, vocabulary_size=50, classes=3)
-    policy = Policy("text", (Step.of("word_dropout", fraction=0.3), Step.of("two_view_consistency"),
-                             Step.of("activation_noise", sigma=0.1, site="embedding")))
+    policy = Policy(
+        "text",
+        (
+            Step.of("word_dropout", fraction=0.3),
+            Step.of("two_view_consistency"),
+            Step.of("activation_noise", sigma=0.1, site="embedding"),
+        ),
+    )
     injector = policy.attach(model, epochs=1, steps_per_epoch=1, input=spec)
     ids = torch.randint(2, 50, (6, 5), generator=generator(0))
     batch = {"input_ids": ids, "attention_mask": torch.ones(6, 5, dtype=torch.long)}

@@ -22,8 +22,16 @@ def view(
         return "half" if multiplier == 0.5 else "noisy"
 
     return SimpleNamespace(
-        clean="clean", clean_targets=HARD, targets=targets, logits=noisy, strength=strength, asked=asked, again=again,
-        forward=lambda batch: {"clean": CLEAN, "half": HALF, "noisy": NOISY}[batch], loss=F.cross_entropy, mixed=mixed,
+        clean="clean",
+        clean_targets=HARD,
+        targets=targets,
+        logits=noisy,
+        strength=strength,
+        asked=asked,
+        again=again,
+        forward=lambda batch: {"clean": CLEAN, "half": HALF, "noisy": NOISY}[batch],
+        loss=F.cross_entropy,
+        mixed=mixed,
     )
 
 

@@ -1,0 +1,24 @@
+"""Checks that all readers share, and where the code of a data type lies."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+from autonoise.errors import DataError
+from autonoise.types import DataType
+
+
+def module_of(data_type: DataType) -> Any:
+    """The file of a data type: ``prepare``, ``from_array``, ``from_frame`` and ``read_files`` if any."""
+    return importlib.import_module(f"autonoise.data.{data_type}")
+
+
+def check_size(size: int, max_bytes: int, path: Path) -> None:
+    if size > max_bytes:
+        raise DataError(
+            f"{path}: {size / 2**30:.3g} GiB is above the limit of {max_bytes / 2**30:.3g} GiB: give a "
+            "sample of it, "
+            "or raise max_bytes"
+        )

@@ -1,0 +1,104 @@
+"""The rows a model is evaluated on: clean, and under every corruption at every severity."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from autonoise.batches.mappings import tensors_of
+from autonoise.batches.rows import to_device
+from autonoise.corruptions.base import Reference
+from autonoise.corruptions.frozen import FrozenCorruption, corrupted
+from autonoise.data import Preparation, Rows, count, take
+from autonoise.types import Array, Batch
+
+CACHE_BYTES = 1 << 30
+
+
+class EvaluationSets:
+    """A part of the data, clean and under frozen corruptions; made once, the same for every worker.
+
+    ``real``: a real noisy set (rows, labels) that counts as one more family, or, with ``only_real``, alone.
+    """
+
+    def __init__(
+        self,
+        part: str,
+        rows: Rows,
+        labels: Array,
+        preparation: Preparation,
+        frozen: Iterable[FrozenCorruption],
+        reference: Reference,
+        *,
+        device: str = "cpu",
+        real: tuple[Rows, Array] | None = None,
+        only_real: bool = False,
+    ) -> None:
+        self.part, self.rows, self.labels, self.device = part, rows, labels, device
+        self.frozen = () if only_real else tuple(frozen)
+        self.real = real
+        self._prepare, self._reference = preparation, reference
+        self._cache: dict[tuple[str, int], Batch] = {}
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return count(self.rows)
+
+    def clean(self) -> Batch:
+        return self._made("clean", 0, lambda: self.rows)
+
+    def noisy(self, frozen: FrozenCorruption, severity: int) -> Batch:
+        return self._made(
+            frozen.name, severity, lambda: corrupted(self.rows, frozen, severity, self.part, self._reference)
+        )
+
+    def real_noisy(self) -> tuple[Batch, Array]:
+        assert self.real is not None
+        rows, labels = self.real
+        return self._made("real", 0, lambda: rows), labels
+
+    def prepare(self, rows: Rows) -> Batch:
+        return to_device(self._prepare(rows), self.device)
+
+    def only(self, keep: Callable[[FrozenCorruption], bool]) -> EvaluationSets:
+        """The same rows with some of the corruptions; shares what has been made already."""
+        other = EvaluationSets(
+            self.part,
+            self.rows,
+            self.labels,
+            self._prepare,
+            filter(keep, self.frozen),
+            self._reference,
+            device=self.device,
+            real=self.real,
+            only_real=False,
+        )
+        other._cache = self._cache
+        return other
+
+    def first(self, n: int) -> EvaluationSets:
+        """The first n rows (of every class nearly its share), for quick scores."""
+        index = np.arange(min(n, len(self)))
+        return EvaluationSets(
+            f"{self.part}.{len(index)}",
+            take(self.rows, index),
+            self.labels[index],
+            self._prepare,
+            self.frozen,
+            self._reference,
+            device=self.device,
+            real=self.real,
+            only_real=not self.frozen,
+        )
+
+    def _made(self, name: str, severity: int, make: Callable[[], Rows]) -> Batch:
+        key = (name, severity)
+        if key not in self._cache:
+            batch = self.prepare(make())
+            size = sum(t.numel() * t.element_size() for t in tensors_of(batch))
+            if self._bytes + size > CACHE_BYTES:
+                return batch
+            self._bytes += size
+            self._cache[key] = batch
+        return self._cache[key]

@@ -1,0 +1,297 @@
+"""Noise inside the model: hooks at the sites of activation, embedding and layer-wise pair steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from autonoise.errors import AttachError
+from autonoise.injector.attaching import Hook
+from autonoise.injector.clock import LEAF, SITE, Clock, Knob
+from autonoise.injector.dropouts import OwnDropout, own_dropout
+from autonoise.injector.layout import Hint, channel_axis, channels_back, channels_second, hints_for
+from autonoise.injector.sites import Point, sequence_first
+from autonoise.ops.masks import select
+from autonoise.technique.stages import ActivationNoise, PairNoise, PairPlan
+from autonoise.technique.step import Step
+from autonoise.types import BatchInfo, InputSpec, per_sample
+
+
+@dataclass
+class MicroBatch:
+    """What hooks need to know of the batch that is in flight."""
+
+    size: int
+    given: BatchInfo | None
+    open: Callable[[], BatchInfo]
+    strengths: dict[int, Tensor | None] = field(default_factory=dict)
+    plans: dict[int, PairPlan] = field(default_factory=dict)
+    chosen: dict[int, int] = field(default_factory=dict)
+    delta: Tensor | None = None
+    inner: BatchInfo | None = None
+
+    @property
+    def info(self) -> BatchInfo:
+        if self.given is None:
+            self.given = self.open()
+        return self.given
+
+
+class LayerNoise:
+    """Owns the forward hooks. Nothing is added in ``eval()`` or while ``quiet()``."""
+
+    def __init__(self, model: nn.Module, clock: Clock, knob: Knob, spec: InputSpec) -> None:
+        self._model, self._clock, self._strength = model, clock, knob
+        self._handles: list[RemovableHandle] = []
+        self._quiet = False
+        self._sequence_first = sequence_first(model)
+        self.own: dict[tuple[int, int], OwnDropout] = {}
+        self.points: dict[int, list[Point]] = {}
+        self.fired: set[int] = set()
+        self.mixing: dict[int, set[int]] = {}
+        self._refusal = ""
+        self._hints: dict[tuple[int, int], list[Hint]] = {}
+        self.batch = MicroBatch(0, BatchInfo(spec=spec), lambda: BatchInfo(spec=spec))
+        self.capture: dict[str, Tensor] = {}
+
+    def add(self, index: int, step: Step, points: list[Point]) -> None:
+        """Let a step act at points; the order of calls is the order at a shared point."""
+        self.points[index] = points
+        if isinstance(step.technique, PairNoise):
+            self.mixing[index] = set(range(len(points)))
+        for number, point in enumerate(points):
+            if getattr(step.technique, "channels", False):
+                output = point.where == "output"
+                self._hints[index, number] = hints_for(self._model, point.module, output=output)
+            self._hook(point, lambda h, i=index, s=step, n=number: self._act(h, i, s, n))
+
+    def take_over(self, index: int, step: Step, points: list[Point]) -> None:
+        """Let a step replace the model's own modules (nn.Dropout) where it acts. To be called before any ``add``."""
+        assert isinstance(step.technique, ActivationNoise)
+        for number, point in enumerate(points):
+
+            def acts(called: nn.Module, h: Tensor, point: Point = point) -> bool:
+                if not (self._allowed(called) and h.is_floating_point()):
+                    return False
+                return self._strengths(step, index, h, *self._located(h, point)) is not None
+
+            own = own_dropout(self._model, point, step.technique.adopts, acts)
+            if own is not None:
+                self.own[index, number] = own
+
+    def taken(self, index: int) -> str:
+        """Which of the model's own modules a step replaces, in words."""
+        named = [n for (i, _), own in self.own.items() if i == index and own.named for n, _ in own.modules]
+        before = [n for (i, _), own in self.own.items() if i == index and not own.named for n, _ in own.modules]
+        words = f", takes over {len(named)} nn.Dropout" if named else ""
+        return words + (f", takes over {' or '.join(before)} if it stands directly before" if before else "")
+
+    def add_delta(self, point: Point) -> None:
+        """Let an adversarial shift of the embedding enter at its output."""
+        self._hook(point, lambda h: h if self.batch.delta is None else h + self.batch.delta.to(h.dtype), always=True)
+
+    def watch(self, name: str, point: Point) -> None:
+        """Keep what passes at a point in ``capture[name]`` (penultimate features), during any training pass."""
+
+        def keep(h: Tensor) -> Tensor:
+            self.capture[name] = h
+            return h
+
+        self._hook(point, keep, always=True, changes=False)
+
+    def begin(self, batch: MicroBatch) -> None:
+        """A new micro-batch: forget the last one's draws."""
+        self.batch = batch
+
+    @contextmanager
+    def quiet(self, delta: Tensor | None = None) -> Iterator[None]:
+        """Inner noise off (for gradient passes); ``delta`` stands in for the embedding's shift meanwhile."""
+        before, kept = self._quiet, self.batch.delta
+        self._quiet, self.batch.delta = True, delta
+        try:
+            yield
+        finally:
+            self._quiet, self.batch.delta = before, kept
+
+    @contextmanager
+    def no_recompute(self, names: list[str]) -> Iterator[None]:
+        """Refuse forward passes meanwhile: a recomputed quiet pass could not be told from a noisy one."""
+        if names:
+            self._refusal = (
+                f"activation checkpointing and inner noise do not go together with {', '.join(names)}, which needs "
+                f"passes with and without noise: switch checkpointing off, or remove one of the steps"
+            )
+        try:
+            yield
+        finally:
+            self._refusal = ""
+
+    @property
+    def active(self) -> bool:
+        if self._refusal:
+            raise AttachError(self._refusal)
+        return self._model.training and not self._quiet
+
+    def remove(self) -> None:
+        for handle in self._handles:
+            handle.remove()
+        for own in self.own.values():
+            own.remove()
+
+    def _allowed(self, called: nn.Module, *, always: bool = False, changes: bool = True) -> bool:
+        if self._refusal and changes:
+            raise AttachError(self._refusal)
+        return self._model.training and called.training and (always or not self._quiet)
+
+    def _hook(self, point: Point, change: Any, *, always: bool = False, changes: bool = True) -> None:
+        def allowed(called: nn.Module) -> bool:
+            return self._allowed(called, always=always, changes=changes)
+
+        def output(called: nn.Module, _: Any, out: Any) -> Any:
+            if not allowed(called):
+                return None
+            if isinstance(out, tuple) and out and isinstance(out[0], Tensor):
+                return (change(out[0]), *out[1:])
+            return change(out) if isinstance(out, Tensor) else None
+
+        def before(called: nn.Module, args: tuple[Any, ...]) -> Any:
+            if not allowed(called) or not args or not isinstance(args[0], Tensor):
+                return None
+            return (change(args[0]), *args[1:])
+
+        if point.where == "input":
+            hook = Hook(point.module, before, self.remove)
+            self._handles.append(point.module.register_forward_pre_hook(hook))
+        else:
+            hook = Hook(point.module, output, self.remove)
+            self._handles.append(point.module.register_forward_hook(hook))
+
+    def _act(self, h: Tensor, index: int, step: Step, number: int) -> Tensor:
+        self.fired.add(index)
+        if not h.is_floating_point():
+            return h
+        point = self.points[index][number]
+        dim, repeat = self._located(h, point)
+        technique = step.technique
+        if isinstance(technique, PairNoise):
+            return self._mix(h, index, step, technique, number, dim, repeat)
+        assert isinstance(technique, ActivationNoise)
+        strength = self._strengths(step, index, h, dim, repeat)
+        if strength is None:
+            return h
+        moved = h.transpose(0, dim) if dim else h
+        turned = moved.shape
+        # (B * parts, ...) as (B, parts, ...): what is drawn for a sample holds for all of its parts
+        folded = strength.shape[0] != moved.shape[0]
+        moved = moved.reshape(-1, repeat, *moved.shape[1:]) if folded else moved
+        info = self._info_for(moved)
+        axis = 1
+        if technique.channels:
+            shape = (moved.shape[0], *moved.shape[1 + folded :])
+            axis = -1 if len(shape) == 2 and folded else channel_axis(self._hints[index, number], shape, point.name)
+            moved = channels_second(moved, axis, folded)
+            valid = None if info.valid is None else channels_second(info.valid, axis, folded)
+            info = replace(info, valid=valid)
+        depth = technique.at_depth(number + 1, len(self.points[index]))
+        shaped = per_sample(strength if depth == 1 else strength * depth, moved)
+        rng = self._clock.rng(index, LEAF, number, h.device)
+        own = self.own.get((index, number))
+        if own is not None and own.rate is not None:
+            out = technique.taken_over(moved, own=own.rate, strength=shaped, rng=rng).to(h.dtype).reshape(turned)
+            return out.transpose(0, dim) if dim else out
+        out = technique.perturb(moved, strength=shaped, rng=rng, info=info)
+        if info.valid is not None or not (technique.exact or self._clock.everywhere(step, self._strength.value)):
+            keep = shaped > 0 if info.valid is None else (shaped > 0) & info.valid
+            out = select(keep, out, moved)
+        out = channels_back(out, axis, folded) if technique.channels else out
+        out = out.to(h.dtype).reshape(turned)
+        return out.transpose(0, dim) if dim else out
+
+    def _located(self, h: Tensor, point: Point) -> tuple[int, int]:
+        return batch_dimension(h, self.batch.size, prefer=int(point.module in self._sequence_first))
+
+    def _strengths(self, step: Step, index: int, h: Tensor, dim: int, repeat: int) -> Tensor | None:
+        drawn = self.batch.strengths
+        if index not in drawn:
+            size = self.batch.size or h.shape[0]
+            drawn[index] = self._clock.strengths(step, index, size, self._strength.value, h.device)
+        strength = drawn[index]
+        if strength is None:
+            return None
+        if strength.shape[0] * repeat != h.shape[dim]:
+            # a batch that perturb() has not seen: draw for its own size
+            return self._clock.strengths(step, index, h.shape[dim], self._strength.value, h.device)
+        return strength
+
+    def _mix(
+        self, h: Tensor, index: int, step: Step, technique: PairNoise, number: int, dim: int, repeat: int
+    ) -> Tensor:
+        self.mixing[index].discard(number)
+        plan = self.batch.plans.get(index)
+        if plan is None or plan.weight.shape[0] * repeat != h.shape[dim]:
+            return h
+        if index not in self.batch.chosen:
+            rng = self._clock.rng(index, SITE)
+            self.batch.chosen[index] = int(torch.randint(len(self.points[index]), (1,), generator=rng))
+        if self.batch.chosen[index] != number:
+            return h
+        moved = h.transpose(0, dim) if dim else h
+        moved = moved.reshape(-1, repeat, *moved.shape[1:]) if repeat > 1 else moved
+        rng = self._clock.rng(index, LEAF, number, h.device)
+        out = technique.mix(moved, plan, rng=rng, info=self._info_for(moved)).to(h.dtype)
+        if not (technique.exact or self._clock.everywhere(step, self._strength.value)):
+            out = select(per_sample(plan.weight, moved) < 1, out, moved)
+        out = out.flatten(0, 1) if repeat > 1 else out
+        return out.transpose(0, dim) if dim else out
+
+    def _info_for(self, h: Tensor) -> BatchInfo:
+        """The batch's info as far as it fits these activations (B, ...): token validity for (B, L, E)."""
+        if self.batch.inner is not None:
+            return self.batch.inner
+        info, valid = self.batch.info, self.batch.info.valid
+        if valid is None:
+            self.batch.inner = info.at_a_layer(None)
+            return self.batch.inner
+        filled = None if info.lengths is None else info.lengths / valid.shape[-1]
+        fits = valid.ndim == 2 and h.ndim == 3 and valid.shape == h.shape[:2]
+        return replace(info, filled=filled).at_a_layer(valid[..., None] if fits else None)
+
+
+def batch_dimension(h: Tensor, size: int, *, prefer: int = 0) -> tuple[int, int]:
+    """(dimension that holds the batch, rows per sample): (L, B, E) of recurrent nets and (B * L, E) are known.
+
+    ``prefer`` decides between dimensions 0 and 1 where both are as long as the batch.
+    """
+    if prefer and h.ndim >= 3 and h.shape[1] == size:
+        return 1, 1
+    if size == 0 or h.shape[0] == size:
+        return 0, 1
+    if h.ndim >= 3 and h.shape[1] == size:
+        return 1, 1
+    if h.shape[0] % size == 0:
+        return 0, h.shape[0] // size
+    return 0, 1
+
+
+def check_fired(layers: LayerNoise, steps: Mapping[int, Step]) -> None:
+    """Raise AttachError for a step whose hooks have not run in the first update."""
+    for index, points in layers.points.items():
+        if index not in layers.fired:
+            names = ", ".join(p.name for p in points[:3])
+            raise AttachError(
+                f"{steps[index].name}: its site ({names}) never ran in the forward pass; choose another by sites= "
+                f"or attach with allow_partial=True"
+            )
+    for index, missed in layers.mixing.items():
+        if missed:
+            name = layers.points[index][min(missed)].name
+            raise AttachError(
+                f"{steps[index].name}: it mixes targets, but one of its sites ({name}) never ran in the forward pass: "
+                f"name those that do by sites= or the step's site"
+            )

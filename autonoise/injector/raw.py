@@ -1,0 +1,87 @@
+"""Noise on raw strings, before the tokenizer: runs inside data loaders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from autonoise.errors import AttachError
+from autonoise.injector.clock import Knob
+from autonoise.ops.random import seed_from, text_generator, uniform_from
+from autonoise.technique.stages import RawNoise
+from autonoise.types import Stage
+
+if TYPE_CHECKING:
+    from autonoise.policy.policy import Policy
+    from autonoise.technique.step import Step
+
+SEED, EPOCH, EPOCH_SET, USED = range(4)
+_WORD, _HALF = 1 << 64, 1 << 63
+
+
+class RawTransform:
+    """Perturbs strings; the noise depends only on (seed, epoch, index), so workers and resuming cannot change it.
+
+    Call ``set_epoch(epoch)`` at the start of each epoch. ``transform(text, index)`` perturbs one string,
+    ``transform.many(texts, indices)`` a list. What changes while training goes on (the epoch, the strength, the seed
+    that resuming brings back) lives in shared memory, so that loader workers which run already see it.
+    """
+
+    def __init__(self, policy: Policy, *, epochs: int, seed: int = 0, knob: Knob | None = None) -> None:
+        self.steps = [(i, s) for i, s in policy.at_stage(Stage.RAW)]
+        self.epochs, self.policy_hash = max(epochs, 1), policy.hash
+        self.knob = Knob(policy.strength, shared=True) if knob is None else knob
+        self._state = torch.zeros(4, dtype=torch.long).share_memory_()  # type: ignore[no-untyped-call]
+        self.set_seed(seed)
+
+    @property
+    def strength(self) -> float:
+        """The global strength; that of the injector where this transform belongs to one."""
+        return self.knob.value
+
+    @property
+    def used(self) -> bool:
+        """Whether any string went through, in whichever process."""
+        return bool(self._state[USED])
+
+    @property
+    def epoch_set(self) -> bool:
+        return bool(self._state[EPOCH_SET])
+
+    def set_epoch(self, epoch: int) -> None:
+        self._state[EPOCH], self._state[EPOCH_SET] = epoch, 1
+
+    def set_seed(self, seed: int) -> None:
+        # the same 64 bits, as a signed number
+        self._state[SEED] = (seed + _HALF) % _WORD - _HALF
+
+    def __call__(self, text: str, index: int) -> str:
+        return self.many([text], [index])[0]
+
+    def many(self, texts: Sequence[str], indices: Sequence[int] | np.ndarray) -> list[str]:
+        seed, epoch, _, used = self._state.tolist()
+        if not used:
+            self._state[USED] = 1
+        acting = self._acting(epoch)
+        return [self._perturb(t, int(i), seed, epoch, acting) for t, i in zip(texts, indices, strict=True)]
+
+    def _acting(self, epoch: int) -> list[tuple[int, Step, float]]:
+        """(position, step, multiplier) of the steps that do something in an epoch."""
+        progress, strength = min(epoch / max(self.epochs - 1, 1), 1.0), self.strength
+        strengths = [(i, s, strength * s.schedule(progress) * s.gate(epoch=epoch, update=epoch)) for i, s in self.steps]
+        return [(i, s, m) for i, s, m in strengths if m > 0]
+
+    def _perturb(self, text: str, index: int, seed: int, epoch: int, acting: list[tuple[int, Step, float]]) -> str:
+        if not isinstance(text, str):
+            raise AttachError(f"raw noise acts on strings, but got {type(text).__name__}: use it before the tokenizer")
+        for position, step, m in acting:
+            assert isinstance(step.technique, RawNoise)
+            # the draw that most strings need comes without a generator
+            if text and uniform_from(seed, epoch, index, position, 0) < step.probability:
+                rng = text_generator(seed_from(seed, epoch, index, position, 1))
+                m = m * rng.random() if step.magnitude == "uniform" else m
+                text = step.technique.perturb_text(text, strength=m, rng=rng) or text
+        return text

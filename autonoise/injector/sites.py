@@ -1,0 +1,136 @@
+"""Where in a foreign model noise enters: resolving site words and globs to modules."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+import torch
+from torch import nn
+
+from autonoise.errors import AttachError
+from autonoise.injector.residual import residual_branches
+
+Hook = TypeVar("Hook", bound=Callable[..., Any])
+WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Embedding, nn.RNNBase, nn.MultiheadAttention)
+_HIDDEN = (nn.ReLU, nn.GELU, nn.SiLU, nn.LeakyReLU, nn.ELU, nn.Tanh, nn.Hardswish, nn.Mish, nn.PReLU)
+
+
+WORDS = frozenset({"embedding", "after_norm", "late_norm", "penultimate", "residual", "front_end"})
+
+
+@dataclass(frozen=True)
+class Point:
+    """A module and whether noise changes its output or its (first) input."""
+
+    name: str
+    module: nn.Module
+    where: Literal["output", "input"] = "output"
+
+
+def resolve(model: nn.Module, site: str, classes: int, overrides: Mapping[str, str], *, default: bool) -> list[Point]:
+    """The points a site means in this model. Raises AttachError when there are none.
+
+    ``default``: the site is the technique's own default, so that a word that finds nothing may fall back.
+    """
+    if site in overrides:
+        points = _glob(model, overrides[site], f"sites[{site!r}] = ")
+        return [_before_classifier(p, classes) for p in points] if site == "penultimate" else points
+    if site == "embedding":
+        return _embedding(model)
+    if site == "penultimate":
+        return [_penultimate(model, classes)]
+    if site == "late_norm":
+        points = resolve(model, "after_norm", classes, overrides, default=default)
+        return points[len(points) // 2 :]
+    if site == "after_norm":
+        points = _of(model, lambda m: "Norm" in type(m).__name__ and not list(m.children()))
+        if points or not default:
+            return points or _none(site, "the model has no normalisation layers")
+        return _of(model, lambda m: isinstance(m, _HIDDEN)) or [_penultimate(model, classes)]
+    if site == "residual":
+        points = [Point(name, module) for name, module in residual_branches(model)]
+        return points or _none(site, "no residual branches were recognised")
+    return _glob(model, site, "site ")
+
+
+def uncompiled(hook: Hook) -> Hook:
+    """The same function, but never traced by torch.compile, which would compile again for every new number it reads."""
+    kept_out: Hook = torch.compiler.disable(hook)  # type: ignore[no-untyped-call]
+    return kept_out
+
+
+def _of(model: nn.Module, wanted: object) -> list[Point]:
+    assert callable(wanted)
+    return [Point(name, m) for name, m in model.named_modules() if wanted(m)]
+
+
+def _none(site: str, why: str) -> list[Point]:
+    raise AttachError(f"site {site!r} was not found: {why}; name modules by sites={{{site!r}: 'glob*'}}")
+
+
+def _glob(model: nn.Module, pattern: str, what: str) -> list[Point]:
+    points = [
+        Point(n, m)
+        for n, m in model.named_modules()
+        if n and (fnmatch.fnmatchcase(n, pattern) or fnmatch.fnmatchcase(n, f"*.{pattern}"))
+    ]
+    if not points:
+        names = [n for n, _ in model.named_modules() if n][:8]
+        raise AttachError(f"{what}{pattern!r} matches no module of the model; its modules are {', '.join(names)}, ...")
+    return points
+
+
+def _embedding(model: nn.Module) -> list[Point]:
+    get = getattr(model, "get_input_embeddings", None)
+    if callable(get):
+        try:
+            wanted = get()
+        except NotImplementedError:
+            wanted = None
+        if isinstance(wanted, nn.Module):
+            return _of(model, lambda m: m is wanted) or [Point("embedding", wanted)]
+    tables = [(n, m) for n, m in model.named_modules() if isinstance(m, nn.Embedding | nn.EmbeddingBag)]
+    if not tables:
+        return _none("embedding", "the model has no nn.Embedding")
+    name, module = max(tables, key=lambda item: item[1].num_embeddings)
+    return [Point(name, module)]
+
+
+def _before_classifier(point: Point, classes: int) -> Point:
+    """Whoever names the classifier as ``penultimate`` means what goes into it, not the logits."""
+    is_classifier = isinstance(point.module, nn.Linear) and point.module.out_features == classes
+    return Point(point.name, point.module, "input") if is_classifier else point
+
+
+def sequence_first(model: nn.Module) -> set[nn.Module]:
+    """Modules of torch's own layers that were built with ``batch_first=False``: they see (L, B, E)."""
+    found: set[nn.Module] = set()
+    for module in model.modules():
+        if isinstance(module, nn.TransformerEncoderLayer | nn.TransformerDecoderLayer):
+            found |= set() if module.self_attn.batch_first else set(module.modules())
+        elif isinstance(module, nn.TransformerEncoder | nn.TransformerDecoder):
+            first = getattr(getattr(module.layers[0], "self_attn", None), "batch_first", True)
+            found |= set() if first else {module, *(m for m in [module.norm] if m is not None)}
+        elif isinstance(module, nn.RNNBase | nn.MultiheadAttention) and not module.batch_first:
+            found.add(module)
+    return found
+
+
+def classifier(model: nn.Module, classes: int) -> tuple[str, nn.Linear] | None:
+    """The last linear layer with as many outputs as classes, else the last linear layer."""
+    inside = {id(m.out_proj) for m in model.modules() if isinstance(m, nn.MultiheadAttention)}
+    linears = [(n, m) for n, m in model.named_modules() if isinstance(m, nn.Linear) and id(m) not in inside]
+    fitting = [item for item in linears if item[1].out_features == classes]
+    chosen = fitting or linears
+    return chosen[-1] if chosen else None
+
+
+def _penultimate(model: nn.Module, classes: int) -> Point:
+    found = classifier(model, classes)
+    if found is None:
+        _none("penultimate", "the model has no nn.Linear")
+        raise AssertionError
+    return Point(found[0], found[1], "input")

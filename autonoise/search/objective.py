@@ -1,0 +1,218 @@
+"""One trial: a policy, a short complete training, and for those that survive a full one."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.trial import TrialState
+
+from autonoise.evaluation.score import Score, evaluate
+from autonoise.ops.random import seed_from
+from autonoise.policy import Policy
+from autonoise.space.space import SearchSpace
+from autonoise.study.config import StudyConfig
+from autonoise.study.storage import PREFIX
+from autonoise.training.task import FULL, Fidelity, Task
+
+SHORT = Fidelity(rows=0.5, epochs=0.7)
+"""The first rung: a complete training at a third of the cost; shorter ones rank badly (benchmarks/results/rungs.md),
+because noise pays only once a model has learnt something."""
+QUICK_ROWS, QUICK_SEVERITIES = 512, (3,)
+FULL_SEVERITIES = (2, 4)
+
+
+@dataclass
+class Objective:
+    """Callable on an Optuna trial; returns the mixed score (or clean and noisy, for ``--objective pareto``)."""
+
+    task: Task
+    space: SearchSpace
+    config: StudyConfig
+    watch: Callable[[str], None] = lambda text: None
+    overhead: float = 0.0
+    evaluation: float = 0.0
+
+    def __call__(self, trial: optuna.Trial) -> float | tuple[float, float]:
+        keep = _keeper(trial)
+        keep("host", socket.gethostname())
+        keep("pid", os.getpid())
+        policy = self.space.suggest(trial)
+        keep("policy_hash", policy.hash)
+        keep("passes", policy.passes)
+        self.watch(_words(policy))
+        self._cost_constraint(trial, policy)
+        known = self._known(trial, policy)
+        if known is not None:
+            return self._repeat(trial, known)
+        started = time.perf_counter()
+        try:
+            return self._run(trial, policy, started)
+        except optuna.TrialPruned:
+            raise
+        except Exception as e:
+            reason = " ".join(f"{type(e).__name__}: {e}".split())[:300]
+            keep("reason", reason)
+            raise
+        finally:
+            keep("seconds", time.perf_counter() - started)
+
+    def _run(self, trial: optuna.Trial, policy: Policy, started: float) -> float | tuple[float, float]:
+        keep = _keeper(trial)
+        baseline = not policy.steps
+        if self.rungs and not baseline:
+            score, work = self._fit(policy, SHORT, quick=True)
+            keep("rung", 0)
+            keep("work", work)
+            value = self._value(score)
+            trial.report(value, step=1)
+            if score is None:
+                return self._finish(trial, None)
+            # a short training may misjudge strong noise: what was chosen with knowledge gets its full chance
+            if trial.should_prune() and PREFIX + "origin" not in trial.user_attrs:
+                keep("clean", score.accuracy)
+                keep("noisy", score.noisy)
+                keep("reason", "pruned after the short training")
+                raise optuna.TrialPruned
+        score, work = self._fit(policy, replace(FULL, folds=self.task.folds), quick=False)
+        keep("rung", 1)
+        keep("work", work + trial.user_attrs.get(PREFIX + "work", 0.0))
+        return self._finish(trial, score)
+
+    @property
+    def rungs(self) -> bool:
+        return self.config.objective == "score" and self.config.engine == "autonoise"
+
+    def _fit(self, policy: Policy, fidelity: Fidelity, *, quick: bool) -> tuple[Score | None, float]:
+        """(score or None when training diverged, work in full trainings of one fold)."""
+        scores: list[Score] = []
+        work = 0.0
+        for fold in range(fidelity.folds):
+            trained = self.task.train(policy, seed=seed_from(self.config.seed, 1) % 2**31, fold=fold, fidelity=fidelity)
+            full = len(self.task.training(fold)) * self.task.recipe.epochs
+            work += trained.passes / full
+            if trained.diverged:
+                return None, work
+            start = time.perf_counter()
+            sets = self.task.sets("search", fold)
+            if quick:
+                scores.append(evaluate(trained.model, self._quick(fold), QUICK_SEVERITIES))
+            else:
+                scores.append(evaluate(trained.model, sets, FULL_SEVERITIES))
+            self.evaluation += time.perf_counter() - start
+        return _mean_of(scores), work
+
+    def _quick(self, fold: int) -> Any:
+        cache: dict[int, Any] = self.__dict__.setdefault("_quick_sets", {})
+        if fold not in cache:
+            cache[fold] = self.task.sets("search", fold).first(QUICK_ROWS)
+        return cache[fold]
+
+    def _value(self, score: Score | None) -> float:
+        return self.task.chance if score is None else score.mixed(self.config.noise_weight)
+
+    def _finish(self, trial: optuna.Trial, score: Score | None) -> float | tuple[float, float]:
+        keep = _keeper(trial)
+        chance = self.task.chance
+        numbers = score.flat() if score is not None else {"clean": chance, "noisy": chance, "worst": chance}
+        for name, value in numbers.items():
+            keep(name, float(value) if np.isfinite(value) else None)
+        if score is None:
+            keep("reason", "training diverged; counted at chance")
+        else:
+            keep("worst_family", score.worst[0])
+        value = self._value(score)
+        keep("score", value)
+        base = self._baseline(trial.study)
+        if base is not None:
+            keep("clean_drop", base - numbers["clean"])
+            if self.config.max_clean_drop is not None:
+                _constrain(trial, "clean_drop", base - numbers["clean"] - self.config.max_clean_drop)
+        return (numbers["clean"], numbers["noisy"]) if self.config.objective == "pareto" else value
+
+    def _cost_constraint(self, trial: optuna.Trial, policy: Policy) -> None:
+        if self.config.max_cost is None:
+            return
+        excess = policy.passes - self.config.max_cost
+        _constrain(trial, "cost", excess)
+        if excess > 0 and self.config.objective == "score":
+            _keeper(trial)("reason", f"costs {policy.passes:.2f} passes, above --max-cost")
+            raise optuna.TrialPruned
+
+    def _baseline(self, study: optuna.Study) -> float | None:
+        """Clean accuracy of the trial without noise, if it has finished."""
+        for t in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+            if t.user_attrs.get(PREFIX + "passes") == 1.0 and not t.user_attrs[PREFIX + "policy"]["steps"]:
+                found: float = t.user_attrs[PREFIX + "clean"]
+                return found
+        return None
+
+    def _known(self, trial: optuna.Trial, policy: Policy) -> optuna.trial.FrozenTrial | None:
+        states = (TrialState.COMPLETE, TrialState.PRUNED)
+        for t in trial.study.get_trials(deepcopy=False, states=states):
+            a = t.user_attrs
+            if a.get(PREFIX + "policy_hash") == policy.hash and a.get(PREFIX + "rung") is not None:
+                return t
+        return None
+
+    def _repeat(self, trial: optuna.Trial, known: optuna.trial.FrozenTrial) -> float | tuple[float, float]:
+        """A policy that was scored already keeps its score; nothing is trained."""
+        keep = _keeper(trial)
+        skip = {"host", "pid", "policy", "policy_hash", "passes", "seconds", "work", "reason", "constraints"}
+        for name, value in known.user_attrs.items():
+            if name.startswith(PREFIX) and name.removeprefix(PREFIX) not in skip:
+                keep(name.removeprefix(PREFIX), value)
+        keep("seconds", 0.0)
+        keep("work", 0.0)
+        keep("reason", f"same policy as trial {known.number}")
+        for name, value in known.user_attrs.get(PREFIX + "constraints", {}).items():
+            if name != "cost":
+                _constrain(trial, name, value)
+        if known.state == TrialState.PRUNED:
+            if 1 in known.intermediate_values:
+                trial.report(known.intermediate_values[1], step=1)
+            raise optuna.TrialPruned
+        return tuple(known.values) if len(known.values) > 1 else known.values[0]
+
+
+def _keeper(trial: optuna.Trial) -> Callable[[str, Any], None]:
+    return lambda name, value: trial.set_user_attr(PREFIX + name, value)
+
+
+def _constrain(trial: optuna.Trial, name: str, value: float) -> None:
+    """A constraint (feasible at 0 and below) in Optuna's way, in an attribute, and where the dashboard looks."""
+    trial.set_constraint(name, value)
+    known = {**trial.user_attrs.get(PREFIX + "constraints", {}), name: value}
+    trial.set_user_attr(PREFIX + "constraints", known)
+    trial.storage.set_trial_system_attr(trial._trial_id, "constraints", list(known.values()))
+
+
+def _words(policy: Policy) -> str:
+    return " + ".join(s.name for s in policy.steps) or "no noise"
+
+
+def _mean_of(scores: list[Score]) -> Score:
+    """The mean over folds of every number; rows are of different folds, so only the first's are kept."""
+    if len(scores) == 1:
+        return scores[0]
+    names = (
+        "accuracy",
+        "balanced",
+        "nll",
+        "brier",
+        "ece",
+        "noisy",
+        "noisy_nll",
+        "noisy_brier",
+        "noisy_ece",
+        "error_auroc",
+    )
+    means = {n: float(np.mean([getattr(s, n) for s in scores])) for n in names}
+    families = {f: float(np.mean([s.families[f] for s in scores])) for f in scores[0].families}
+    return replace(scores[0], **means, families=families)  # type: ignore[arg-type]

@@ -1,0 +1,100 @@
+"""A worker: one process, one thread, one loop over trials on the study's storage."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from autonoise.data.notes import unlogged
+from autonoise.errors import AutonoiseError, StudyError
+from autonoise.search.objective import Objective
+from autonoise.search.sampler import make_sampler
+from autonoise.space.space import SearchSpace
+from autonoise.study.config import StudyConfig
+from autonoise.study.folder import StudyFolder
+from autonoise.study.prepare import build_task, ensure_corruptions
+from autonoise.study.processes import Stop, die_with, one_thread, stop_on_interrupt
+from autonoise.study.storage import PREFIX, finished, open_storage, open_study, taken
+from autonoise.training.task import Task
+
+if TYPE_CHECKING:
+    from multiprocessing.sharedctypes import Synchronized
+
+FAULTS_IN_A_ROW = 8
+
+
+def work(
+    study: optuna.Study,
+    objective: Objective,
+    config: StudyConfig,
+    stop: Stop,
+    after: Callable[[optuna.Study], None] = lambda study: None,
+) -> None:
+    """Run trials until the study has ``config.trials`` of them, the deadline passes or a stop is asked for.
+
+    A fault (an exception in a model, out of memory) fails its trial, and the search goes on; the same worker
+    raises StudyError after several faults in a row with nothing completed.
+    """
+    faults = 0
+    last: list[FrozenTrial] = []
+
+    def remember(_: optuna.Study, trial: FrozenTrial) -> None:
+        last[:] = [trial]
+
+    while not stop() and not stop.late and taken(study) < config.trials:
+        study.optimize(objective, n_trials=1, catch=(Exception,), callbacks=[remember], show_progress_bar=False)
+        failed = bool(last) and last[-1].state == TrialState.FAIL
+        faults = faults + 1 if failed else 0
+        after(study)
+        if faults >= FAULTS_IN_A_ROW:
+            reason = last[-1].user_attrs.get(PREFIX + "reason", "unknown")
+            raise StudyError(f"{faults} trials in a row failed, the last with: {reason}; mend that and run again")
+
+
+def make_objective(task: Task, space: SearchSpace, config: StudyConfig) -> Objective:
+    return Objective(task, space, config)
+
+
+def run_worker(
+    config: StudyConfig,
+    space: SearchSpace,
+    index: int,
+    parent: int | None,
+    deadline: float | Synchronized[float] | None = None,
+) -> int:
+    """The whole of a further worker process; returns how many trials the study has at the end.
+
+    A shared ``deadline`` is that of the process that started this one, which may move it.
+    """
+    one_thread()
+    if parent is not None:
+        die_with(parent)
+    folder = StudyFolder(config.out)
+    task = build_task(config)
+    ensure_corruptions(task, folder, seed=config.seed)
+    study = open_study(config, open_storage(config.storage_url))
+    trials = len(study.get_trials(deepcopy=False))
+    study.sampler = make_sampler(config.engine, prior=space.prior, seed=config.seed, trials=trials, worker=index)
+    stop = Stop(deadline=deadline) if deadline is None or isinstance(deadline, float) else Stop(shared=deadline)
+    with stop_on_interrupt(stop, lambda text: None):
+        work(study, make_objective(task, space, config), config, stop)
+    return len(finished(study))
+
+
+def process_entry(
+    config: StudyConfig, space: dict[str, Any], index: int, parent: int, deadline: Synchronized[float]
+) -> None:
+    """What a spawned process runs."""
+    try:
+        with unlogged():  # the process that started this one has told what was read
+            run_worker(config, SearchSpace.from_dict(space), index, parent, deadline)
+    except KeyboardInterrupt:
+        os._exit(130)
+    except AutonoiseError as e:
+        sys.stderr.write(f"worker {index}: {e}\n")
+        sys.exit(2)

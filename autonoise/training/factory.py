@@ -1,0 +1,43 @@
+"""The user's own model: from ``file.py:factory`` to a function that makes fresh models."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+
+from torch import nn
+
+from autonoise.errors import StudyError
+from autonoise.types import InputSpec
+
+ModelFactory = Callable[[InputSpec, int], nn.Module]
+
+
+def load_factory(text: str) -> ModelFactory:
+    """``package.module:factory`` or ``file.py:factory``, called with (InputSpec, classes). Raises StudyError."""
+    where, _, name = text.rpartition(":")
+    if not where or not name:
+        raise StudyError(f"--model must be module:factory or file.py:factory, but got {text!r}")
+    try:
+        if where.endswith(".py"):
+            spec = importlib.util.spec_from_file_location(Path(where).stem, where)
+            if spec is None or spec.loader is None or not Path(where).is_file():
+                raise StudyError(f"--model: no file {where!r}; check the path")
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+        else:
+            module = importlib.import_module(where)
+    except StudyError:
+        raise
+    except Exception as e:
+        fault = " ".join(f"{type(e).__name__}: {e}".split())[:200]
+        raise StudyError(f"--model: cannot import {where!r} ({fault}); mend it, or run where it can be") from None
+    factory = getattr(module, name, None)
+    if not callable(factory):
+        functions = [n for n, f in inspect.getmembers(module, callable) if not n.startswith("_")][:6]
+        raise StudyError(f"--model: {where!r} has no function {name!r}; it has {', '.join(functions) or 'none'}")
+    made: ModelFactory = factory
+    return made

@@ -1,0 +1,213 @@
+"""A task: data with its splits, its input description, its proxy and how noisy accuracy is measured on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from autonoise.corruptions.base import Reference
+from autonoise.corruptions.frozen import FrozenCorruption
+from autonoise.data import Dataset, Rows, Splits, prepare, take
+from autonoise.data.copies import NoisyParts, deal_out
+from autonoise.errors import DataError, StudyError
+from autonoise.evaluation.sets import EvaluationSets
+from autonoise.ops.random import generator, seed_from
+from autonoise.policy import Policy
+from autonoise.proxies import Recipe, build_proxy, default_recipe
+from autonoise.training.factory import ModelFactory
+from autonoise.training.train import EpochHook, Trained, TrainingData, train
+from autonoise.types import Array, InputSpec
+
+PARTS = ("search", "confirm", "test")
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """How much of a full training a run does: shares of rows and of epochs, and how many folds."""
+
+    rows: float = 1.0
+    epochs: float = 1.0
+    folds: int = 1
+
+    @property
+    def cost(self) -> float:
+        """In full trainings."""
+        return self.rows * self.epochs * self.folds
+
+
+FULL = Fidelity()
+
+
+@dataclass(frozen=True)
+class RealNoise:
+    """The user's own noise: a noisy validation set, and whether it replaces the synthetic corruptions."""
+
+    dataset: Dataset
+    alone: bool = False
+
+
+@dataclass
+class Task:
+    """Everything a training run and its evaluation need, made once per process.
+
+    Attributes:
+        labels: what is trained on, (N,); ``truth`` what is evaluated on (differs under label noise).
+        recipe: full-fidelity training; ``epochs`` overrides its length.
+        factory: the user's own model instead of the proxy.
+    """
+
+    dataset: Dataset
+    splits: Splits
+    labels: Array
+    truth: Array
+    seed: int = 0
+    device: str = "cpu"
+    epochs: int | None = None
+    proxy: str | None = None
+    size: float = 1.0
+    factory: ModelFactory | None = None
+    real: RealNoise | None = None
+    clips: np.ndarray[Any, np.dtype[np.float32]] | None = None
+    frozen: tuple[FrozenCorruption, ...] = ()
+    _folds: dict[int, TrainingData] = field(default_factory=dict, repr=False)
+    _sets: dict[tuple[str, int, str], EvaluationSets] = field(default_factory=dict, repr=False)
+
+    @property
+    def folds(self) -> int:
+        return len(self.splits.folds)
+
+    def training(self, fold: int) -> TrainingData:
+        """Prepared training rows of a fold, ordered so that every stretch holds all classes."""
+        if fold not in self._folds:
+            index = self._stratified(self.splits.folds[fold].train)
+            preparation = prepare(self.dataset, self.splits.folds[fold].train)
+            rows = take(self.dataset.x, index)
+            self._folds[fold] = TrainingData.of(rows, self.labels[index], preparation)
+        return self._folds[fold]
+
+    def spec(self, fold: int = 0) -> InputSpec:
+        return self.training(fold).preparation.spec
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        recipe = default_recipe(self.dataset.data_type, len(self.splits.folds[0].train))
+        return replace(recipe, epochs=self.epochs) if self.epochs else recipe
+
+    def reference(self, fold: int) -> Reference:
+        rng = np.random.default_rng(seed_from(self.seed, fold, 11))
+        rows = take(self.dataset.x, self.splits.folds[fold].train)
+        return Reference.of(
+            self.dataset.data_type, rows, rng=rng, sample_rate=self.dataset.sample_rate, clips=self.clips
+        )
+
+    def sets(self, part: str, fold: int = 0, group: str = "search") -> EvaluationSets:
+        """Evaluation rows of a part ("search", "confirm", "test"), under the frozen corruptions of a group."""
+        key = (part, fold, group)
+        if key not in self._sets:
+            found = self.splits.test if part == "test" else getattr(self.splits.folds[fold], part)
+            index = self._stratified(found)
+            frozen = [f for f in self.frozen if f.group == group]
+            real = self._real_part(part, fold) if self.real is not None else None
+            self._sets[key] = EvaluationSets(
+                f"{part}{fold}",
+                take(self.dataset.x, index),
+                self.truth[index],
+                self.training(fold).preparation,
+                frozen,
+                self.reference(fold),
+                device=self.device,
+                real=real,
+                only_real=self.real is not None and self.real.alone,
+            )
+        return self._sets[key]
+
+    def test_groups(self) -> list[Array | None]:
+        """The group of each row of the test part, in the order of its ``sets``; then of each row of the noisy set.
+
+        None where there are no groups.
+        """
+        group = self.dataset.group
+        return [None if group is None else group[self._stratified(self.splits.test)]]
+
+    def model(self, seed: int, fold: int = 0, size: float = 1.0) -> nn.Module:
+        """A fresh model with weights from the seed: the user's own, else the proxy, ``size`` times as wide."""
+        spec = self.spec(fold)
+        if self.factory is None:
+            return build_proxy(spec, size=self.size * size, name=self.proxy, rng=generator(seed_from(seed, 3)))
+        with torch.random.fork_rng(devices=[]):
+            # a foreign factory draws from the global stream
+            torch.default_generator.manual_seed(seed_from(seed, 3))
+            try:
+                model = self.factory(spec, spec.classes)
+            except Exception as e:
+                fault = " ".join(f"{type(e).__name__}: {e}".split())[:200]
+                raise StudyError(f"--model: the factory failed on (InputSpec, classes): {fault}") from e
+        if not isinstance(model, nn.Module):
+            raise StudyError(f"--model must return a torch.nn.Module, but returned {type(model).__name__}")
+        return model
+
+    def train(
+        self,
+        policy: Policy,
+        *,
+        seed: int,
+        fold: int = 0,
+        fidelity: Fidelity = FULL,
+        after_epoch: EpochHook | None = None,
+        size: float = 1.0,
+    ) -> Trained:
+        """Train a fresh model under a policy at a fidelity; schedules are compressed into it."""
+        data = self.training(fold)
+        if fidelity.rows < 1:
+            data = data.first(max(int(len(data) * fidelity.rows), 2 * self.dataset.classes))
+        recipe = replace(self.recipe, epochs=max(round(self.recipe.epochs * fidelity.epochs), 1))
+        return train(
+            self.model(seed, fold, size), data, policy, recipe, seed=seed, device=self.device, after_epoch=after_epoch
+        )
+
+    @property
+    def chance(self) -> float:
+        """Share of the largest class among the training rows."""
+        train_labels = self.truth[self.splits.folds[0].train]
+        return float(np.bincount(train_labels).max() / len(train_labels))
+
+    def _real_part(self, part: str, fold: int) -> tuple[Rows, Array]:
+        """The rows of the user's noisy set that a part is judged on: the verdict sees rows that no other part has."""
+        assert self.real is not None
+        data = self.real.dataset
+        chosen = self.noisy_parts.rows(part, fold, self.splits)
+        return take(data.x, chosen), self._real_labels[chosen]
+
+    @cached_property
+    def noisy_parts(self) -> NoisyParts:
+        """Which rows of the user's noisy set belong to which part: see :mod:`autonoise.data.copies`."""
+        assert self.real is not None
+        return deal_out(self.real.dataset, self.dataset, self.splits, labels=self._real_labels, seed=self.seed)
+
+    @cached_property
+    def _real_labels(self) -> Array:
+        """The noisy set's labels in the numbering of the data."""
+        assert self.real is not None
+        data = self.real.dataset
+        names = {name: i for i, name in enumerate(self.dataset.class_names)}
+        unknown = [n for n in data.class_names if n not in names]
+        if unknown:
+            raise DataError(f"--noisy-val has class {unknown[0]!r}, which the training data lacks: use the same labels")
+        mapped: Array = np.array([names[n] for n in data.class_names])[data.y]
+        return mapped
+
+    def _stratified(self, index: Array) -> Array:
+        """Row numbers reordered so that any first n of them have nearly the class shares of all."""
+        rng = np.random.default_rng(seed_from(self.seed, len(index), 5))
+        shuffled = index[rng.permutation(len(index))]
+        labels = self.truth[shuffled]
+        place = np.empty(len(index))
+        for c in np.unique(labels):
+            rows = np.flatnonzero(labels == c)
+            place[rows] = (np.arange(len(rows)) + rng.random()) / len(rows)
+        return shuffled[np.argsort(place, kind="stable")]

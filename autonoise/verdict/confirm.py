@@ -1,0 +1,173 @@
+"""Choosing on fresh seeds and rows: racing the best trials and the presets, then leaving out what does not matter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from optuna.trial import FrozenTrial
+
+from autonoise.policy import Policy
+from autonoise.study.config import StudyConfig
+from autonoise.study.folder import RunResult
+from autonoise.study.storage import PREFIX
+from autonoise.verdict.statistics import Interval, Parts, paired, parts_of, value
+from autonoise.verdict.trainings import Job, Runner
+
+ADVANTAGE = 0.25
+"""Share of an accuracy point by which a technique must earn its place in the minimiser, times 0.01."""
+OPPONENTS = ("preset", "start")
+"""Roles of what a search has to beat; the best of each meets the found policy in the verdict."""
+CLEARLY_BEHIND = 0.025
+CERTAIN = 0.015
+"""A technique goes only where its contribution is surely below this; small data cannot tell, so there it stays."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A candidate after the race. ``role`` is "found", "preset", "start" (a starting policy of the space, as it was) or
+    "baseline"; ``score`` the mean mixed score.
+    """
+
+    policy: Policy
+    role: str
+    results: tuple[RunResult, ...]
+    score: float
+    clean: float
+    noisy: float
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """What a technique adds: the score with it minus the score without, on the confirm part."""
+
+    technique: str
+    interval: Interval
+    kept: bool
+
+
+def pick_candidates(trials: Sequence[FrozenTrial], n: int) -> list[Policy]:
+    """The best trials by score, and the best by noisy accuracy alone; all different."""
+    found: dict[str, Policy] = {}
+    by_noisy = sorted(trials, key=lambda t: -t.user_attrs[PREFIX + "noisy"])
+    for trial in [*trials[: max(n - 1, 1)], *by_noisy[:1], *trials]:
+        policy = Policy.from_trial(trial)
+        if policy.steps and len(found) < n:
+            found.setdefault(policy.hash, policy)
+    return list(found.values())
+
+
+def race(
+    entries: Mapping[str, tuple[Policy, str]],
+    runner: Runner,
+    config: StudyConfig,
+    families: Mapping[str, str],
+    seeds: int,
+    stop: Callable[[], bool],
+    done: Callable[[int], None],
+    another: Callable[[Sequence[RunResult], int], bool] = lambda runs, entries: True,
+) -> list[Standing]:
+    """Train every entry on fresh seeds, seed by seed; clear losers leave after each round.
+
+    The baseline, the best preset and the best starting policy always stay. ``another`` says, by the runs so far and
+    the number of entries left, whether there is time for a further round. Returns the standings, best first; only
+    entries of the last round can win.
+    """
+    results: dict[str, list[RunResult]] = {key: [] for key in entries}
+    alive = list(entries)
+    for seed in range(seeds):
+        jobs = [Job(entries[key][0], "confirm", seed) for key in alive]
+        for key, result in zip(alive, runner.run(jobs, stop=stop, done=done), strict=True):
+            if result is not None:
+                results[key].append(result)
+        alive = [k for k in alive if len(results[k]) == seed + 1]
+        if stop() or not alive:
+            break
+        alive = _survivors(alive, entries, results, config.noise_weight, families)
+        if not another([r for found in results.values() for r in found], len(alive)):
+            break
+    standings = [standing_of(*entries[k], results[k], config.noise_weight, families) for k in entries if results[k]]
+    rounds = max((len(s.results) for s in standings), default=0)
+    return sorted(standings, key=lambda s: (len(s.results) < rounds, -s.score))
+
+
+def standing_of(
+    policy: Policy, role: str, runs: list[RunResult], weight: float, families: Mapping[str, str]
+) -> Standing:
+    """A candidate with the means over its runs."""
+    score = float(np.mean([value(parts_of(r, weight, families)) for r in runs]))
+    clean = float(np.mean([r.correct.mean() for r in runs]))
+    noisy = float(np.mean([value(parts_of(r, 1.0, families)) for r in runs]))
+    return Standing(policy, role, tuple(runs), score, clean, noisy)
+
+
+def _survivors(
+    alive: list[str],
+    entries: Mapping[str, tuple[Policy, str]],
+    results: Mapping[str, list[RunResult]],
+    weight: float,
+    families: Mapping[str, str],
+) -> list[str]:
+    parts: dict[str, list[Parts]] = {k: [parts_of(r, weight, families) for r in results[k]] for k in alive}
+    means = {k: float(np.mean([value(p) for p in parts[k]])) for k in alive}
+    leader = max(alive, key=lambda k: means[k])
+    always = {k for k in alive if entries[k][1] == "baseline"} | {leader}
+    for role in OPPONENTS:
+        of_role = [k for k in alive if entries[k][1] == role]
+        if of_role:
+            always.add(max(of_role, key=lambda k: means[k]))
+    kept = []
+    for k in alive:
+        behind = means[leader] - means[k]
+        lost = behind > CLEARLY_BEHIND if len(parts[k]) == 1 else paired(parts[k], parts[leader], 0.8).high < 0
+        if k in always or not lost:
+            kept.append(k)
+    return kept
+
+
+def minimise(
+    policy: Policy,
+    runner: Runner,
+    config: StudyConfig,
+    families: Mapping[str, str],
+    seeds: int,
+    stop: Callable[[], bool],
+    done: Callable[[int], None],
+) -> tuple[Policy, list[Contribution]]:
+    """Leave out each technique in turn on the confirm part; remove those that do not help.
+
+    A technique goes when the policy without it is no worse than ``ADVANTAGE`` of an accuracy point on average, and
+    surely by less than ``CERTAIN``; the reduced policy is accepted only if, all removals together, it still is no
+    worse; else with half of the removals, and so on.
+    """
+    if len(policy.steps) < 2 or stop():
+        return policy, []
+    without = [replace(policy, steps=tuple(s for s in policy.steps if s is not step)) for step in policy.steps]
+    variants = [policy, *without]
+    jobs = [Job(p, "confirm", seed) for p in variants for seed in range(seeds)]
+    runs = runner.run(jobs, stop=stop, done=done)
+    if any(r is None for r in runs):
+        return policy, []
+    parts = [
+        [parts_of(r, config.noise_weight, families) for r in runs[i * seeds : (i + 1) * seeds] if r is not None]
+        for i in range(len(variants))
+    ]
+    margin = ADVANTAGE * 0.01
+    differences = [paired(parts[0], p, 0.8) for p in parts[1:]]
+    useless = [d.mean < margin and d.high < CERTAIN for d in differences]
+    contributions = [Contribution(s.name, d, not u) for s, d, u in zip(policy.steps, differences, useless, strict=True)]
+    if not any(useless):
+        return policy, contributions
+    if all(useless):
+        useless[int(np.argmax([d.mean for d in differences]))] = False
+    # techniques may stand in for each other: where all of the useless cannot go, the more useless half may
+    going = sorted((i for i, u in enumerate(useless) if u), key=lambda i: differences[i].mean)
+    while going:
+        smaller = replace(policy, steps=tuple(s for i, s in enumerate(policy.steps) if i not in going))
+        checked = runner.run([Job(smaller, "confirm", seed) for seed in range(seeds)], stop=stop, done=done)
+        kept = [parts_of(r, config.noise_weight, families) for r in checked if r is not None]
+        if len(kept) == seeds and paired(parts[0], kept, 0.8).mean <= margin:
+            return smaller, [replace(c, kept=i not in going) for i, c in enumerate(contributions)]
+        going = going[: len(going) // 2]
+    return policy, [replace(c, kept=True) for c in contributions]

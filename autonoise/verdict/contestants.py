@@ -1,0 +1,215 @@
+"""The contestants of a verdict: what counts as held out for them, and their numbers with intervals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from autonoise.corruptions.frozen import FrozenCorruption
+from autonoise.evaluation.score import gap_closed
+from autonoise.policy import Policy
+from autonoise.study.folder import RunResult
+from autonoise.types import Array
+from autonoise.verdict.statistics import LEVEL, Estimate, Interval, Side, estimate, linear_parts
+
+NUMBERS = ("nll_clean", "nll_noisy", "ece_clean", "ece_noisy", "brier_clean", "brier_noisy", "balanced", "worst")
+NO_GAP = 3.0
+"""Standard errors that the gap between clean and noisy accuracy must have, or there is none to close."""
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A policy on the test part. ``label`` is "baseline", "policy" or that of a recipe; ``folds`` those of the runs."""
+
+    label: str
+    policy: Policy
+    runs: tuple[RunResult, ...]
+    folds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Held:
+    """Which corruptions count for what: ``families`` of all, ``held_out`` those that no contestant trained on."""
+
+    families: Mapping[str, str]
+    search: tuple[str, ...]
+    held_out: tuple[str, ...]
+    every_held_out: tuple[str, ...]
+    exposure: Mapping[str, str]
+
+    @classmethod
+    def of(
+        cls, frozen: Sequence[FrozenCorruption], policies: Sequence[Policy], *, real_alone: bool, real: bool
+    ) -> Held:
+        """A held-out corruption of a family that any contestant trained on, or a related one, does not count."""
+        trained = frozenset().union(*(p.families for p in policies)) if policies else frozenset()
+        exposure = {f.name: f.exposure(trained) for f in frozen}
+        unseen = tuple(f.name for f in frozen if f.group == "held_out" and exposure[f.name] == "unseen")
+        families = {f.name: str(f.family) for f in frozen}
+        search = () if real_alone else tuple(f.name for f in frozen if f.group == "search")
+        if real:
+            families["real"], search = "real", (*search, "real")
+            unseen = ("real",) if real_alone else (*unseen, "real")
+        every = tuple(f.name for f in frozen if f.group == "held_out" and not real_alone)
+        return cls(families, search, unseen, every or unseen, exposure)
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """How runs become means with intervals: the share of noise, what counts, and the group of each test row."""
+
+    weight: float
+    held: Held
+    groups: Sequence[Array | None] = ()
+
+    def side(self, c: Contestant, clean: float, noisy: float, keep: Sequence[str]) -> Side | None:
+        """Scores clean * clean + noisy * noisy accuracy of the runs; None where no noise is there to measure it."""
+        known = [n for n in c.runs[0].noisy if n in self.held.families and n in keep]
+        if not known:
+            return None if noisy else Side([[(clean, r.correct)] for r in c.runs], c.folds)
+        return Side([linear_parts(r, clean, noisy, self.held.families, known) for r in c.runs], c.folds)
+
+    def mean(self, c: Contestant, weight: float, keep: Sequence[str]) -> Estimate | None:
+        """The mixed score of a contestant; its variance is that over seeds and over rows."""
+        side = self.side(c, 1 - weight, weight, keep)
+        return None if side is None else estimate(side, groups=self.groups)
+
+    def between(self, a: Contestant, b: Contestant, weight: float, keep: Sequence[str]) -> Estimate | None:
+        first, second = (self.side(c, 1 - weight, weight, keep) for c in (a, b))
+        return None if first is None or second is None else estimate(first, second, self.groups)
+
+    def score(self, a: Contestant, b: Contestant) -> Estimate | None:
+        """Difference of the verdict's figure: the mixed score with what is held out."""
+        return self.between(a, b, self.weight, self.held.held_out)
+
+    def gap(self, baseline: Contestant, keep: Sequence[str]) -> Estimate | None:
+        """What noise costs the baseline: clean minus noisy accuracy."""
+        side = self.side(baseline, 1.0, -1.0, keep)
+        return None if side is None else estimate(side, groups=self.groups)
+
+    def gap_closed(self, c: Contestant, baseline: Contestant, keep: Sequence[str]) -> list[float] | None:
+        """(noisy - noisy of the baseline) / gap with its interval by the delta method; None where no gap is to close.
+
+        With the ratio r, the numerator minus r * gap is noisy - (r * clean + (1 - r) * noisy of the baseline).
+        """
+        gap = self.gap(baseline, keep)
+        noisy = [self.mean(x, 1.0, keep) for x in (c, baseline)]
+        clean = self.mean(baseline, 0.0, ())
+        if gap is None or noisy[0] is None or noisy[1] is None or clean is None or not is_gap(gap):
+            return None
+        ratio = gap_closed(noisy[0].mean, clean.mean, noisy[1].mean)
+        if not np.isfinite(ratio):
+            return None
+        if c is baseline:
+            return [0.0, 0.0, 0.0]
+        first, second = self.side(c, 0.0, 1.0, keep), self.side(baseline, ratio, 1 - ratio, keep)
+        assert first is not None
+        around = estimate(first, second, self.groups).interval().scaled(1 / gap.mean)
+        return Interval(ratio, ratio + around.low, ratio + around.high).to_list()
+
+
+def is_gap(gap: Estimate) -> bool:
+    """Whether noise costs so much that a share of it means something: ``NO_GAP`` standard errors."""
+    return math.isfinite(gap.variance) and gap.mean > 0 and gap.mean >= NO_GAP * math.sqrt(gap.variance)
+
+
+def columns(held: Held) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The noisy columns of a table and the corruptions that each is the mean of."""
+    yield from (("search", held.search), ("held_out", held.held_out), ("held_out_all", held.every_held_out))
+
+
+def listed(e: Estimate | None, level: float = LEVEL) -> list[float] | None:
+    """[mean, low, high]; None for what is not measurable."""
+    return None if e is None else e.interval(level).to_list()
+
+
+def table_of(c: Contestant, baseline: Contestant, numbers: Numbers) -> dict[str, Any]:
+    """All numbers of a contestant. Intervals are of the mean over all models and rows of this kind, at 95 %."""
+    rows: dict[str, Any] = {"clean": listed(numbers.mean(c, 0.0, ()))}
+    for name, keep in columns(numbers.held):
+        rows[name] = listed(numbers.mean(c, 1.0, keep))
+        rows[f"gap_closed_{name}"] = numbers.gap_closed(c, baseline, keep)
+    rows["score"] = listed(numbers.mean(c, numbers.weight, numbers.held.held_out))
+    means = {
+        f"{key}_{group}": float(np.mean([r.numbers[group][key] for r in c.runs]))
+        for group in c.runs[0].numbers
+        for key in NUMBERS
+    }
+    return {
+        **rows,
+        "numbers": means,
+        "name": c.policy.name,
+        "hash": c.policy.hash,
+        "passes": c.policy.passes,
+        "seconds": float(np.mean([r.seconds for r in c.runs])),
+        "steps": [s.to_dict() for s in c.policy.steps],
+        "diverged": sum(r.diverged for r in c.runs),
+        "families": sorted(map(str, c.policy.families)),
+        "seeds": len(c.runs),
+    }
+
+
+def gaps_of(baseline: Contestant, numbers: Numbers) -> dict[str, dict[str, Any] | None]:
+    """For each noisy column what noise costs the baseline, and whether that is a gap; None: not measurable."""
+    out: dict[str, dict[str, Any] | None] = {}
+    for name, keep in columns(numbers.held):
+        gap = numbers.gap(baseline, keep)
+        out[name] = None if gap is None else {"gap": listed(gap), "closable": is_gap(gap)}
+    return out
+
+
+def difference_of(
+    numbers: Numbers, a: Contestant, b: Contestant, score: Interval | None, level: float
+) -> dict[str, list[float] | None]:
+    """The difference a - b in all figures; ``score`` was found look by look, the others are at its last ``level``."""
+    held = numbers.held
+    return {
+        "score": None if score is None else score.to_list(),
+        "clean": listed(numbers.between(a, b, 0.0, ()), level),
+        "search": listed(numbers.between(a, b, 1.0, held.search), level),
+        "held_out": listed(numbers.between(a, b, 1.0, held.held_out), level),
+    }
+
+
+def corruption_table(
+    frozen: Sequence[FrozenCorruption], contestants: Sequence[Contestant], held: Held, real: bool
+) -> list[dict[str, Any]]:
+    out: list[dict[str, Any]] = []
+    for f in frozen:
+        accuracy = {
+            c.label: np.mean([r.corruptions[f.group][f.name] for r in c.runs], axis=0).round(4).tolist()
+            for c in contestants
+            if f.name in c.runs[0].corruptions.get(f.group, {})
+        }
+        if accuracy:
+            out.append(
+                {
+                    "name": f.name,
+                    "group": f.group,
+                    "family": str(f.family),
+                    "exposure": held.exposure[f.name],
+                    "counts": f.name in held.held_out or f.group == "search",
+                    "amounts": list(f.amounts),
+                    "note": f.note,
+                    "accuracy": accuracy,
+                }
+            )
+    if real:
+        accuracy = {c.label: [float(np.mean([r.noisy["real"].mean() for r in c.runs]))] for c in contestants}
+        out.append(
+            {
+                "name": "real",
+                "group": "held_out",
+                "family": "real",
+                "exposure": "unseen",
+                "counts": True,
+                "amounts": [],
+                "note": "the user's own noisy set",
+                "accuracy": accuracy,
+            }
+        )
+    return out

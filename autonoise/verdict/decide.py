@@ -1,0 +1,191 @@
+"""What the numbers of a verdict say: two answers, one word, one sentence, one recommendation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+BETTER, NO_GAIN, WORSE = "better", "no significant gain", "worse"
+BREAKS, NOT_MEASURABLE = "breaks the clean limit", "not measurable"
+AS_GOOD, UNDECIDED = "as good as", "undecided"
+NO_NOISE, RECIPE = "no noise", "best recipe"
+"""The two questions that are answered: the policy against training without noise, and against the best recipe."""
+MARGIN = 0.01
+"""Two contestants are as good as each other when their difference surely lies within one accuracy point."""
+CHEAPER = 0.2
+"""Passes per step by which another helpful contestant must be cheaper for the recommendation to name it."""
+KEPT, MAY_BREAK, BROKEN = "kept", "may be broken", "broken"
+
+Result = Mapping[str, Any]
+Numbers = Sequence[float]
+"""[mean, low, high]."""
+
+
+def answer(difference: Numbers | None) -> str:
+    """``better``, ``worse``, ``as good as`` (surely within ``MARGIN``), ``undecided`` or ``not measurable``."""
+    if difference is None:
+        return NOT_MEASURABLE
+    _, low, high = difference
+    if low > 0:
+        return BETTER
+    if high < 0:
+        return WORSE
+    return AS_GOOD if low >= -MARGIN and high <= MARGIN else UNDECIDED
+
+
+def answers(differences: Mapping[str, Mapping[str, Numbers | None]]) -> dict[str, str]:
+    """The answer to each question. ``differences``: opponent → the policy's score minus its own.
+
+    Better than the best recipe is what is surely better than all of them, worse what is surely worse than one of them.
+    Without a recipe among the opponents the second question is not asked.
+    """
+    out = {NO_NOISE: answer(differences["baseline"]["score"])}
+    each = [answer(d["score"]) for label, d in differences.items() if label != "baseline"]
+    if not each:
+        return out
+    if NOT_MEASURABLE in each:
+        out[RECIPE] = NOT_MEASURABLE
+    elif all(a == BETTER for a in each):
+        out[RECIPE] = BETTER
+    elif WORSE in each:
+        out[RECIPE] = WORSE
+    else:
+        out[RECIPE] = AS_GOOD if all(a in (BETTER, AS_GOOD) for a in each) else UNDECIDED
+    return out
+
+
+def limit_of(clean: Numbers | None, most: float | None) -> str:
+    """Whether a contestant keeps ``--max-clean-drop``. ``clean``: its clean accuracy minus that of the baseline."""
+    if most is None or clean is None or clean[1] >= -most:
+        return KEPT
+    return BROKEN if clean[2] < -most else MAY_BREAK
+
+
+def decide(differences: Mapping[str, Mapping[str, Numbers | None]], limit: str = KEPT) -> str:
+    """The verdict in a word: ``better`` is better than no noise and than every recipe, within the limit."""
+    found = answers(differences)
+    if found[NO_NOISE] in (NOT_MEASURABLE, WORSE):
+        return found[NO_NOISE]
+    if limit == BROKEN:
+        return BREAKS
+    return BETTER if all(a == BETTER for a in found.values()) else NO_GAIN
+
+
+def best_recipe(result: Result) -> str | None:
+    """The label of the recipe with the highest score, None where there is no recipe."""
+    recipes = {k: c for k, c in result["contestants"].items() if k not in ("baseline", "policy")}
+    return max(recipes, key=lambda k: _score(recipes[k]), default=None)
+
+
+def sentence(result: Result) -> str:
+    """The verdict in a line: the word, both answers, what noise costs, clean accuracy."""
+    base, policy = result["contestants"]["baseline"], result["contestants"]["policy"]
+    recipe = best_recipe(result)
+    asked = [("baseline", NO_NOISE), *([(recipe, RECIPE)] if recipe is not None else [])]
+    if result["verdict"] != NOT_MEASURABLE:
+        parts = [_versus(result, label, question) for label, question in asked]
+    else:
+        parts = ["every noise kept for judging is of a family that a contestant trained on, or related to one"]
+        searched = result["differences"]["baseline"]["search"]
+        if searched is not None:
+            parts.append(f"on the families searched with {_signed(searched)} over no noise")
+    if base["held_out"] is not None:
+        before, after = base["clean"][0] - base["held_out"][0], base["clean"][0] - policy["held_out"][0]
+        gap = policy["gap_closed_held_out"]
+        closed = f"gap closed {_percent(gap[0])} [{_percent(gap[1])}, {_percent(gap[2])}]" if gap else "no gap to close"
+        parts.append(f"noise never trained on costs {after:.3f} instead of {before:.3f} ({closed})")
+    elif result["verdict"] != NOT_MEASURABLE:
+        parts.append("what noise never trained on costs is not measurable")
+    told = {
+        BROKEN: ", surely more lost than --max-clean-drop allows",
+        MAY_BREAK: ", perhaps more lost than --max-clean-drop allows",
+    }.get(_limit(result, "policy"), "")
+    parts.append(f"clean accuracy {_signed(result['differences']['baseline']['clean'])}{told}")
+    return f"{result['verdict']}: {'; '.join(parts)}"
+
+
+def _versus(result: Result, label: str, question: str) -> str:
+    """``better than no noise by +0.030 [+0.016, +0.044]``."""
+    found = result["answers"][question]
+    name = question if label == "baseline" else f"the {question} ({result['contestants'][label]['name']})"
+    numbers = _signed(result["differences"][label]["score"])
+    words = {
+        BETTER: f"better than {name} by",
+        WORSE: f"worse than {name} by",
+        AS_GOOD: f"as good as {name} within {MARGIN:g}:",
+        UNDECIDED: f"undecided against {name}:",
+    }
+    return f"{words[found]} {numbers}"
+
+
+def recommend(result: Result) -> tuple[str, str]:
+    """(label of a contestant, or "undecided"; what to do in words).
+
+    The highest mean score among those that are surely better than no noise and do not surely break the clean limit.
+    """
+    shown = result["contestants"]
+    over = {k: d["score"] for k, d in result["over_baseline"].items()}
+    helpful = [k for k in over if answer(over[k]) == BETTER and _limit(result, k) != BROKEN]
+    if helpful:
+        best = max(helpful, key=lambda k: _score(shown[k]))
+        return best, f"train with {_called(shown, best)}{_beside(result, best, helpful)}"
+    broken = [k for k in over if answer(over[k]) == BETTER]
+    if broken:
+        return "baseline", (
+            f"train without noise: {_called(shown, broken[0])} helps, but surely loses more clean accuracy than "
+            f"--max-clean-drop allows; allow more, or search again with the limit"
+        )
+    if NOT_MEASURABLE in map(answer, over.values()):
+        return "undecided", (
+            "undecided: no noise is left that no contestant trained on, so nothing can be said about new noise; "
+            "judge on your own with --noisy-val, or search with fewer techniques"
+        )
+    if all(answer(d) == WORSE for d in over.values()):
+        return "baseline", "train without noise: " + (
+            "the found policy is surely worse" if len(over) == 1 else "every contestant is surely worse"
+        )
+    if all(answer(d) in (WORSE, AS_GOOD) for d in over.values()):
+        return "baseline", f"train without noise: nothing that was tried moves the score up by {MARGIN:g} or more"
+    best = max((k for k in over if answer(over[k]) in (UNDECIDED, AS_GOOD)), key=lambda k: _score(shown[k]))
+    return "undecided", (
+        f"undecided: nothing is surely better than no noise; the most likely to be is {_called(shown, best)} "
+        f"({_signed(over[best])}); more test rows or more --seeds would tell"
+    )
+
+
+def _beside(result: Result, best: str, helpful: Sequence[str]) -> str:
+    """What a reader has to weigh beside the recommendation: an unsure lead, a cheaper equal, the clean limit."""
+    shown, text = result["contestants"], ""
+    other = max((k for k in helpful if k != best), key=lambda k: _score(shown[k]), default=None)
+    if other is not None and "policy" in (best, other):
+        _, low, high = result["differences"][other if best == "policy" else best]["score"]
+        if low <= 0 <= high:
+            text += f"; {_called(shown, other)} may be as good"
+            cost, cheaper = shown[best]["passes"], shown[other]["passes"]
+            if cost - cheaper > CHEAPER:
+                text += f" at {cheaper:.1f} instead of {cost:.1f} passes a step"
+    if _limit(result, best) == MAY_BREAK:
+        clean = _signed(result["over_baseline"][best]["clean"])
+        text += f"; its clean accuracy ({clean}) may fall by more than --max-clean-drop allows"
+    return text
+
+
+def _called(shown: Mapping[str, Mapping[str, Any]], label: str) -> str:
+    name = shown[label]["name"]
+    return str(name) if label == "policy" else f"the {label} {name} (policies/{label}.yaml)"
+
+
+def _limit(result: Result, label: str) -> str:
+    return str((result.get("clean_limit") or {}).get(label, KEPT))
+
+
+def _score(contestant: Mapping[str, Any]) -> float:
+    return float(contestant["score"][0]) if contestant["score"] is not None else float("-inf")
+
+
+def _signed(x: Numbers) -> str:
+    return f"{x[0]:+.3f} [{x[1]:+.3f}, {x[2]:+.3f}]"
+
+
+def _percent(x: float) -> str:
+    return f"{100 * x:.0f} %"

@@ -1,0 +1,188 @@
+"""Trainings after the search (confirming, ablating, the verdict): run once each, kept on disk, on several processes."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from autonoise.data.notes import unlogged
+from autonoise.errors import AutonoiseError, StudyError
+from autonoise.evaluation.score import Score, evaluate
+from autonoise.policy import Policy
+from autonoise.study.budget import CONFIRM_SEVERITIES
+from autonoise.study.config import StudyConfig
+from autonoise.study.folder import RunResult, StudyFolder
+from autonoise.study.prepare import build_task, ensure_corruptions
+from autonoise.study.processes import die_with, one_thread
+from autonoise.training.task import Fidelity, Task
+
+POOL_PAYS = 10.0
+"""Seconds of training ahead from which on it pays to start processes, which take some seconds to begin."""
+GROUPS = {"confirm": ("search",), "test": ("search", "held_out")}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training of a policy from a fresh seed, evaluated on a part."""
+
+    policy: Policy
+    part: str
+    seed: int
+    size: float = 1.0
+    rows: float = 1.0
+
+    @property
+    def tag(self) -> str:
+        """What sets a run at another size or share of rows apart."""
+        return "" if self.size == self.rows == 1.0 else f"-z{self.size:g}-r{self.rows:g}"
+
+    def fold(self, folds: int) -> int:
+        """Seeds take the folds in turn."""
+        return self.seed % folds
+
+
+def run_job(task: Task, folder: StudyFolder, job: Job) -> RunResult:
+    """The stored result of a job, or train, evaluate and store it."""
+    fold = job.fold(task.folds)
+    path = folder.run_file(job.policy.hash, job.part, fold, job.seed, job.tag)
+    known = RunResult.load(path)
+    if known is not None:
+        return known
+    start = time.perf_counter()
+    trained = task.train(
+        job.policy, seed=fresh_seed(task.seed, job.seed), fold=fold, fidelity=Fidelity(rows=job.rows), size=job.size
+    )
+    severities = (1, 2, 3, 4, 5) if job.part == "test" else CONFIRM_SEVERITIES
+    scores = {g: evaluate(trained.model, task.sets(job.part, fold, g), severities) for g in GROUPS[job.part]}
+    result = _result(scores, time.perf_counter() - start, trained.passes, trained.diverged)
+    result.save(path)
+    return result
+
+
+def fresh_seed(study_seed: int, number: int) -> int:
+    """Training seeds that no trial has used."""
+    return 1_000_003 * (study_seed + 1) + 7919 * (number + 1)
+
+
+def _result(scores: dict[str, Score], seconds: float, passes: float, diverged: bool) -> RunResult:
+    first = next(iter(scores.values()))
+    noisy = {name: rows for s in scores.values() for name, rows in s.noisy_correct.items()}
+    return RunResult(
+        {g: s.flat() for g, s in scores.items()},
+        {g: {n: list(v) for n, v in s.corruptions.items()} for g, s in scores.items()},
+        first.correct,
+        noisy,
+        seconds,
+        passes,
+        diverged,
+    )
+
+
+class Runner:
+    """Runs jobs here, or on a pool of processes of one thread each; results come back in the order asked for."""
+
+    def __init__(
+        self, config: StudyConfig, task: Task, folder: StudyFolder, processes: int, ahead: float = math.inf
+    ) -> None:
+        """``ahead``: seconds that all trainings to come may take; for few short ones no processes are started."""
+        self._config, self._task, self._folder = config, task, folder
+        self._processes = processes if ahead > POOL_PAYS else 1
+        self._pool: ProcessPoolExecutor | None = None
+
+    def run(
+        self,
+        jobs: Sequence[Job],
+        *,
+        stop: Callable[[], bool] = lambda: False,
+        done: Callable[[int], None] = lambda n: None,
+    ) -> list[RunResult | None]:
+        """Results by job; None for jobs not begun when ``stop()`` became true."""
+        different = {(j.policy.hash, j.part, j.seed, j.tag): j for j in jobs}
+        missing = [j for j in different.values() if self._stored(j) is None]
+        if self._processes > 1 and len(missing) > 1:
+            self._run_pool(missing, stop, done)
+        else:
+            for n, job in enumerate(missing):
+                if stop():
+                    break
+                with _told(job):
+                    run_job(self._task, self._folder, job)
+                done(n + 1)
+        return [self._stored(job) for job in jobs]
+
+    def _stored(self, job: Job) -> RunResult | None:
+        fold = job.fold(self._task.folds)
+        return RunResult.load(self._folder.run_file(job.policy.hash, job.part, fold, job.seed, job.tag))
+
+    def _run_pool(self, jobs: list[Job], stop: Callable[[], bool], done: Callable[[int], None]) -> None:
+        if self._pool is None:
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(
+                self._processes, context, initializer=_start, initargs=(self._config, os.getpid())
+            )
+        waiting: Iterator[Job] = iter(jobs)
+        running: dict[Future[None], Job] = {}
+        finished = 0
+        while True:
+            while len(running) < self._processes and not stop():
+                job = next(waiting, None)
+                if job is None:
+                    break
+                future = self._pool.submit(_work, job.policy.to_dict(), job.part, job.seed, job.size, job.rows)
+                running[future] = job
+            if not running:
+                return
+            ready, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in ready:
+                with _told(running.pop(future)):
+                    future.result()
+                finished += 1
+                done(finished)
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
+
+
+@contextmanager
+def _told(job: Job) -> Iterator[None]:
+    """A fault in a training becomes one line that names the policy and the remedy."""
+    try:
+        yield
+    except AutonoiseError:
+        raise
+    except BrokenProcessPool:
+        raise StudyError(
+            "a training process died (out of memory?): use fewer --workers, or, as another --study, fewer --train-rows"
+        ) from None
+    except Exception as e:
+        fault = " ".join(f"{type(e).__name__}: {e}".split())[:200]
+        raise StudyError(f"training with {job.policy.name!r} failed ({fault}): mend that and run again") from e
+
+
+_STATE: dict[str, tuple[Task, StudyFolder]] = {}
+
+
+def _start(config: StudyConfig, parent: int) -> None:
+    one_thread()
+    die_with(parent)
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with unlogged():  # the process that started this one has told them
+        task, folder = build_task(config), StudyFolder(config.out)
+    ensure_corruptions(task, folder, seed=config.seed)
+    _STATE["now"] = (task, folder)
+
+
+def _work(policy: dict[str, object], part: str, seed: int, size: float, rows: float) -> None:
+    task, folder = _STATE["now"]
+    run_job(task, folder, Job(Policy.from_dict(policy), part, seed, size, rows))

@@ -1,0 +1,62 @@
+"""Several winners from one study: the Pareto front of clean accuracy, noisy accuracy and cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from optuna.trial import FrozenTrial
+
+from autonoise.policy import Policy
+from autonoise.study.storage import PREFIX
+from autonoise.verdict.confirm import Standing
+
+CHEAP = 1.1
+"""Passes per step up to which a policy counts as cheap."""
+
+
+def front(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """Trials that no other beats in clean accuracy, noisy accuracy and passes together."""
+    points = [(_point(t), t) for t in trials]
+    return [t for p, t in points if not any(_dominates(q, p) for q, _ in points)]
+
+
+def _point(trial: FrozenTrial) -> tuple[float, float, float]:
+    a = trial.user_attrs
+    return a[PREFIX + "clean"], a[PREFIX + "noisy"], -a[PREFIX + "passes"]
+
+
+def _dominates(a: tuple[float, float, float], b: tuple[float, float, float]) -> bool:
+    return all(x >= y for x, y in zip(a, b, strict=True)) and a != b
+
+
+def front_table(trials: Sequence[FrozenTrial]) -> list[dict[str, Any]]:
+    return [
+        {
+            "trial": t.number,
+            "clean": t.user_attrs[PREFIX + "clean"],
+            "noisy": t.user_attrs[PREFIX + "noisy"],
+            "passes": t.user_attrs[PREFIX + "passes"],
+            "techniques": [s.name for s in Policy.from_trial(t).steps],
+        }
+        for t in front(trials)
+    ]
+
+
+def named_winners(standings: Sequence[Standing], chosen: Policy) -> dict[str, tuple[Policy, Standing | None]]:
+    """``balanced`` (the chosen policy), ``robust`` (best noisy accuracy) and ``cheap`` (best score of few passes, and
+    among those within half a point the fewest techniques).
+    """
+    found = [s for s in standings if s.role != "baseline" and s.policy.steps]
+    by_hash = {s.policy.hash: s for s in found}
+    winners: dict[str, tuple[Policy, Standing | None]] = {"balanced": (chosen, by_hash.get(chosen.hash))}
+    if not found:
+        return winners
+    robust = max(found, key=lambda s: s.noisy)
+    winners["robust"] = (robust.policy, robust)
+    cheap = [s for s in found if s.policy.passes <= CHEAP] or [min(found, key=lambda s: s.policy.passes)]
+    best = max(s.score for s in cheap)
+    near = [s for s in cheap if s.score >= best - 0.005]
+    least = min(near, key=lambda s: (len(s.policy.steps), -s.score))
+    winners["cheap"] = (least.policy, least)
+    return winners

@@ -1,0 +1,136 @@
+"""Small made-up parts of a study: spaces, scores, run results, and a runner and a task that train nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import optuna
+
+from autonoise.evaluation.score import Score
+from autonoise.policy import Policy, Step
+from autonoise.space.space import SearchSpace
+from autonoise.study.config import StudyConfig
+from autonoise.study.folder import RunResult
+from autonoise.training.train import Trained
+from autonoise.verdict.trainings import Job
+
+Array = np.ndarray[Any, np.dtype[Any]]
+MIXUP = {"name": "mixup", "source": "Zhang et al. 2018", "steps": [{"technique": "mixup", "alpha": 0.2}]}
+
+
+def space_of(data_type: str = "tabular", **changes: Any) -> SearchSpace:
+    return SearchSpace.from_dict(
+        {
+            "format": "autonoise-space/1",
+            "data_type": data_type,
+            "max_techniques": 2,
+            "expected_techniques": 1.5,
+            "techniques": {
+                "gaussian_noise": {"std": [0.05, 1.0]},
+                "dropout": {"p": [0.05, 0.5], "probability": 1},
+                "mixup": {"alpha": [0.1, 1.0]},
+            },
+            "presets": [MIXUP],
+            **changes,
+        }
+    )
+
+
+def config_of(folder: Path, **changes: Any) -> StudyConfig:
+    return StudyConfig(**{"data": "wine", "study": "sample", "out": str(folder), "seeds": 3, **changes})
+
+
+def policy_of(*names: str, **first: Any) -> Policy:
+    """A tabular policy with these techniques; keywords are parameters of the first."""
+    return Policy("tabular", tuple(Step.of(n, **(first if i == 0 else {})) for i, n in enumerate(names)))
+
+
+def score_of(clean: float, noisy: float, **changes: Any) -> Score:
+    return Score(
+        **{
+            "accuracy": clean,
+            "balanced": clean,
+            "nll": 0.5,
+            "brier": 0.3,
+            "ece": 0.05,
+            "noisy": noisy,
+            "noisy_nll": 0.9,
+            "noisy_brier": 0.5,
+            "noisy_ece": 0.1,
+            "error_auroc": 0.8,
+            "corruptions": {"jitter": [noisy]},
+            "families": {"independent": noisy, "blur": noisy + 0.1},
+            "correct": np.ones(4),
+            "noisy_correct": {"jitter": np.ones(4)},
+            **changes,
+        }
+    )
+
+
+def run_of(clean: Array, **noisy: Array) -> RunResult:
+    groups = ("search", "held_out")
+    return RunResult({g: {} for g in groups}, {g: {} for g in groups}, np.asarray(clean, float), noisy)
+
+
+class FakeRunner:
+    """Answers jobs with constant vectors of what ``quality(job)`` says, and counts trainings that are new."""
+
+    def __init__(self, quality: Callable[[Job], float], rows: int = 400) -> None:
+        self.quality, self.rows = quality, rows
+        self.trained: list[tuple[str, int]] = []
+
+    def run(
+        self,
+        jobs: Sequence[Job],
+        *,
+        stop: Callable[[], bool] = lambda: False,
+        done: Callable[[int], None] = lambda n: None,
+    ) -> list[RunResult | None]:
+        out: list[RunResult | None] = []
+        for job in jobs:
+            if stop():
+                out.append(None)
+                continue
+            key = (job.policy.hash + job.tag, job.seed)
+            if key not in self.trained:
+                self.trained.append(key)
+                done(len(self.trained))
+            q = self.quality(job) + 0.001 * (job.seed % 3)
+            vector = np.full(self.rows, q)
+            out.append(run_of(vector, jitter=vector))
+        return out
+
+
+class FakeTask:
+    """Trainings only look up a score: ``answers(policy, fidelity)`` → Score, None (diverged) or a fault."""
+
+    chance, folds, real, factory = 0.4, 1, None, None
+    recipe = SimpleNamespace(epochs=10)
+
+    def __init__(self, answers: Callable[[Policy, Any], Score | None]) -> None:
+        self.answers = answers
+        self.trainings: list[tuple[str, float]] = []
+
+    def training(self, fold: int) -> list[int]:
+        return [0] * 100
+
+    def sets(self, part: str, fold: int) -> Any:
+        return SimpleNamespace(first=lambda n: self)
+
+    def train(self, policy: Policy, *, seed: int, fold: int, fidelity: Any) -> Trained:
+        self.trainings.append((policy.hash, fidelity.cost))
+        score = self.answers(policy, fidelity)
+        passes = 1000.0 * fidelity.rows * fidelity.epochs
+        return Trained(score, passes, 0.01, diverged=score is None)  # type: ignore[arg-type]
+
+
+def new_study(**options: Any) -> optuna.Study:
+    from autonoise.study.storage import make_pruner
+
+    options.setdefault("direction", "maximize") if "directions" not in options else None
+    config = StudyConfig(data="wine", study="s", out="s")
+    return optuna.create_study(pruner=make_pruner(config), sampler=optuna.samplers.RandomSampler(seed=0), **options)

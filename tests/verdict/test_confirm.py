@@ -1,0 +1,176 @@
+"""The race, the minimiser and the choice of candidates with trainings whose results are known."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import optuna
+import pytest
+from study_samples import FakeRunner, config_of, policy_of
+
+from autonoise.policy import Policy
+from autonoise.study.budget import Plan
+from autonoise.study.storage import PREFIX
+from autonoise.verdict.conclude import _best_first, opponents
+from autonoise.verdict.confirm import OPPONENTS, minimise, pick_candidates, race
+from autonoise.verdict.trainings import Job
+
+CONFIG = config_of(Path("nowhere"))
+FAMILIES = {"jitter": "independent"}
+BASE = Policy("tabular", name="no-noise")
+
+
+def never() -> bool:
+    return False
+
+
+def ignore(n: int) -> None: ...
+
+
+def entries_of(qualities: dict[str, tuple[float, str]]) -> tuple[dict[str, tuple[Policy, str]], dict[str, float]]:
+    entries, quality = {}, {}
+    for i, (name, (q, role)) in enumerate(qualities.items()):
+        policy = BASE if role == "baseline" else policy_of("dropout", p=0.1 + 0.05 * i)
+        entries[name], quality[policy.hash] = (policy, role), q
+    return entries, quality
+
+
+def test_clear_losers_leave_the_race() -> None:
+    entries, quality = entries_of(
+        {
+            "baseline": (0.6, "baseline"),
+            "weak preset": (0.65, "preset"),
+            "best preset": (0.7, "preset"),
+            "good": (0.9, "found"),
+            "close": (0.89, "found"),
+            "loser": (0.8, "found"),
+        }
+    )
+    runner = FakeRunner(lambda job: quality[job.policy.hash])
+    standings = race(entries, runner, CONFIG, FAMILIES, 3, never, ignore)
+    per_policy = Counter(h for h, _ in runner.trained)
+    trained = {name: per_policy[p.hash] for name, (p, _) in entries.items()}
+    # "close" stays after the first seed; after the second it is behind beyond doubt
+    assert trained == {"baseline": 3, "weak preset": 1, "best preset": 3, "good": 3, "close": 2, "loser": 1}
+    assert [round(s.score, 2) for s in standings] == [0.9, 0.7, 0.6, 0.89, 0.8, 0.65]
+    assert [s.role for s in standings[:3]] == ["found", "preset", "baseline"]
+    assert standings[0].policy is entries["good"][0]
+    assert (standings[0].clean, standings[0].noisy) == (pytest.approx(0.901), pytest.approx(0.901))
+
+
+def test_the_best_starting_policy_stays_as_the_best_preset_does() -> None:
+    entries, quality = entries_of(
+        {
+            "baseline": (0.6, "baseline"),
+            "preset": (0.65, "preset"),
+            "start": (0.7, "start"),
+            "other": (0.66, "start"),
+            "good": (0.9, "found"),
+        }
+    )
+    runner = FakeRunner(lambda job: quality[job.policy.hash])
+    standings = race(entries, runner, CONFIG, FAMILIES, 2, never, ignore)
+    per_policy = Counter(h for h, _ in runner.trained)
+    assert {n: per_policy[p.hash] for n, (p, _) in entries.items()} == {
+        "baseline": 2,
+        "preset": 2,
+        "start": 2,
+        "other": 1,
+        "good": 2,
+    }
+    found = entries["good"][0]
+    met = opponents(standings, found, OPPONENTS)
+    assert {label: p.hash for label, p in met.items()} == {
+        "preset": entries["preset"][0].hash,
+        "start": entries["start"][0].hash,
+    }
+    # what is chosen itself is nobody's opponent
+    assert list(opponents(standings, entries["start"][0], OPPONENTS)) == ["preset"]
+    assert list(opponents(standings, found, ("preset",))) == ["preset"]
+
+
+def test_a_race_that_is_stopped() -> None:
+    entries, quality = entries_of({"baseline": (0.6, "baseline"), "good": (0.9, "found")})
+    runner = FakeRunner(lambda job: quality[job.policy.hash])
+    assert race(entries, runner, CONFIG, FAMILIES, 3, lambda: True, ignore) == []
+    assert runner.trained == []
+
+
+def test_a_technique_that_does_not_help_is_left_out() -> None:
+    worth = {"gaussian_noise": 0.05, "dropout": 0.0, "mixup": 0.03}
+    policy = policy_of("gaussian_noise", "dropout", "mixup")
+    runner = FakeRunner(lambda job: 0.7 + sum(worth[s.name] for s in job.policy.steps))
+    smaller, found = minimise(policy, runner, CONFIG, FAMILIES, 2, never, ignore)
+    assert {s.name for s in smaller.steps} == {"gaussian_noise", "mixup"}
+    assert {c.technique: c.kept for c in found} == {"gaussian_noise": True, "dropout": False, "mixup": True}
+    assert {c.technique: round(c.interval.mean, 6) for c in found} == worth
+
+
+def test_techniques_that_stand_in_for_each_other_are_not_both_removed() -> None:
+    def quality(job: Job) -> float:
+        names = {s.name for s in job.policy.steps}
+        return 0.7 + 0.05 * ("gaussian_noise" in names) + 0.1 * bool(names & {"dropout", "mixup"})
+
+    policy = policy_of("gaussian_noise", "dropout", "mixup")
+    smaller, found = minimise(policy, FakeRunner(quality), CONFIG, FAMILIES, 2, never, ignore)
+    assert [s.name for s in smaller.steps] == ["gaussian_noise", "dropout"]
+    assert {c.technique: c.kept for c in found} == {"gaussian_noise": True, "dropout": True, "mixup": False}
+
+
+def test_of_what_cannot_all_go_as_much_goes_as_costs_nothing() -> None:
+    def quality(job: Job) -> float:
+        return {4: 0.7, 3: 0.7, 2: 0.6, 1: 0.5}[len(job.policy.steps)]
+
+    policy = policy_of("gaussian_noise", "dropout", "mixup", "label_smoothing")
+    smaller, found = minimise(policy, FakeRunner(quality), CONFIG, FAMILIES, 2, never, ignore)
+    assert len(smaller.steps) == 3
+    assert sum(not c.kept for c in found) == 1
+
+
+def test_where_nothing_helps_the_least_useless_stays() -> None:
+    worth = {"gaussian_noise": -0.02, "dropout": 0.001, "mixup": -0.01}
+    policy = policy_of("gaussian_noise", "dropout", "mixup")
+    runner = FakeRunner(lambda job: 0.7 + sum(worth[s.name] for s in job.policy.steps))
+    smaller, _ = minimise(policy, runner, CONFIG, FAMILIES, 2, never, ignore)
+    assert [s.name for s in smaller.steps] == ["dropout"]
+
+
+def test_one_technique_has_nothing_to_leave_out() -> None:
+    policy, runner = policy_of("dropout"), FakeRunner(lambda job: 0.5)
+    assert minimise(policy, runner, CONFIG, FAMILIES, 2, never, ignore) == (policy, [])
+    assert runner.trained == []
+
+
+def trial_of(policy: Policy, clean: float, noisy: float) -> Any:
+    return optuna.trial.create_trial(
+        value=clean, user_attrs={"autonoise.policy": policy.to_dict(), PREFIX + "clean": clean, PREFIX + "noisy": noisy}
+    )
+
+
+def test_candidates_are_the_best_and_the_most_robust_and_differ() -> None:
+    policies = [policy_of("dropout", p=0.1 * (i + 1)) for i in range(5)]
+    trials = [trial_of(p, 0.9 - 0.1 * i, 0.5) for i, p in enumerate(policies)]
+    trials.insert(1, trial_of(policies[0], 0.9, 0.5))
+    trials.insert(1, trial_of(BASE, 0.9, 0.5))
+    trials[-1] = trial_of(policies[4], 0.5, 0.95)
+    found = pick_candidates(trials, 3)
+    assert [p.hash for p in found] == [policies[i].hash for i in (0, 4, 1)]
+
+
+def test_the_plan_counts_its_trainings() -> None:
+    assert Plan(4, 3, 2, 5, starts=2).trainings(presets=2, techniques=3) == pytest.approx(9 * 2.1 + 6 + 20)
+    assert Plan(4, 3, 2, 5).trainings(presets=2, techniques=3) == pytest.approx(7 * 2.1 + 6 + 15)
+    assert Plan(2, 1, 0, 3).trainings(presets=1, techniques=3) == pytest.approx(4 + 9)
+    assert Plan(2, 1, 0, 3, presets=1).trainings(presets=4, techniques=3) == pytest.approx(4 + 9)
+
+
+def test_presets_that_the_search_liked_come_first() -> None:
+    presets = [policy_of("dropout"), policy_of("mixup"), policy_of("gaussian_noise"), policy_of("label_smoothing")]
+    trials = [
+        SimpleNamespace(user_attrs={PREFIX + "policy_hash": presets[i].hash, PREFIX + "score": score})
+        for i, score in ((1, 0.7), (2, 0.8))
+    ]
+    assert _best_first(presets, trials) == [presets[i] for i in (2, 1, 0, 3)]
