@@ -1,4 +1,4 @@
-"""Reading a search space file into a SearchSpace, with one clear line for each mistake."""
+"""Checking a search space as read from its file, with one clear line for each mistake."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 from autonoise.errors import AutonoiseError, SpaceError, UnknownNameError
 from autonoise.space.dimension import FORMAT, Dimension, policy_in_space_file, step_dimensions
-from autonoise.space.space import SearchSpace
 from autonoise.technique.parameters import hint
 from autonoise.technique.registry import get_technique
 from autonoise.types import DataType, member
@@ -26,8 +25,11 @@ _KEYS = {
 }
 
 
-def read_space(values: Mapping[str, Any], where: str) -> SearchSpace:
-    """Check a mapping as read from YAML. Raises SpaceError (or UnknownNameError with the nearest names)."""
+def space_fields(values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The fields of a ``SearchSpace``, checked, from a mapping as read from YAML; ``where`` opens every message.
+
+    Raises SpaceError, or UnknownNameError with the nearest names.
+    """
     if values.get("format") != FORMAT:
         raise SpaceError(f"{where}: not a search space: the first line must be 'format: {FORMAT}'")
     unknown = set(map(str, values)) - _KEYS
@@ -65,16 +67,16 @@ def read_space(values: Mapping[str, Any], where: str) -> SearchSpace:
             raise
         except AutonoiseError as e:
             raise SpaceError(str(e)) from None
-    return SearchSpace(
-        data_type,
-        dims,
-        int(most),
-        float(expected),
-        lists["seeds"],
-        lists["presets"],
-        dict(values),
-        _dimensions(against, data_type, defaults, f"{where}: with_label_noise"),
-    )
+    return {
+        "data_type": data_type,
+        "techniques": dims,
+        "max_techniques": int(most),
+        "expected_techniques": float(expected),
+        "seeds": lists["seeds"],
+        "presets": lists["presets"],
+        "source": dict(values),
+        "label_noise_techniques": _dimensions(against, data_type, defaults, f"{where}: with_label_noise"),
+    }
 
 
 def _dimensions(

@@ -12,6 +12,7 @@ from autonoise.errors import AutonoiseError, SpaceError
 from autonoise.files import read_data, resource_dir
 from autonoise.policy.policy import Policy
 from autonoise.space.dimension import _LATE, _OFF, Dimension, Suggests, _described
+from autonoise.space.reading import space_fields
 from autonoise.technique.registry import get_technique
 from autonoise.technique.schedule import Gate, Schedule
 from autonoise.technique.step import Step, digest
@@ -55,9 +56,8 @@ class SearchSpace:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], where: str = "search space") -> SearchSpace:
-        from autonoise.space.reading import read_space
-
-        return read_space(values, where)
+        """A space from a mapping like a space file's; ``where`` opens every message. Raises SpaceError."""
+        return cls(**space_fields(values, where))
 
     def for_label_noise(self) -> SearchSpace:
         """The space to search when training labels are known to be wrong: with its ``with_label_noise`` techniques."""
