@@ -1,6 +1,8 @@
 # make demo   a small search from start to verdict, on data that need no download
+# make check  everything a change must pass: format, lint, types, tests with all documents, the wheel in an empty environment
 # make test   all tests
-# make lint   ruff and mypy
+# make lint   format, ruff and mypy
+# make format formats all files
 # make clean  removes caches and builds; keeps .venv and the studies
 
 SHELL := /bin/bash
@@ -15,7 +17,7 @@ INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c c
 NEEDS := pyproject.toml constraints.txt
 WORKERS ?= 2
 
-.PHONY: help demo test lint clean
+.PHONY: help demo check test lint format package clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -44,7 +46,22 @@ demo: $(VENV)/.stamp-run
 test: $(VENV)/.stamp-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
 
+check: lint test package
+
+format: $(VENV)/.stamp-dev
+	$(BIN)/ruff format .
+
+# Builds the source archive and from it the wheel, then uses the wheel where nothing else of the project is.
+package: $(VENV)/.stamp-dev
+	rm -rf build/package && mkdir -p build/package
+	$(BIN)/python -m build --outdir build/package/dist . > build/package/log || { cat build/package/log; exit 1; }
+	$(PYTHON) -m venv build/package/venv
+	build/package/venv/bin/python -m pip install --disable-pip-version-check --quiet -c constraints.txt build/package/dist/*.whl
+	cd build/package && venv/bin/python -I ../../tests/try_installed.py
+	rm -rf build/package/venv
+
 lint: $(VENV)/.stamp-dev
+	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 

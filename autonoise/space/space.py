@@ -31,7 +31,10 @@ class SearchSpace:
 
     Example:
         >>> space = SearchSpace.load("image")
-        >>> policy = space.suggest(trial)  # inside any objective
+        >>> import optuna
+        >>> policy = space.suggest(optuna.create_study().ask())  # inside any objective
+        >>> len(policy.steps) <= space.max_techniques
+        True
     """
 
     data_type: DataType

@@ -1,0 +1,62 @@
+"""Every snippet of Python in the documents and every example in a docstring is run here, imports included."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import autonoise
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
+WITH_EXAMPLES = sorted(f for f in (ROOT / "autonoise").rglob("*.py") if ">>>" in f.read_text())
+
+
+def snippets(page: Path) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.S)
+
+
+def reader() -> dict[str, Any]:
+    """What a reader of the documents has at hand: a model, a loader, an optimiser."""
+    torch_rng = torch.Generator().manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 10))
+    batches = [
+        (torch.rand(8, 1, 8, 8, generator=torch_rng), torch.randint(10, (8,), generator=torch_rng)) for _ in range(2)
+    ]
+    return {
+        "autonoise": autonoise,
+        "torch": torch,
+        "model": model,
+        "loader": batches,
+        "epoch": 0,
+        "optimizer": torch.optim.SGD(model.parameters(), lr=0.1),
+        "x": batches[0][0],
+        "y": batches[0][1],
+        "train_and_score": lambda policy: -len(policy.steps),
+    }
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if snippets(p)], ids=lambda p: p.name)
+def test_snippets_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "policy.yaml").write_text((ROOT / "examples" / "policy_image.yaml").read_text())
+    names = reader()
+    for number, code in enumerate(snippets(page), start=1):
+        try:
+            exec(compile(code, f"{page.name}, snippet {number}", "exec"), names)
+        except Exception as e:
+            raise AssertionError(f"{page.name}, snippet {number}: {type(e).__name__}: {e}\n{code}") from e
+
+
+@pytest.mark.parametrize("file", WITH_EXAMPLES, ids=lambda f: str(f.relative_to(ROOT)))
+def test_examples_in_docstrings(file: Path) -> None:
+    name = ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    found = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+    assert found.attempted > 0
+    assert found.failed == 0
