@@ -110,6 +110,23 @@ def equal_parts(y: Array, group: Array | None, n: int, *, seed: int, what: str) 
     return parts
 
 
+def stratified_order(rows: Array, y: Array, rng: np.random.Generator, *, every_class_first: bool) -> Array:
+    """The row numbers in an order of which every stretch has nearly the class shares of all of them.
+
+    Of a class with m rows the i-th stands at (i + start) / m of the way (systematic sampling). With
+    ``every_class_first`` each class starts at 0, so that the first rows are one of each class; otherwise each starts
+    at a random place, which lets short stretches, too, have the right shares on average. ``y`` holds all labels.
+    """
+    rows = rng.permutation(rows)
+    place = np.empty(len(rows))
+    for c in np.unique(y[rows]):
+        members = np.flatnonzero(y[rows] == c)
+        start = 0.0 if every_class_first else rng.random()
+        place[members] = (np.arange(len(members)) + start) / len(members)
+    ordered: Array = rows[np.lexsort((rng.random(len(rows)), place))]
+    return ordered
+
+
 class _Cutter:
     """Cuts sets of rows into parts that are alike in their labels and do not separate groups."""
 
@@ -117,17 +134,7 @@ class _Cutter:
         self.y, self.group, self._rng = y, group, rng
 
     def order(self, rows: Array) -> Array:
-        """The rows such that every stretch has nearly the class shares of the whole, its start every class.
-
-        The i-th of a class of m rows is placed at i / m (systematic sampling).
-        """
-        rows = self._rng.permutation(rows)
-        place = np.empty(len(rows))
-        for c in np.unique(self.y[rows]):
-            members = np.flatnonzero(self.y[rows] == c)
-            place[members] = np.arange(len(members)) / len(members)
-        ordered: Array = rows[np.lexsort((self._rng.random(len(rows)), place))]
-        return ordered
+        return stratified_order(rows, self.y, self._rng, every_class_first=True)
 
     def sample(self, rows: Array, limit: int) -> Array:
         return np.sort(self.order(rows)[:limit] if len(rows) > limit else rows).astype(np.int64)

@@ -6,15 +6,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import recall_score, roc_auc_score
 
 from autonoise.errors import DataError
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
+BINS = 15
+"""Equal ranges of the confidence over which the calibration error is summed; 15 is usual (Guo et al. 2017)."""
 _SMALLEST = 1e-12
-"""Probabilities below count as this in logarithms, so that one wrong certainty costs 27.6 nats, not infinity."""
+"""A smaller probability counts as this in logarithms, so that a wrong certainty costs 27.6 nats, not infinity."""
 
 
 def accuracy(probabilities: Floats, labels: Labels) -> float:
@@ -25,14 +26,21 @@ def accuracy(probabilities: Floats, labels: Labels) -> float:
 
 def balanced_accuracy(probabilities: Floats, labels: Labels) -> float:
     """Mean over the classes that occur of the share of their rows that are right."""
+    from sklearn.metrics import recall_score
+
     p, y = _checked(probabilities, labels)
     return float(recall_score(y, p.argmax(1), labels=np.unique(y), average="macro"))
 
 
 def nll(probabilities: Floats, labels: Labels) -> float:
-    """Mean of -log p_y, in nats."""
+    """Mean over rows of -log p_y, in nats: the cross entropy."""
+    return float(nll_terms(probabilities, labels).mean())
+
+
+def nll_terms(probabilities: Floats, labels: Labels) -> Floats:
+    """-log p_y of each row (N,), in nats."""
     p, y = _checked(probabilities, labels)
-    return float(-np.log(np.maximum(p[np.arange(len(y)), y], _SMALLEST)).mean())
+    return np.asarray(-np.log(np.maximum(p[np.arange(len(y)), y], _SMALLEST)))
 
 
 def brier(probabilities: Floats, labels: Labels) -> float:
@@ -43,20 +51,39 @@ def brier(probabilities: Floats, labels: Labels) -> float:
     return float(((p - hot) ** 2).sum(1).mean())
 
 
-def ece(probabilities: Floats, labels: Labels, *, bins: int = 15) -> float:
-    """Expected calibration error: sum over bins of share * |accuracy - confidence| (Guo et al. 2017).
+def ece(probabilities: Floats, labels: Labels, *, bins: int = BINS) -> float:
+    """Expected calibration error: the mean gap between accuracy and confidence (Guo et al. 2017).
 
-    Top label, ``bins`` equal bins (low, high] of the confidence. Biased upwards below about 1,000 rows.
+    Rows are put into ``bins`` equal ranges (low, high] of the probability of their most probable class; the sum over
+    the ranges of share of rows * |accuracy - mean confidence|. Below about 1,000 rows it is biased upwards.
     """
+    _, _, excess = _calibration(probabilities, labels, bins)
+    return float(np.abs(excess).sum() / len(labels))
+
+
+def ece_terms(probabilities: Floats, labels: Labels, *, bins: int = BINS) -> Floats:
+    """What each row (N,) adds to the calibration error: the mean of these is :func:`ece`.
+
+    N * ECE = sum_b |sum_{i in b} (hit_i - confidence_i)|, so row i adds sign_b * (hit_i - confidence_i).
+    """
+    bin_of, gap, excess = _calibration(probabilities, labels, bins)
+    return np.asarray(np.sign(excess)[bin_of] * gap)
+
+
+def _calibration(probabilities: Floats, labels: Labels, bins: int) -> tuple[Labels, Floats, Floats]:
+    """Of each row the range it falls into and its hit - confidence, both (N,); and the sum of these in each range."""
     p, y = _checked(probabilities, labels)
     confidence = p.max(1)
     bin_of = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
-    excess = np.bincount(bin_of, weights=(p.argmax(1) == y) - confidence, minlength=bins)
-    return float(np.abs(excess).sum() / len(y))
+    gap = (p.argmax(1) == y) - confidence
+    excess = np.bincount(bin_of, weights=gap, minlength=bins).astype(np.float64)
+    return bin_of, np.asarray(gap), excess
 
 
 def error_auroc(probabilities: Floats, labels: Labels) -> float:
     """AUROC of telling errors from hits by the maximum probability; nan where all rows are hits, or all errors."""
+    from sklearn.metrics import roc_auc_score
+
     p, y = _checked(probabilities, labels)
     wrong = p.argmax(1) != y
     if wrong.all() or not wrong.any():

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from autonoise.batches.mappings import check_logits, logits_of, mapped
 from autonoise.errors import DataError
-from autonoise.evaluation import noisy_sets
+from autonoise.evaluation import metrics, noisy_sets
 from autonoise.evaluation.noisy_sets import Chosen, ValidationSet
+from autonoise.evaluation.predict import evaluating, probabilities
+from autonoise.types import Array
 
 if TYPE_CHECKING:
     from autonoise.policy import NoiseInjector
 
-CHUNK = 512
-BINS = 15
 ERRORS = 2.0
 """Standard errors by which an epoch must be worse than the best before it; one is passed by chance too often."""
 BACK_OFF = 0.7
@@ -65,7 +64,7 @@ class RobustnessMonitor:
         self._injector, self._forward = injector, forward
         self._back_off, self._patience, self._every, self._epochs = back_off, patience, every, 0
         self._marks: dict[int, _Mark] = {}
-        with self._undisturbed():
+        with evaluating(injector.model):
             self._make = self._source(validation, corruptions)
         self._sets: list[ValidationSet] = []
 
@@ -74,7 +73,7 @@ class RobustnessMonitor:
         self._epochs += 1
         if self._epochs % self._every:
             return None
-        with self._undisturbed():
+        with evaluating(self._injector.model):
             # not before training: the injector learns the input's scale from its first batch
             self._sets = self._sets or self._make()
             readings = [self._read(s) for s in self._sets]
@@ -138,33 +137,15 @@ class RobustnessMonitor:
 
         return make
 
-    @contextmanager
-    def _undisturbed(self) -> Iterator[None]:
-        """Eval mode without gradients; modes and global random streams are as before afterwards."""
-        model = self._injector.model
-        modes = [(m, m.training) for m in model.modules()]
-        devices = {p.device for p in model.parameters() if p.device.type == "cuda"}
-        model.eval()
-        try:
-            with torch.random.fork_rng(devices=sorted(devices, key=str)), torch.no_grad():
-                yield
-        finally:
-            for module, mode in modes:
-                module.training = mode
-
     def _read(self, given: ValidationSet) -> Tensor:
-        """(N, 4) per row: loss, wrong or not, contribution to the calibration error, over-confidence."""
-        injector, batch = self._injector, given.make()
+        """(N, 4) for each row: loss, wrong or not, its part of the calibration error, over-confidence."""
+        injector = self._injector
         device = next((p.device for p in injector.inner.parameters()), torch.device("cpu"))
-        parts = []
-        for start in range(0, len(given.labels), CHUNK):
-            x = mapped(batch, lambda t, start=start: t[start : start + CHUNK].to(device))  # type: ignore[misc]
-            logits = injector.forward(x) if self._forward is None else logits_of(self._forward(injector.inner, x))
-            parts.append(check_logits(logits).detach().double().softmax(1).cpu())
-        p = torch.cat(parts)
+        forward = self._forward or (lambda _, batch: injector.forward(batch))
+        p = probabilities(injector.inner, given.make(), forward, device=device)
         if int(given.labels.max()) >= p.shape[1] or int(given.labels.min()) < 0:
             raise DataError(f"validation set {given.name!r} has labels outside the model's {p.shape[1]} classes")
-        return terms(torch.where(torch.isfinite(p), p, 1 / p.shape[1]), given.labels).float()
+        return terms(p, given.labels.numpy()).float()
 
     def _strength(self) -> float:
         """Schedule times strength knob at the last update, mean over the policy's steps."""
@@ -228,18 +209,11 @@ class RobustnessMonitor:
             )
 
 
-def terms(p: Tensor, labels: Tensor) -> Tensor:
-    """(N, 4) float64 whose column means are the NLL, the error rate, the ECE and mean confidence - accuracy.
-
-    The ECE is sum_b |sum_{i in b} (hit_i - confidence_i)| / N, so row i contributes sign_b (hit_i - confidence_i).
-    """
-    confidence, guess = p.max(1)
-    hit = (guess == labels).double()
-    gap = hit - confidence
-    of = (confidence * BINS).ceil().long().sub(1).clamp(0, BINS - 1)
-    sign = torch.zeros(BINS, dtype=p.dtype).index_add(0, of, gap).sign()
-    loss = -p.gather(1, labels[:, None])[:, 0].clamp_min(1e-12).log()
-    return torch.stack([loss, 1 - hit, sign[of] * gap, -gap], 1)
+def terms(p: Array, labels: Array) -> Tensor:
+    """(N, 4) float64; the means of its columns are the NLL, the error rate, the ECE and mean confidence - accuracy."""
+    hit = p.argmax(1) == labels
+    columns = (metrics.nll_terms(p, labels), ~hit, metrics.ece_terms(p, labels), p.max(1) - hit)
+    return torch.from_numpy(np.stack(columns, 1).astype(np.float64))
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from autonoise.batches.mappings import call_model, check_logits, logits_of
 from autonoise.errors import AttachError
+from autonoise.evaluation.predict import Forward, class_probabilities, evaluating
 from autonoise.types import Batch
-
-Forward = Callable[[nn.Module, Batch], Tensor]
-"""(model, batch) → logits (B, C)."""
 
 
 def mc_dropout(
@@ -33,13 +29,13 @@ def mc_dropout(
     if not dropouts:
         raise AttachError("mc_dropout needs dropout modules, but the model has none; use deep_ensemble")
     devices = {p.device for p in model.parameters() if p.device.type == "cuda"}
-    with _evaluating(model), torch.random.fork_rng(devices=sorted(devices, key=str)), torch.no_grad():
+    with evaluating(model):
         torch.default_generator.manual_seed(seed)
         for device in devices:
             torch.cuda.default_generators[device.index].manual_seed(seed)
         for dropout in dropouts:
             dropout.train()
-        return torch.stack([_probabilities(model, x, forward) for _ in range(samples)])
+        return torch.stack([class_probabilities(model, x, forward).float() for _ in range(samples)])
 
 
 def deep_ensemble(models: Sequence[nn.Module], x: Batch, *, forward: Forward | None = None) -> Tensor:
@@ -51,8 +47,8 @@ def deep_ensemble(models: Sequence[nn.Module], x: Batch, *, forward: Forward | N
         raise ValueError("deep_ensemble needs at least one model, but got none")
     out = []
     for model in models:
-        with _evaluating(model), torch.no_grad():
-            out.append(_probabilities(model, x, forward))
+        with evaluating(model):
+            out.append(class_probabilities(model, x, forward).float())
     return torch.stack(out)
 
 
@@ -74,20 +70,3 @@ def mutual_information(samples: Tensor) -> Tensor:
 def _entropy(probabilities: Tensor) -> Tensor:
     parts: Tensor = torch.special.entr(probabilities)
     return parts.sum(-1)
-
-
-def _probabilities(model: nn.Module, x: Batch, forward: Forward | None) -> Tensor:
-    logits = call_model(model, x) if forward is None else logits_of(forward(model, x))
-    return torch.softmax(check_logits(logits).float(), dim=-1)
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Eval mode inside; each module's own mode again afterwards."""
-    modes = [(m, m.training) for m in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode

@@ -14,6 +14,7 @@ from autonoise.corruptions.base import Reference
 from autonoise.corruptions.frozen import FrozenCorruption
 from autonoise.data import Dataset, Rows, Splits, prepare, take
 from autonoise.data.copies import NoisyParts, deal_out
+from autonoise.data.splits import stratified_order
 from autonoise.errors import DataError, StudyError
 from autonoise.evaluation.sets import EvaluationSets
 from autonoise.ops.random import generator, seed_from
@@ -204,10 +205,4 @@ class Task:
     def _stratified(self, index: Array) -> Array:
         """Row numbers reordered so that any first n of them have nearly the class shares of all."""
         rng = np.random.default_rng(seed_from(self.seed, len(index), 5))
-        shuffled = index[rng.permutation(len(index))]
-        labels = self.truth[shuffled]
-        place = np.empty(len(index))
-        for c in np.unique(labels):
-            rows = np.flatnonzero(labels == c)
-            place[rows] = (np.arange(len(rows)) + rng.random()) / len(rows)
-        return shuffled[np.argsort(place, kind="stable")]
+        return stratified_order(index, self.truth, rng, every_class_first=False)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from autonoise.errors import DataError
-from autonoise.evaluation.metrics import accuracy, balanced_accuracy, brier, ece, error_auroc, nll
+from autonoise.evaluation.metrics import accuracy, balanced_accuracy, brier, ece, ece_terms, error_auroc, nll, nll_terms
 
 P = np.array([[0.7, 0.2, 0.1], [0.4, 0.5, 0.1], [0.1, 0.3, 0.6], [0.2, 0.7, 0.1]])
 Y = np.array([0, 0, 2, 1])
@@ -38,6 +38,13 @@ def test_ece_counts_bins_as_the_definition_says() -> None:
         if inside.any():
             total += inside.mean() * abs(hit[inside].mean() - confidence[inside].mean())
     assert ece(p, y) == pytest.approx(total)
+
+
+def test_what_each_row_adds() -> None:
+    """Two rows in one range of confidence, hit - confidence 0.3 and -0.7, sum below 0; one alone, 0.1 above."""
+    p, y = np.array([[0.7, 0.3], [0.3, 0.7], [0.9, 0.1]]), np.array([0, 0, 0])
+    np.testing.assert_allclose(ece_terms(p, y), [-0.3, 0.7, 0.1])
+    np.testing.assert_allclose(nll_terms(p, y), [0.356675, 1.203973, 0.105361], atol=1e-6)
 
 
 def test_error_auroc_is_the_share_of_pairs_in_order() -> None:

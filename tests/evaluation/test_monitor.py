@@ -83,7 +83,7 @@ WORSE = [(2.0, 0.0), (2.0, -0.6), (2.0, -1.2), (2.0, -1.8)]
 def test_the_terms_of_the_rows_add_up_to_the_metrics() -> None:
     rng = np.random.default_rng(3)
     p, y = rng.dirichlet(np.ones(4), 500), rng.integers(0, 4, 500)
-    loss, wrong, calibration, over = terms(torch.from_numpy(p), torch.from_numpy(y)).mean(0).tolist()
+    loss, wrong, calibration, over = terms(p, y).mean(0).tolist()
     assert loss == pytest.approx(metrics.nll(p, y))
     assert wrong == pytest.approx(1 - metrics.accuracy(p, y))
     assert calibration == pytest.approx(metrics.ece(p, y))
