@@ -31,7 +31,6 @@ def run(data: str, engine: str, seed: int, budget: int, epochs: int | None, trai
     import torch
 
     from autonoise.data import Splits
-    from autonoise.policy import Policy
     from autonoise.search.objective import Objective
     from autonoise.search.sampler import make_sampler
     from autonoise.search.trials import _enqueue
@@ -39,7 +38,8 @@ def run(data: str, engine: str, seed: int, budget: int, epochs: int | None, trai
     from autonoise.study.config import StudyConfig
     from autonoise.study.folder import StudyFolder
     from autonoise.study.prepare import build_task, ensure_corruptions
-    from autonoise.study.storage import PREFIX, open_storage, open_study
+    from autonoise.study.storage import open_storage, open_study
+    from autonoise.study.trial_record import TrialRecord
     from autonoise.verdict.statistics import parts_of, value
     from autonoise.verdict.trainings import Job, run_job
 
@@ -72,17 +72,16 @@ def run(data: str, engine: str, seed: int, budget: int, epochs: int | None, trai
         while work < budget:
             study.optimize(objective, n_trials=1)
             trial = next(t for t in reversed(study.get_trials(deepcopy=False)) if t.state.is_finished())
-            work += trial.user_attrs.get(PREFIX + "work") or 0.0
-            inside += trial.user_attrs.get(PREFIX + "seconds") or 0.0
-            score = trial.user_attrs.get(PREFIX + "score")
-            if score is not None and score > best:
-                best = score
-                points.append((work, trial.user_attrs[PREFIX + "policy"]))
+            record = TrialRecord.of(trial)
+            work += record.work
+            inside += record.seconds
+            if record.scored and record.score > best:
+                best = record.score
+                points.append((work, record.policy))
         wall = time.perf_counter() - wall
         families = {f.name: str(f.family) for f in task.frozen}
         curve = []
-        for at, body in points:
-            policy = Policy.from_dict(body)
+        for at, policy in points:
             runs = [run_job(task, folder, Job(policy, "confirm", k)) for k in range(3)]
             curve.append((at, float(np.mean([value(parts_of(r, 0.5, families)) for r in runs])), len(policy.steps)))
         trials = len(study.get_trials(deepcopy=False))

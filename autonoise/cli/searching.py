@@ -273,7 +273,7 @@ def _closed(result: Mapping[str, Any], gap: list[float] | None) -> str:
 
 def _last_reason(config: StudyConfig) -> str:
     from autonoise.study.places import optuna_study
-    from autonoise.study.storage import PREFIX
+    from autonoise.study.trial_record import TrialRecord
 
     failed = [t for t in optuna_study(config).get_trials(deepcopy=False) if t.state.name == "FAIL"]
-    return str(failed[-1].user_attrs.get(PREFIX + "reason", "unknown")) if failed else "unknown"
+    return (TrialRecord.of(failed[-1]).reason if failed else "") or "unknown"

@@ -84,7 +84,7 @@ def status(
 def status_of(config: StudyConfig) -> dict[str, Any]:
     """Plain numbers of one study."""
     from autonoise.study.folder import StudyFolder
-    from autonoise.study.storage import PREFIX, completed, finished
+    from autonoise.study.storage import completed, finished
 
     folder = StudyFolder(config.out)
     row: dict[str, Any] = {
@@ -110,11 +110,12 @@ def status_of(config: StudyConfig) -> dict[str, Any]:
     row["counts"] = {state: n for state, n in sorted(states.items()) if n}
     best = next(iter(completed(study)), None)
     if best is not None:
-        a = best.user_attrs
         row["best"] = {
             "trial": best.number,
-            **{k: a.get(PREFIX + k) for k in ("score", "clean", "noisy")},
-            "techniques": [s["technique"] for s in a[PREFIX + "policy"]["steps"]],
+            "score": best.score,
+            "clean": best.clean,
+            "noisy": best.noisy,
+            "techniques": list(best.techniques),
         }
     row["phase"] = "search" if row["done"] < config.trials else _phase(folder.runs)
     result = folder.load_result()
@@ -166,22 +167,12 @@ def export(
 
 
 def _of_trial(config: StudyConfig, trial: int) -> Policy:
-    from autonoise.policy import Policy
-    from autonoise.study.export import complete_policy
+    from autonoise.study.export import policy_of_trial
     from autonoise.study.prepare import build_task
-    from autonoise.study.storage import PREFIX
+    from autonoise.study.trial_record import TrialRecord
 
-    found = _trial(optuna_study(config), trial)
-    a = found.user_attrs
-    scores = {
-        "clean": {"policy": a[PREFIX + "clean"]},
-        "noisy": {"policy": a[PREFIX + "noisy"]},
-        "trial": trial,
-        "verdict": "unconfirmed",
-    }
-    return complete_policy(
-        Policy.from_trial(found), build_task(config), config, scores, name=f"{config.study}-trial-{trial}"
-    )
+    found = TrialRecord.of(_trial(optuna_study(config), trial))
+    return policy_of_trial(found, build_task(config), config)
 
 
 def _trial(study: optuna.Study, number: int) -> optuna.trial.FrozenTrial:

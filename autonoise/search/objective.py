@@ -18,7 +18,7 @@ from autonoise.ops.random import seed_from
 from autonoise.policy import Policy
 from autonoise.space.space import SearchSpace
 from autonoise.study.config import StudyConfig
-from autonoise.study.storage import PREFIX
+from autonoise.study.trial_record import TrialRecord, facts_of, write_facts
 from autonoise.training.task import FULL, Fidelity, Task
 
 SHORT = Fidelity(rows=0.5, epochs=0.7)
@@ -40,12 +40,9 @@ class Objective:
     evaluation: float = 0.0
 
     def __call__(self, trial: optuna.Trial) -> float | tuple[float, float]:
-        keep = _keeper(trial)
-        keep("host", socket.gethostname())
-        keep("pid", os.getpid())
+        write_facts(trial, host=socket.gethostname(), pid=os.getpid())
         policy = self.space.suggest(trial)
-        keep("policy_hash", policy.hash)
-        keep("passes", policy.passes)
+        write_facts(trial, policy_hash=policy.hash, passes=policy.passes)
         self.watch(_words(policy))
         self._cost_constraint(trial, policy)
         known = self._known(trial, policy)
@@ -58,31 +55,27 @@ class Objective:
             raise
         except Exception as e:
             reason = " ".join(f"{type(e).__name__}: {e}".split())[:300]
-            keep("reason", reason)
+            write_facts(trial, reason=reason)
             raise
         finally:
-            keep("seconds", time.perf_counter() - started)
+            write_facts(trial, seconds=time.perf_counter() - started)
 
     def _run(self, trial: optuna.Trial, policy: Policy, started: float) -> float | tuple[float, float]:
-        keep = _keeper(trial)
         baseline = not policy.steps
         if self.rungs and not baseline:
             score, work = self._fit(policy, SHORT, quick=True)
-            keep("rung", 0)
-            keep("work", work)
+            write_facts(trial, rung=0, work=work)
             value = self._value(score)
             trial.report(value, step=1)
             if score is None:
                 return self._finish(trial, None)
             # a short training may misjudge strong noise: what was chosen with knowledge gets its full chance
-            if trial.should_prune() and PREFIX + "origin" not in trial.user_attrs:
-                keep("clean", score.accuracy)
-                keep("noisy", score.noisy)
-                keep("reason", "pruned after the short training")
+            if trial.should_prune() and not TrialRecord.of(trial).origin:
+                reason = "pruned after the short training"
+                write_facts(trial, clean=score.accuracy, noisy=score.noisy, reason=reason)
                 raise optuna.TrialPruned
         score, work = self._fit(policy, replace(FULL, folds=self.task.folds), quick=False)
-        keep("rung", 1)
-        keep("work", work + trial.user_attrs.get(PREFIX + "work", 0.0))
+        write_facts(trial, rung=1, work=work + TrialRecord.of(trial).work)
         return self._finish(trial, score)
 
     @property
@@ -118,20 +111,18 @@ class Objective:
         return self.task.chance if score is None else score.mixed(self.config.noise_weight)
 
     def _finish(self, trial: optuna.Trial, score: Score | None) -> float | tuple[float, float]:
-        keep = _keeper(trial)
         chance = self.task.chance
         numbers = score.flat() if score is not None else {"clean": chance, "noisy": chance, "worst": chance}
-        for name, value in numbers.items():
-            keep(name, float(value) if np.isfinite(value) else None)
+        write_facts(trial, **{k: float(v) if np.isfinite(v) else None for k, v in numbers.items()})
         if score is None:
-            keep("reason", "training diverged; counted at chance")
+            write_facts(trial, reason="training diverged; counted at chance")
         else:
-            keep("worst_family", score.worst[0])
+            write_facts(trial, worst_family=score.worst[0])
         value = self._value(score)
-        keep("score", value)
+        write_facts(trial, score=value)
         base = self._baseline(trial.study)
         if base is not None:
-            keep("clean_drop", base - numbers["clean"])
+            write_facts(trial, clean_drop=base - numbers["clean"])
             if self.config.max_clean_drop is not None:
                 _constrain(trial, "clean_drop", base - numbers["clean"] - self.config.max_clean_drop)
         return (numbers["clean"], numbers["noisy"]) if self.config.objective == "pareto" else value
@@ -142,54 +133,46 @@ class Objective:
         excess = policy.passes - self.config.max_cost
         _constrain(trial, "cost", excess)
         if excess > 0 and self.config.objective == "score":
-            _keeper(trial)("reason", f"costs {policy.passes:.2f} passes, above --max-cost")
+            write_facts(trial, reason=f"costs {policy.passes:.2f} passes, above --max-cost")
             raise optuna.TrialPruned
 
     def _baseline(self, study: optuna.Study) -> float | None:
         """Clean accuracy of the trial without noise, if it has finished."""
         for t in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
-            if t.user_attrs.get(PREFIX + "passes") == 1.0 and not t.user_attrs[PREFIX + "policy"]["steps"]:
-                found: float = t.user_attrs[PREFIX + "clean"]
-                return found
+            record = TrialRecord.of(t)
+            if record.passes == 1.0 and record.without_noise:
+                return record.clean
         return None
 
-    def _known(self, trial: optuna.Trial, policy: Policy) -> optuna.trial.FrozenTrial | None:
+    def _known(self, trial: optuna.Trial, policy: Policy) -> TrialRecord | None:
         states = (TrialState.COMPLETE, TrialState.PRUNED)
         for t in trial.study.get_trials(deepcopy=False, states=states):
-            a = t.user_attrs
-            if a.get(PREFIX + "policy_hash") == policy.hash and a.get(PREFIX + "rung") is not None:
-                return t
+            record = TrialRecord.of(t)
+            if record.policy_hash == policy.hash and record.rung is not None:
+                return record
         return None
 
-    def _repeat(self, trial: optuna.Trial, known: optuna.trial.FrozenTrial) -> float | tuple[float, float]:
+    def _repeat(self, trial: optuna.Trial, known: TrialRecord) -> float | tuple[float, float]:
         """A policy that was scored already keeps its score; nothing is trained."""
-        keep = _keeper(trial)
-        skip = {"host", "pid", "policy", "policy_hash", "passes", "seconds", "work", "reason", "constraints"}
-        for name, value in known.user_attrs.items():
-            if name.startswith(PREFIX) and name.removeprefix(PREFIX) not in skip:
-                keep(name.removeprefix(PREFIX), value)
-        keep("seconds", 0.0)
-        keep("work", 0.0)
-        keep("reason", f"same policy as trial {known.number}")
-        for name, value in known.user_attrs.get(PREFIX + "constraints", {}).items():
+        own = {"host", "pid", "policy", "policy_hash", "passes", "seconds", "work", "reason", "constraints"}
+        write_facts(trial, **{name: value for name, value in facts_of(known.trial).items() if name not in own})
+        write_facts(trial, seconds=0.0, work=0.0, reason=f"same policy as trial {known.number}")
+        for name, value in (known.constraints or {}).items():
             if name != "cost":
                 _constrain(trial, name, value)
         if known.state == TrialState.PRUNED:
-            if 1 in known.intermediate_values:
-                trial.report(known.intermediate_values[1], step=1)
+            if 1 in known.trial.intermediate_values:
+                trial.report(known.trial.intermediate_values[1], step=1)
             raise optuna.TrialPruned
-        return tuple(known.values) if len(known.values) > 1 else known.values[0]
-
-
-def _keeper(trial: optuna.Trial) -> Callable[[str, Any], None]:
-    return lambda name, value: trial.set_user_attr(PREFIX + name, value)
+        values = known.trial.values
+        return tuple(values) if len(values) > 1 else values[0]
 
 
 def _constrain(trial: optuna.Trial, name: str, value: float) -> None:
     """A constraint (feasible at 0 and below) in Optuna's way, in an attribute, and where the dashboard looks."""
     trial.set_constraint(name, value)
-    known = {**trial.user_attrs.get(PREFIX + "constraints", {}), name: value}
-    trial.set_user_attr(PREFIX + "constraints", known)
+    known = {**(TrialRecord.of(trial).constraints or {}), name: value}
+    write_facts(trial, constraints=known)
     trial.storage.set_trial_system_attr(trial._trial_id, "constraints", list(known.values()))
 
 

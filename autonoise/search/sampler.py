@@ -13,7 +13,7 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
 from autonoise.ops.random import seed_from
-from autonoise.study.storage import is_feasible
+from autonoise.study.trial_record import TrialRecord
 
 SWITCH, RANK = "use.", "rank."
 STARTUP = 12
@@ -115,8 +115,8 @@ def _ended(study: optuna.Study) -> list[FrozenTrial]:
 def _parents(study: optuna.Study) -> list[FrozenTrial]:
     """The best completed trials that keep the constraints, best first; of two objectives the front."""
     if len(study.directions) > 1:
-        return [t for t in study.best_trials if is_feasible(t)][:PARENTS]
-    done = [t for t in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)) if is_feasible(t)]
+        return [t for t in study.best_trials if TrialRecord.of(t).feasible][:PARENTS]
+    done = [t for t in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)) if TrialRecord.of(t).feasible]
     return sorted(done, key=lambda t: (-(t.value or 0.0), t.number))[:PARENTS]
 
 

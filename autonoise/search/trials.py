@@ -24,13 +24,8 @@ from autonoise.study.export import write_current
 from autonoise.study.folder import StudyFolder
 from autonoise.study.observer import Observer, Progress
 from autonoise.study.processes import Stop
-from autonoise.study.storage import (
-    PREFIX,
-    completed,
-    finished,
-    running,
-    sweep,
-)
+from autonoise.study.storage import completed, finished, running, sweep
+from autonoise.study.trial_record import StudyRecord, attributes, write_facts
 from autonoise.training.task import Task
 
 TRUSTED = 3
@@ -39,15 +34,15 @@ TRUSTED = 3
 
 def _enqueue(config: StudyConfig, space: SearchSpace, task: Task, study: optuna.Study, folder: StudyFolder) -> None:
     """The baseline, the seed combinations, presets and what nearby studies found, before anything else."""
-    if study.user_attrs.get(PREFIX + "seeded"):
+    if StudyRecord.of(study).seeded:
         return
     banked = warm_start(task, folder) if config.memory else []
     trusted = [(p, "memory") for p in banked] + [(p, "seed") for p in space.seeds[:TRUSTED]]
     others = [(p, "") for p in (*space.seeds[TRUSTED:], *space.presets)]
     for policy, origin in [(Policy(space.data_type), ""), *trusted, *others]:
-        attrs = {PREFIX + "origin": origin} if origin else None
+        attrs = attributes(origin=origin) if origin else None
         study.enqueue_trial(space.parameters_of(policy), user_attrs=attrs, skip_if_exists=True)
-    study.set_user_attr(PREFIX + "seeded", True)
+    write_facts(study, seeded=True)
 
 
 def _search(
@@ -84,7 +79,7 @@ def _search(
         _processes(config, space, study, stop, show)
     _await_others(study, stop, observer)
     if not completed(study, feasible=False):
-        reasons = [t.user_attrs.get(PREFIX + "reason", "") for t in finished(study)]
+        reasons = [record.reason for record in finished(study)]
         if stop.late:
             raise StudyError(f"--timeout {config.timeout:g} s was over before a trial was completed: give it more")
         if not stop():
@@ -109,7 +104,7 @@ def _watcher(
 
 def _await_others(study: optuna.Study, stop: Stop, observer: Observer) -> None:
     """Let workers that joined from elsewhere end their last trials, as long as these may reasonably take."""
-    longest = max((t.user_attrs.get(PREFIX + "seconds") or 0.0 for t in finished(study)), default=0.0)
+    longest = max((record.seconds for record in finished(study)), default=0.0)
     patience = max(60.0, 3 * longest)
     until = time.time() + patience
     if running(study):
@@ -158,7 +153,7 @@ def progress_of(
 ) -> Progress:
     trials = finished(study)
     best = next(iter(completed(study)), None)
-    base = next((t for t in completed(study, feasible=False) if not t.user_attrs[PREFIX + "policy"]["steps"]), None)
+    base = next((record for record in completed(study, feasible=False) if record.without_noise), None)
     new = len(trials) - before
     left = (time.time() - begun) / new * (config.trials - len(trials)) if new else None
     if deadline is not None:
@@ -167,10 +162,10 @@ def progress_of(
     return Progress(
         len(trials),
         config.trials,
-        best.user_attrs[PREFIX + "score"] if best else None,
-        best.user_attrs[PREFIX + "clean"] if best else None,
-        best.user_attrs[PREFIX + "noisy"] if best else None,
-        base.user_attrs[PREFIX + "score"] if base else None,
+        best.score if best else None,
+        best.clean if best else None,
+        best.noisy if best else None,
+        base.score if base else None,
         sum(t.state == TrialState.PRUNED for t in trials),
         sum(t.state == TrialState.FAIL for t in trials),
         left,

@@ -19,7 +19,8 @@ from autonoise.study.config import StudyConfig
 from autonoise.study.folder import StudyFolder
 from autonoise.study.prepare import build_task, ensure_corruptions
 from autonoise.study.processes import Stop, die_with, one_thread, stop_on_interrupt
-from autonoise.study.storage import PREFIX, finished, open_storage, open_study, taken
+from autonoise.study.storage import finished, open_storage, open_study, taken
+from autonoise.study.trial_record import TrialRecord
 from autonoise.training.task import Task
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def work(
         faults = faults + 1 if failed else 0
         after(study)
         if faults >= FAULTS_IN_A_ROW:
-            reason = last[-1].user_attrs.get(PREFIX + "reason", "unknown")
+            reason = TrialRecord.of(last[-1]).reason or "unknown"
             raise StudyError(f"{faults} trials in a row failed, the last with: {reason}; mend that and run again")
 
 

@@ -12,7 +12,7 @@ import optuna
 
 from autonoise.study.config import StudyConfig
 from autonoise.study.folder import RunResult
-from autonoise.study.storage import PREFIX, completed
+from autonoise.study.storage import completed
 from autonoise.training.task import Task
 
 
@@ -182,11 +182,7 @@ class Budget:
 
 def measured_seconds(study: optuna.Study, calibrated: float) -> float:
     """Seconds of a full training as the search met them: a machine that others use is slower than calibrated."""
-    met = [
-        t.user_attrs[PREFIX + "seconds"] / t.user_attrs[PREFIX + "work"]
-        for t in completed(study)
-        if t.user_attrs.get(PREFIX + "work")
-    ]
+    met = [record.seconds / record.work for record in completed(study) if record.work > 0]
     return max(calibrated, float(np.median(met)) / TYPICAL_COST) if met else calibrated
 
 

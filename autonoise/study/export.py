@@ -16,7 +16,8 @@ from autonoise.policy import Policy
 from autonoise.policy.verify import statistics_of
 from autonoise.study.config import StudyConfig
 from autonoise.study.folder import StudyFolder
-from autonoise.study.storage import PREFIX, completed
+from autonoise.study.storage import completed
+from autonoise.study.trial_record import TrialRecord
 from autonoise.training.task import Task
 from autonoise.verdict.decide import NOT_MEASURABLE
 
@@ -57,19 +58,22 @@ def utc_now() -> str:
 
 def write_current(study: optuna.Study, task: Task, config: StudyConfig, folder: StudyFolder, known: list[int]) -> None:
     """policy.yaml of the best trial so far, verdict ``unconfirmed``; nothing when the best has not changed."""
-    best = next((t for t in completed(study) if Policy.from_trial(t).steps), None)
+    best = next((record for record in completed(study) if record.techniques), None)
     if best is None or known == [best.number]:
         return
     known[:] = [best.number]
-    attrs = best.user_attrs
+    policy_of_trial(best, task, config).save(folder.policy_file)
+
+
+def policy_of_trial(record: TrialRecord, task: Task, config: StudyConfig) -> Policy:
+    """The policy of a completed trial as exported, with the scores of the search."""
     scores = {
-        "clean": {"policy": attrs[PREFIX + "clean"]},
-        "noisy": {"policy": attrs[PREFIX + "noisy"]},
-        "trial": best.number,
+        "clean": {"policy": record.clean},
+        "noisy": {"policy": record.noisy},
+        "trial": record.number,
         "verdict": "unconfirmed",
     }
-    policy = complete_policy(Policy.from_trial(best), task, config, scores, name=f"{config.study}-trial-{best.number}")
-    policy.save(folder.policy_file)
+    return complete_policy(record.policy, task, config, scores, name=f"{config.study}-trial-{record.number}")
 
 
 def scores_of(result: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import warnings
-from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 import optuna
 from optuna.pruners import BasePruner, NopPruner, SuccessiveHalvingPruner
@@ -19,8 +18,15 @@ from autonoise.errors import StudyError
 from autonoise.files import write_whole
 from autonoise.study.config import StudyConfig
 from autonoise.study.folder import StudyFolder
+from autonoise.study.trial_record import (
+    KILLED,
+    StudyRecord,
+    TrialRecord,
+    attributes,
+    column_name,
+    write_facts,
+)
 
-PREFIX = "autonoise."
 HEARTBEAT, GRACE = 60, 180
 BEGINNING = 60
 """Seconds a running trial without a process id may be old and still be taken for one that has just begun."""
@@ -75,11 +81,11 @@ def open_study(config: StudyConfig, storage: BaseStorage, *, sampler: BaseSample
 
 def claim(study: optuna.Study, config: StudyConfig, facts: dict[str, str]) -> None:
     """Write what the study is about into its attributes, or compare. StudyError with the differences."""
-    attrs = study.user_attrs
+    claims = StudyRecord.of(study).claims
     for key, value in facts.items():
-        known = attrs.get(PREFIX + key)
+        known = claims.get(key)
         if known is None:
-            study.set_user_attr(PREFIX + key, value)
+            write_facts(study, **{key: value})
         elif known != value:
             raise StudyError(
                 f"study {config.study!r} was started with another {key.replace('_', ' ')} ({known[:24]} now "
@@ -94,24 +100,25 @@ def sweep(study: optuna.Study) -> int:
         if _at_work(trial):
             continue
         storage = study._storage
-        storage.set_trial_user_attr(trial._trial_id, PREFIX + "reason", "its process was killed")
+        for name, value in attributes(reason=KILLED).items():
+            storage.set_trial_user_attr(trial._trial_id, name, value)
         storage.set_trial_state_values(trial._trial_id, state=TrialState.FAIL)
-        origin = {k: v for k, v in trial.user_attrs.items() if k == PREFIX + "origin"}
+        known = TrialRecord.of(trial).origin
+        origin = {"origin": known} if known else {}
         if trial.params:
-            study.enqueue_trial(trial.params, user_attrs={**origin, PREFIX + "retry_of": trial.number})
+            study.enqueue_trial(trial.params, user_attrs=attributes(**origin, retry_of=trial.number))
         elif "fixed_params" in trial.system_attrs:
-            study.enqueue_trial(trial.system_attrs["fixed_params"], user_attrs=origin)
+            study.enqueue_trial(trial.system_attrs["fixed_params"], user_attrs=attributes(**origin))
         swept += 1
     return swept
 
 
 def _at_work(trial: FrozenTrial) -> bool:
     """Whether the process of a running trial is there; a trial of another host is taken to be."""
-    pid = trial.user_attrs.get(PREFIX + "pid")
-    host = socket.gethostname()
-    if trial.user_attrs.get(PREFIX + "host", host) != host:
+    record = TrialRecord.of(trial)
+    if record.host not in (None, socket.gethostname()):
         return True
-    return _alive(int(pid)) if pid is not None else _beginning(trial)
+    return _alive(record.pid) if record.pid is not None else _beginning(trial)
 
 
 def _beginning(trial: FrozenTrial) -> bool:
@@ -130,14 +137,10 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def finished(study: optuna.Study) -> list[FrozenTrial]:
+def finished(study: optuna.Study) -> list[TrialRecord]:
     """Trials that count: completed, pruned, and failed for a fault of their own (not killed)."""
-    out = []
-    for t in study.get_trials(deepcopy=False):
-        killed = t.state == TrialState.FAIL and t.user_attrs.get(PREFIX + "reason") == "its process was killed"
-        if t.state.is_finished() and not killed:
-            out.append(t)
-    return out
+    records = [TrialRecord.of(t) for t in study.get_trials(deepcopy=False) if t.state.is_finished()]
+    return [r for r in records if not r.killed]
 
 
 def running(study: optuna.Study) -> int:
@@ -150,26 +153,17 @@ def taken(study: optuna.Study) -> int:
     return len(finished(study)) + running(study)
 
 
-def completed(study: optuna.Study, *, feasible: bool = True) -> list[FrozenTrial]:
-    """Fully trained trials, best mixed score first."""
-    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    kept = [t for t in trials if PREFIX + "score" in t.user_attrs and (not feasible or is_feasible(t))]
-    return sorted(kept, key=lambda t: (-t.user_attrs[PREFIX + "score"], t.number))
-
-
-def is_feasible(trial: FrozenTrial) -> bool:
-    values: dict[str, float] = trial.user_attrs.get(PREFIX + "constraints", {})
-    return all(v <= 0 for v in values.values())
+def completed(study: optuna.Study, *, feasible: bool = True) -> list[TrialRecord]:
+    """Fully trained trials, best mixed score first; ``feasible``: only those that keep the constraints."""
+    records = [TrialRecord.of(t) for t in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))]
+    kept = [r for r in records if r.scored and (not feasible or r.feasible)]
+    return sorted(kept, key=lambda r: (-r.score, r.number))
 
 
 def write_trials(study: optuna.Study, folder: StudyFolder) -> None:
     """trials.csv: one row per trial with state, scores, cost and parameters."""
     frame = study.trials_dataframe(attrs=("number", "state", "datetime_start", "duration", "params", "user_attrs"))
-    frame.columns = [str(c).replace(f"user_attrs_{PREFIX}", "").replace("params_", "") for c in frame.columns]
+    frame.columns = [column_name(str(c)) for c in frame.columns]
     frame = frame[frame["state"] != "WAITING"]
     drop = [c for c in frame.columns if c in {"policy", "host", "pid", "constraints"}]
     write_whole(folder.trials_file, frame.drop(columns=drop).to_csv(index=False))
-
-
-def attributes(trial: FrozenTrial, names: Sequence[str]) -> dict[str, Any]:
-    return {n: trial.user_attrs.get(PREFIX + n) for n in names}

@@ -20,7 +20,8 @@ from autonoise.study.folder import StudyFolder
 from autonoise.study.observer import Observer
 from autonoise.study.prepare import describe, left_out
 from autonoise.study.processes import Stop
-from autonoise.study.storage import PREFIX, completed, finished, write_trials
+from autonoise.study.storage import completed, finished, write_trials
+from autonoise.study.trial_record import TrialRecord, write_facts
 from autonoise.training.task import Task
 from autonoise.verdict.confirm import OPPONENTS, Contribution, Standing, minimise, pick_candidates, race, standing_of
 from autonoise.verdict.decide import KEPT, decide, recommend, sentence
@@ -139,9 +140,9 @@ def _key(study: optuna.Study, config: StudyConfig) -> str:
     return f"{len(finished(study))}/{config.seeds}/looks"
 
 
-def _best_first(presets: list[Policy], trials: list[Any]) -> list[Policy]:
+def _best_first(presets: list[Policy], trials: list[TrialRecord]) -> list[Policy]:
     """Presets by their score in the search; those that it has not tried come last, in the order of the space."""
-    scores = {t.user_attrs[PREFIX + "policy_hash"]: t.user_attrs[PREFIX + "score"] for t in trials}
+    scores = {t.policy_hash: t.score for t in trials}
     return sorted(presets, key=lambda p: -scores.get(p.hash, -1.0))
 
 
@@ -174,7 +175,7 @@ def _result(
     verdict: dict[str, Any],
     standings: list[Standing],
     contributions: list[Contribution],
-    trials: list[Any],
+    trials: list[TrialRecord],
     policy: Policy,
     started: float,
 ) -> dict[str, Any]:
@@ -234,8 +235,8 @@ def _result(
             "pruned": states.count(TrialState.PRUNED),
             "failed": states.count(TrialState.FAIL),
             "seconds_last_run": time.time() - started,
-            "seconds_search": sum(t.user_attrs.get(PREFIX + "seconds") or 0.0 for t in ended),
-            "work": sum(t.user_attrs.get(PREFIX + "work") or 0.0 for t in ended),
+            "seconds_search": sum(t.seconds for t in ended),
+            "work": sum(t.work for t in ended),
         },
     }
     result["sentence"] = sentence(result)
@@ -277,8 +278,7 @@ def _export(
     write_trials(study, folder)
     final.save(folder.policy_file)
     write_study_report(folder, result, study)
-    study.set_user_attr(PREFIX + "verdict", result["verdict"])
-    study.set_user_attr(PREFIX + "baseline", result["contestants"]["baseline"]["clean"][0])
+    write_facts(study, verdict=result["verdict"], baseline=result["contestants"]["baseline"]["clean"][0])
     deposit(task, folder, result, final)
     folder.save_result(result)
 
@@ -296,27 +296,23 @@ def _confirmed(standing: Standing | None) -> dict[str, Any]:
 
 def trial_rows(study: optuna.Study) -> list[dict[str, Any]]:
     """One plain row per trial, for the report."""
-    rows = []
-    for t in study.get_trials(deepcopy=False):
-        a = {k.removeprefix(PREFIX): v for k, v in t.user_attrs.items()}
-        steps = (a.get("policy") or {}).get("steps", [])
-        value = a.get("score", next(iter(t.intermediate_values.values()), None))
-        rows.append(
-            {
-                "number": t.number,
-                "state": t.state.name.lower(),
-                "value": value,
-                "clean": a.get("clean"),
-                "noisy": a.get("noisy"),
-                "passes": a.get("passes"),
-                "seconds": a.get("seconds"),
-                "rung": a.get("rung"),
-                "reason": a.get("reason"),
-                "techniques": [s["technique"] for s in steps],
-                "work": a.get("work"),
-            }
-        )
-    return rows
+    records = [TrialRecord.of(t) for t in study.get_trials(deepcopy=False)]
+    return [
+        {
+            "number": r.number,
+            "state": r.trial.state.name.lower(),
+            "value": r.value,
+            "clean": r.clean,
+            "noisy": r.noisy,
+            "passes": r.passes,
+            "seconds": r.seconds,
+            "rung": r.rung,
+            "reason": r.reason or None,
+            "techniques": list(r.techniques),
+            "work": r.work,
+        }
+        for r in records
+    ]
 
 
 def write_study_report(folder: StudyFolder, result: dict[str, Any], study: optuna.Study) -> None:

@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from optuna.trial import FrozenTrial
 
 from autonoise.policy import Policy
 from autonoise.study.config import StudyConfig
 from autonoise.study.folder import RunResult
-from autonoise.study.storage import PREFIX
+from autonoise.study.trial_record import TrialRecord
 from autonoise.verdict.statistics import Interval, Parts, paired, parts_of, value
 from autonoise.verdict.trainings import Job, Runner
 
@@ -47,12 +46,12 @@ class Contribution:
     kept: bool
 
 
-def pick_candidates(trials: Sequence[FrozenTrial], n: int) -> list[Policy]:
+def pick_candidates(trials: Sequence[TrialRecord], n: int) -> list[Policy]:
     """The best trials by score, and the best by noisy accuracy alone; all different."""
     found: dict[str, Policy] = {}
-    by_noisy = sorted(trials, key=lambda t: -t.user_attrs[PREFIX + "noisy"])
+    by_noisy = sorted(trials, key=lambda t: -t.noisy)
     for trial in [*trials[: max(n - 1, 1)], *by_noisy[:1], *trials]:
-        policy = Policy.from_trial(trial)
+        policy = trial.policy
         if policy.steps and len(found) < n:
             found.setdefault(policy.hash, policy)
     return list(found.values())

@@ -12,7 +12,7 @@ import optuna
 from autonoise.errors import StudyError
 from autonoise.policy import Policy
 from autonoise.study.config import StudyConfig
-from autonoise.study.storage import PREFIX
+from autonoise.study.trial_record import StudyRecord, write_facts
 from autonoise.training.task import Task
 from autonoise.types import Array
 from autonoise.verdict.contestants import Contestant, Held, Numbers, corruption_table, difference_of, gaps_of, table_of
@@ -76,7 +76,7 @@ def judge(
         "variances": {f"{a} - {b}": _variances(e) for (a, b), e in settled.known.items()},
         "test_rows": len(task.splits.test),
         "test_groups": _number_of(numbers.groups),
-        "test_read_at": study.user_attrs[PREFIX + "test_read_at"],
+        "test_read_at": StudyRecord.of(study).test_read_at,
         "test_reads": reads,
     }
 
@@ -155,10 +155,11 @@ def _remember_reading(study: optuna.Study, policies: Mapping[str, Policy]) -> in
 
     One after a search; more when it was continued, and each choice then rests a little on the test part too.
     """
-    if study.user_attrs.get(PREFIX + "test_read_at") is None:
-        study.set_user_attr(PREFIX + "test_read_at", datetime.now(UTC).isoformat(timespec="seconds"))
-    met: list[str] = study.user_attrs.get(PREFIX + "test_contestants", [])
+    record = StudyRecord.of(study)
+    if record.test_read_at is None:
+        write_facts(study, test_read_at=datetime.now(UTC).isoformat(timespec="seconds"))
+    met = record.test_contestants
     now = "+".join(p.hash for p in policies.values())
     if now not in met:
-        study.set_user_attr(PREFIX + "test_contestants", [*met, now])
+        write_facts(study, test_contestants=[*met, now])
     return len({*met, now})

@@ -19,13 +19,12 @@ import optuna
 from scipy import optimize, stats
 from scipy.special import ndtr
 
-from autonoise.study.storage import PREFIX
+from autonoise.study.trial_record import StudyRecord, write_facts
 from autonoise.types import Array
 from autonoise.verdict.statistics import LEVEL, Estimate, Interval
 
 Pair = tuple[str, str]
 """Labels of two contestants; the first minus the second."""
-ATTRIBUTE = PREFIX + "verdict_looks"
 
 FIRST_SHARE = 0.75
 """Share of the level that the first verdict of a study may spend."""
@@ -137,12 +136,13 @@ class Ledger:
     @classmethod
     def of(cls, study: optuna.Study, contestants: str, step: int) -> Ledger:
         """``step``: seeds of each contestant at the first look."""
-        records: list[dict[str, Any]] = [dict(r) for r in study.user_attrs.get(ATTRIBUTE, [])]
+        kept = StudyRecord.of(study)
+        records = list(kept.verdict_looks)
         for r in records:
             if (r["contestants"], r["step"]) == (contestants, step):
                 return cls(study, records, r)
         # verdicts of a version that kept no looks count, too
-        met = {*study.user_attrs.get(PREFIX + "test_contestants", ())} - {contestants}
+        met = {*kept.test_contestants} - {contestants}
         before = len(records) + len(met - {r["contestants"] for r in records})
         record = {"contestants": contestants, "step": step, "verdict": before + 1, "looks": []}
         return cls(study, [*records, record], record)
@@ -182,7 +182,7 @@ class Ledger:
                 for pair, t in share.items()
             }
             looks.append({"seeds": dict(seeds), "last": last, "information": share, "levels": levels})
-            self.study.set_user_attr(ATTRIBUTE, self.records)
+            write_facts(self.study, verdict_looks=self.records)
         return {(a, b): looks[number]["levels"][f"{a} - {b}"] for a, b in known}
 
     def ended(self, number: int) -> bool:

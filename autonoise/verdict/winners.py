@@ -5,39 +5,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from optuna.trial import FrozenTrial
-
 from autonoise.policy import Policy
-from autonoise.study.storage import PREFIX
+from autonoise.study.trial_record import TrialRecord
 from autonoise.verdict.confirm import Standing
 
 CHEAP = 1.1
 """Passes per step up to which a policy counts as cheap."""
 
 
-def front(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+def front(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
     """Trials that no other beats in clean accuracy, noisy accuracy and passes together."""
     points = [(_point(t), t) for t in trials]
     return [t for p, t in points if not any(_dominates(q, p) for q, _ in points)]
 
 
-def _point(trial: FrozenTrial) -> tuple[float, float, float]:
-    a = trial.user_attrs
-    return a[PREFIX + "clean"], a[PREFIX + "noisy"], -a[PREFIX + "passes"]
+def _point(trial: TrialRecord) -> tuple[float, float, float]:
+    return trial.clean, trial.noisy, -trial.passes
 
 
 def _dominates(a: tuple[float, float, float], b: tuple[float, float, float]) -> bool:
     return all(x >= y for x, y in zip(a, b, strict=True)) and a != b
 
 
-def front_table(trials: Sequence[FrozenTrial]) -> list[dict[str, Any]]:
+def front_table(trials: Sequence[TrialRecord]) -> list[dict[str, Any]]:
     return [
         {
             "trial": t.number,
-            "clean": t.user_attrs[PREFIX + "clean"],
-            "noisy": t.user_attrs[PREFIX + "noisy"],
-            "passes": t.user_attrs[PREFIX + "passes"],
-            "techniques": [s.name for s in Policy.from_trial(t).steps],
+            "clean": t.clean,
+            "noisy": t.noisy,
+            "passes": t.passes,
+            "techniques": list(t.techniques),
         }
         for t in front(trials)
     ]

@@ -18,7 +18,8 @@ from autonoise.search.objective import SHORT, Objective
 from autonoise.search.worker import FAULTS_IN_A_ROW, work
 from autonoise.study.prepare import harmless
 from autonoise.study.processes import Stop
-from autonoise.study.storage import PREFIX, completed
+from autonoise.study.storage import completed
+from autonoise.study.trial_record import PREFIX
 from autonoise.verdict.confirm import pick_candidates
 
 pytestmark = pytest.mark.usefixtures("looked_up")

@@ -23,7 +23,7 @@ from autonoise.search.sampler import (
     _varied,
     make_sampler,
 )
-from autonoise.study.storage import PREFIX
+from autonoise.study.trial_record import PREFIX
 
 WIDE = space_of(
     techniques={

@@ -27,7 +27,7 @@ from autonoise.study.noise_data import with_noise_data
 from autonoise.study.observer import Observer
 from autonoise.study.prepare import build_task
 from autonoise.study.processes import Stop
-from autonoise.study.storage import PREFIX
+from autonoise.study.trial_record import PREFIX
 
 SERIES = space_of("timeseries")
 

@@ -18,7 +18,6 @@ from study_samples import config_of, new_study, space_of
 from autonoise.errors import StudyError
 from autonoise.study.folder import StudyFolder
 from autonoise.study.storage import (
-    PREFIX,
     claim,
     completed,
     finished,
@@ -28,6 +27,7 @@ from autonoise.study.storage import (
     taken,
     write_trials,
 )
+from autonoise.study.trial_record import PREFIX
 
 _now = datetime.now
 

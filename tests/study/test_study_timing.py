@@ -12,7 +12,7 @@ import pytest
 
 from autonoise.study.budget import Budget, Evaluations, Plan, measured_seconds
 from autonoise.study.config import StudyConfig
-from autonoise.study.storage import PREFIX
+from autonoise.study.trial_record import PREFIX
 
 FULL = Plan(4, 3, 3, 5)
 CAREFUL = replace(FULL, starts=2)

@@ -13,7 +13,7 @@ from study_samples import FakeRunner, config_of, policy_of
 
 from autonoise.policy import Policy
 from autonoise.study.budget import Plan
-from autonoise.study.storage import PREFIX
+from autonoise.study.trial_record import TrialRecord, attributes
 from autonoise.verdict.conclude import _best_first, opponents
 from autonoise.verdict.confirm import OPPONENTS, minimise, pick_candidates, race
 from autonoise.verdict.trainings import Job
@@ -145,9 +145,8 @@ def test_one_technique_has_nothing_to_leave_out() -> None:
 
 
 def trial_of(policy: Policy, clean: float, noisy: float) -> Any:
-    return optuna.trial.create_trial(
-        value=clean, user_attrs={"autonoise.policy": policy.to_dict(), PREFIX + "clean": clean, PREFIX + "noisy": noisy}
-    )
+    facts = attributes(policy=policy.to_dict(), clean=clean, noisy=noisy)
+    return TrialRecord.of(optuna.trial.create_trial(value=clean, user_attrs=facts))
 
 
 def test_candidates_are_the_best_and_the_most_robust_and_differ() -> None:
@@ -170,7 +169,7 @@ def test_the_plan_counts_its_trainings() -> None:
 def test_presets_that_the_search_liked_come_first() -> None:
     presets = [policy_of("dropout"), policy_of("mixup"), policy_of("gaussian_noise"), policy_of("label_smoothing")]
     trials = [
-        SimpleNamespace(user_attrs={PREFIX + "policy_hash": presets[i].hash, PREFIX + "score": score})
+        TrialRecord.of(SimpleNamespace(user_attrs=attributes(policy_hash=presets[i].hash, score=score)))
         for i, score in ((1, 0.7), (2, 0.8))
     ]
     assert _best_first(presets, trials) == [presets[i] for i in (2, 1, 0, 3)]

@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 from study_samples import new_study
 
-from autonoise.study.storage import PREFIX
+from autonoise.study.trial_record import PREFIX
 from autonoise.verdict.looks import (
     Ledger,
     Pair,

@@ -18,7 +18,7 @@ from autonoise.policy import Policy
 from autonoise.study.budget import Plan
 from autonoise.study.export import scores_of
 from autonoise.study.folder import RunResult
-from autonoise.study.storage import PREFIX
+from autonoise.study.trial_record import PREFIX, TrialRecord, attributes
 from autonoise.types import DataType, Family
 from autonoise.verdict.confirm import Standing
 from autonoise.verdict.contestants import NUMBERS, Contestant, Held, Numbers, table_of
@@ -324,17 +324,10 @@ def test_a_verdict_is_refused_or_stopped() -> None:
 
 
 def trial_of(number: int, clean: float, noisy: float, passes: float) -> Any:
-    trial = optuna.trial.create_trial(
-        value=0.0,
-        user_attrs={
-            PREFIX + "clean": clean,
-            PREFIX + "noisy": noisy,
-            PREFIX + "passes": passes,
-            "autonoise.policy": policy_of("dropout").to_dict(),
-        },
-    )
+    facts = attributes(clean=clean, noisy=noisy, passes=passes, policy=policy_of("dropout").to_dict())
+    trial = optuna.trial.create_trial(value=0.0, user_attrs=facts)
     trial.number = number
-    return trial
+    return TrialRecord.of(trial)
 
 
 def test_the_front_by_hand() -> None:

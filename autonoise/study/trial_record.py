@@ -1,0 +1,167 @@
+"""The facts that autonoise keeps in Optuna's attributes of trials and studies, by name and type.
+
+Every fact lies in a user attribute whose name begins with ``PREFIX``, so that it cannot meet an attribute of somebody
+else; no other file needs to know that.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from autonoise.policy import Policy
+
+PREFIX = "autonoise."
+KILLED = "its process was killed"
+"""Reason of a trial that did not end by itself; it is queued again and does not count."""
+
+
+class _Attributed(Protocol):
+    """A running trial or a study."""
+
+    def set_user_attr(self, key: str, value: Any) -> None: ...
+
+
+def attributes(**facts: Any) -> dict[str, Any]:
+    """Facts as Optuna's user attributes."""
+    return {PREFIX + name: value for name, value in facts.items()}
+
+
+def write_facts(target: _Attributed, /, **facts: Any) -> None:
+    """Write facts of a running trial, or of a study, into its storage."""
+    for name, value in attributes(**facts).items():
+        target.set_user_attr(name, value)
+
+
+def facts_of(target: Any) -> dict[str, Any]:
+    """The facts of a trial or a study by their names; attributes of others are left out."""
+    return {k.removeprefix(PREFIX): v for k, v in target.user_attrs.items() if k.startswith(PREFIX)}
+
+
+def column_name(column: str) -> str:
+    """The name of a column of Optuna's data frame of trials without what Optuna and autonoise put before it."""
+    return column.replace(f"user_attrs_{PREFIX}", "").replace("params_", "")
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """What is known of a trial so far.
+
+    ``score`` is the mixed score, ``clean`` and ``noisy`` are accuracies, ``worst`` is the accuracy under the worst
+    family of noise (all 0 to 1, NaN while unknown). ``passes``: forward and backward passes per training step.
+    ``seconds``: duration; ``work``: cost in full trainings without noise; both 0 while unknown. ``rung``: 0 after the
+    short training, 1 after the full one, None before. ``reason``: why the trial failed, was pruned or was not trained.
+    ``origin``: "seed" or "memory" for a policy that was queued with knowledge, else empty. ``constraints``: name →
+    excess over the limit; at 0 and below it is kept.
+    """
+
+    trial: FrozenTrial
+    number: int
+    state: TrialState | None
+    policy_hash: str = ""
+    techniques: tuple[str, ...] = ()
+    score: float = math.nan
+    clean: float = math.nan
+    noisy: float = math.nan
+    worst: float = math.nan
+    passes: float = math.nan
+    seconds: float = 0.0
+    work: float = 0.0
+    rung: int | None = None
+    reason: str = ""
+    origin: str = ""
+    host: str | None = None
+    pid: int | None = None
+    constraints: Mapping[str, float] | None = None
+    has_policy: bool = False
+
+    @classmethod
+    def of(cls, trial: Any) -> TrialRecord:
+        """The record of a trial, finished or not."""
+        facts = facts_of(trial)
+        policy = facts.get("policy")
+        pid = facts.get("pid")
+        return cls(
+            trial,
+            getattr(trial, "number", -1),
+            getattr(trial, "state", None),
+            policy_hash=facts.get("policy_hash", ""),
+            techniques=tuple(s["technique"] for s in (policy or {}).get("steps", ())),
+            **{name: _float(facts.get(name)) for name in ("score", "clean", "noisy", "worst", "passes")},
+            seconds=facts.get("seconds") or 0.0,
+            work=facts.get("work") or 0.0,
+            rung=facts.get("rung"),
+            reason=facts.get("reason", ""),
+            origin=facts.get("origin", ""),
+            host=facts.get("host"),
+            pid=None if pid is None else int(pid),
+            constraints=facts.get("constraints"),
+            has_policy=policy is not None,
+        )
+
+    @property
+    def policy(self) -> Policy:
+        """The policy that was tried. Raises PolicyError for a trial that has not drawn one."""
+        return Policy.from_trial(self.trial)
+
+    @property
+    def scored(self) -> bool:
+        """Whether the trial has a mixed score, which only a full training gives."""
+        return not math.isnan(self.score)
+
+    @property
+    def without_noise(self) -> bool:
+        """Whether the trial is the baseline: its policy has no step."""
+        return self.has_policy and not self.techniques
+
+    @property
+    def feasible(self) -> bool:
+        """Whether all constraints are kept, as far as they are known."""
+        return all(excess <= 0 for excess in (self.constraints or {}).values())
+
+    @property
+    def killed(self) -> bool:
+        """Whether it failed only since its process was ended."""
+        return self.state == TrialState.FAIL and self.reason == KILLED
+
+    @property
+    def value(self) -> float:
+        """The mixed score, or that of the short training where the trial got no further; NaN where there is none."""
+        return self.score if self.scored else _float(next(iter(self.trial.intermediate_values.values()), None))
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """What a study keeps about itself beside its trials.
+
+    ``claims``: what its scores rest on (hash of the space, fingerprint of the data ...), compared when it goes on.
+    ``seeded``: the baseline, seeds and presets are queued. ``test_read_at``: when the test rows were first read (ISO
+    time in UTC); ``test_contestants``: the sets of policies that were compared on them, each as hashes joined by "+";
+    ``verdict_looks``: the looks of each verdict, as :class:`~autonoise.verdict.looks.Ledger` writes them.
+    """
+
+    claims: Mapping[str, Any]
+    seeded: bool
+    test_read_at: str | None
+    test_contestants: tuple[str, ...]
+    verdict_looks: tuple[dict[str, Any], ...]
+
+    @classmethod
+    def of(cls, study: optuna.Study) -> StudyRecord:
+        facts = facts_of(study)
+        return cls(
+            facts,
+            bool(facts.get("seeded")),
+            facts.get("test_read_at"),
+            tuple(facts.get("test_contestants", ())),
+            tuple(dict(r) for r in facts.get("verdict_looks", ())),
+        )
+
+
+def _float(value: Any) -> float:
+    return math.nan if value is None else float(value)

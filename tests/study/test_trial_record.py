@@ -1,0 +1,66 @@
+"""The facts of trials and studies: written under autonoise's prefix, read back by name and type."""
+
+from __future__ import annotations
+
+import math
+
+import optuna
+from optuna.trial import TrialState
+
+from autonoise.study.trial_record import KILLED, StudyRecord, TrialRecord, attributes, facts_of, write_facts
+
+POLICY = {"steps": [{"technique": "dropout", "p": 0.1}, {"technique": "mixup"}]}
+
+
+def test_a_running_trial_writes_facts_that_its_record_reads() -> None:
+    study = optuna.create_study(direction="maximize")
+    trial = study.ask()
+    before = TrialRecord.of(trial)
+    assert (before.seconds, before.work, before.rung, before.pid, before.reason) == (0.0, 0.0, None, None, "")
+    assert math.isnan(before.score)
+    assert not before.scored
+    assert not before.without_noise  # it has no policy yet
+    trial.set_user_attr("score", 0.1)  # somebody else's
+    write_facts(trial, policy=POLICY, score=0.75, clean=None, pid=7, rung=1, **{"noisy.blur": 0.5})
+    study.tell(trial, 0.75)
+    frozen = study.trials[0]
+    assert frozen.user_attrs["autonoise.score"] == 0.75
+    assert frozen.user_attrs["autonoise.noisy.blur"] == 0.5
+    record = TrialRecord.of(frozen)
+    assert (record.number, record.score, record.pid, record.rung) == (0, 0.75, 7, 1)
+    assert record.techniques == ("dropout", "mixup")
+    assert math.isnan(record.clean)
+    assert set(facts_of(frozen)) == {"policy", "score", "clean", "pid", "rung", "noisy.blur"}
+
+
+def test_what_a_record_says_of_its_trial() -> None:
+    def record(state: TrialState = TrialState.COMPLETE, **facts: object) -> TrialRecord:
+        value = 0.5 if state is TrialState.COMPLETE else None
+        reports = {1: 0.25} if state is TrialState.PRUNED else {}
+        return TrialRecord.of(
+            optuna.trial.create_trial(
+                state=state, value=value, user_attrs=attributes(**facts), intermediate_values=reports
+            )
+        )
+
+    assert record(policy={"steps": []}).without_noise
+    assert not record(policy=POLICY).without_noise
+    assert record(constraints={"cost": 0.0, "clean_drop": -0.1}).feasible
+    assert not record(constraints={"cost": -1.0, "clean_drop": 0.1}).feasible
+    assert record().feasible
+    assert record(TrialState.FAIL, reason=KILLED).killed
+    assert not record(TrialState.FAIL, reason="out of memory").killed
+    assert not record(reason=KILLED).killed
+    assert record(TrialState.PRUNED).value == 0.25
+    assert record(score=0.5).value == 0.5
+    assert math.isnan(record().value)
+
+
+def test_the_record_of_a_study() -> None:
+    study = optuna.create_study()
+    assert StudyRecord.of(study) == StudyRecord({}, False, None, (), ())
+    looks = [{"verdict": 1, "looks": []}]
+    write_facts(study, seeded=True, test_contestants=["a+b"], verdict_looks=looks, space_hash="abc")
+    record = StudyRecord.of(study)
+    assert (record.seeded, record.test_contestants, record.verdict_looks) == (True, ("a+b",), tuple(looks))
+    assert record.claims["space_hash"] == "abc"
