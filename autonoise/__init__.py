@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from autonoise.errors import AutonoiseError
     from autonoise.evaluation.monitor import RobustnessMonitor
     from autonoise.policy import NoiseInjector, Policy, Step, load_policy
+    from autonoise.search.policy_sampler import PolicySampler
     from autonoise.space.space import SearchSpace
     from autonoise.technique.schedule import Schedule
     from autonoise.types import InputSpec
@@ -23,6 +24,7 @@ _HOMES = {
     "InputSpec": "autonoise.types",
     "NoiseInjector": "autonoise.policy",
     "Policy": "autonoise.policy",
+    "PolicySampler": "autonoise.search.policy_sampler",
     "RobustnessMonitor": "autonoise.evaluation.monitor",
     "Schedule": "autonoise.technique.schedule",
     "SearchSpace": "autonoise.space.space",
@@ -35,6 +37,7 @@ __all__ = [
     "InputSpec",
     "NoiseInjector",
     "Policy",
+    "PolicySampler",
     "RobustnessMonitor",
     "Schedule",
     "SearchSpace",

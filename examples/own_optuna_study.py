@@ -3,8 +3,9 @@
     python examples/own_optuna_study.py [--trials 12] [--epochs 12] [--out best_policy.yaml]
 
 ``space.suggest(trial)`` returns a policy whatever the objective around it does; ``Policy.from_trial`` gets it back
-from any finished trial. A random draw switches on every second technique, too many to train well with, so the seeds
-of the space are enqueued first. For a search whose result is confirmed on fresh seeds, use ``autonoise search``.
+from any finished trial. ``PolicySampler`` is the sampler of autonoise's own search: its first trials hold about three
+techniques, where Optuna's samplers would switch on half of the space. No noise and the known good policies of the space
+are tried first. For a search whose result is confirmed on fresh seeds, use ``autonoise search``.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 
-from autonoise import Policy, SearchSpace
+from autonoise import Policy, PolicySampler, SearchSpace
 
 BATCH = 128
 
@@ -80,7 +81,7 @@ def main() -> None:
     torch.set_num_threads(1)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     space = SearchSpace.load("image")
-    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=0))
+    study = optuna.create_study(direction="maximize", sampler=PolicySampler(space, seed=0))
     for known in (Policy("image"), *space.seeds):
         study.enqueue_trial({**space.parameters_of(known), "learning_rate": 3e-3})
     study.optimize(lambda trial: objective(trial, space, options.epochs), n_trials=options.trials)

@@ -38,7 +38,7 @@ def reader() -> dict[str, Any]:
         "optimizer": torch.optim.SGD(model.parameters(), lr=0.1),
         "x": batches[0][0],
         "y": batches[0][1],
-        "train_and_score": lambda policy: -len(policy.steps),
+        "train_and_score": lambda policy, learning_rate: -len(policy.steps) - learning_rate,
     }
 
 

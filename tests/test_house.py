@@ -28,8 +28,8 @@ FLOORS: list[set[str]] = [
     {"cli", "integrations", "testing", "__init__", "__main__"},
 ]
 PUBLIC = {
-    "AutonoiseError", "InputSpec", "NoiseInjector", "Policy", "RobustnessMonitor", "Schedule", "SearchSpace", "Step",
-    "__version__", "load_policy",
+    "AutonoiseError", "InputSpec", "NoiseInjector", "Policy", "PolicySampler", "RobustnessMonitor", "Schedule",
+    "SearchSpace", "Step", "__version__", "load_policy",
 }  # fmt: skip
 GENERAL = ("injector", "policy", "space", "training", "study", "search", "verdict")
 """Rooms that must work for every technique and data type without knowing one by name."""

@@ -10,6 +10,7 @@ import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from autonoise.ops.random import seed_from
@@ -71,8 +72,14 @@ class EvolvingSampler(PriorTPESampler):
         parents = _parents(study)
         if len(parents) < 2 or len(_ended(study)) < STARTUP or self._rng_children.random() >= OFFSPRING:
             return super().sample_relative(study, trial, search_space)
-        self._children = {trial.number: self._inherit(parents)}
+        self._children[trial.number] = self._inherit(parents)
         return {}
+
+    def after_trial(
+        self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+    ) -> None:
+        self._children.pop(trial.number, None)
+        super().after_trial(study, trial, state, values)
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -97,8 +104,11 @@ class EvolvingSampler(PriorTPESampler):
         if rng.random() >= SECOND_PARENT:
             return dict(first)
         second = parents[rng.choice(len(parents), p=weights)].params
-        child: dict[str, Any] = {}
-        for switch in sorted(k for k in first if k.startswith(SWITCH)):
+        switches = sorted(k for k in first if k.startswith(SWITCH))
+        # what belongs to no technique, such as the learning rate of somebody's own study, comes from the first
+        owned = tuple(f"{k.removeprefix(SWITCH)}." for k in switches)
+        child = {k: v for k, v in first.items() if not k.startswith((SWITCH, RANK, *owned))}
+        for switch in switches:
             name = switch.removeprefix(SWITCH)
             a, b = bool(first[switch]), bool(second.get(switch))
             # what both have stays, what one has comes along two times in three
@@ -117,7 +127,8 @@ def _parents(study: optuna.Study) -> list[FrozenTrial]:
     if len(study.directions) > 1:
         return [t for t in study.best_trials if TrialRecord.of(t).feasible][:PARENTS]
     done = [t for t in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)) if TrialRecord.of(t).feasible]
-    return sorted(done, key=lambda t: (-(t.value or 0.0), t.number))[:PARENTS]
+    sign = 1 if study.direction == StudyDirection.MINIMIZE else -1
+    return sorted(done, key=lambda t: (sign * (t.value or 0.0), t.number))[:PARENTS]
 
 
 def _allows(distribution: BaseDistribution, value: Any) -> bool:
