@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from autonoise.cli.options import Json, ListedType, filled
 from autonoise.cli.output import make_console, print_json, table
-from autonoise.errors import UnknownNameError
+from autonoise.errors import AutonoiseError, UnknownNameError
 
 if TYPE_CHECKING:
     from autonoise.space.dimension import Dimension
@@ -18,12 +19,9 @@ if TYPE_CHECKING:
     from autonoise.technique.registry import Technique
     from autonoise.types import DataType
 
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
-DataTypeOption = Annotated[str | None, typer.Option("--data-type", help="image, text, tabular, timeseries or audio.")]
-
 
 def data_type_of(text: str | None) -> DataType | None:
-    """None for None. UnknownNameError with what there is."""
+    """The data type of that name, None where none was given. UnknownNameError lists the names there are."""
     from autonoise.types import DataType
 
     if text is not None and text not in set(DataType):
@@ -32,15 +30,24 @@ def data_type_of(text: str | None) -> DataType | None:
 
 
 def techniques(
-    name: Annotated[str | None, typer.Argument(help="One technique, in full.")] = None,
-    data_type: DataTypeOption = None,
-    as_json: JsonFlag = False,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="A technique to be described in full.", callback=filled)
+    ] = None,
+    data_type: ListedType = None,
+    as_json: Json = False,
 ) -> None:
-    """List the techniques with their ranges and units, or tell everything about one."""
+    """List the techniques with their parameters, or describe one of them in full.
+
+    Example: autonoise techniques mixup
+    """
     from autonoise.technique.registry import get_technique, techniques_for
 
     console = make_console()
     if name is not None:
+        if data_type is not None:
+            raise AutonoiseError(
+                "--data-type chooses what is listed: leave it out, or leave out the name of a technique"
+            )
         kind = get_technique(name.replace("-", "_"))
         row = _described(kind)
         if as_json:
@@ -72,7 +79,7 @@ def techniques(
     ]
     columns = ("name", "stage", "family", "data types", "parameters", "passes", "reference")
     console.print(table(columns, listed, right=("passes",)))
-    console.print(f"{len(listed)} techniques; autonoise techniques NAME tells all about one")
+    console.print(f"{len(listed)} techniques; autonoise techniques NAME describes one in full")
 
 
 def _described(kind: type[Technique]) -> dict[str, Any]:
@@ -111,10 +118,16 @@ def _parameter(kind: type[Technique], name: str, parameter: Parameter) -> dict[s
 
 
 def spaces(
-    name: Annotated[str | None, typer.Argument(help="A shipped space or a YAML file, in full.")] = None,
-    as_json: JsonFlag = False,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="A shipped space, or a YAML file, to be shown in full.", callback=filled),
+    ] = None,
+    as_json: Json = False,
 ) -> None:
-    """List the search spaces that come with autonoise, or show one; copy its file to make your own."""
+    """List the search spaces that come with autonoise, or show one; copy its file to make your own.
+
+    Example: autonoise spaces image
+    """
     from autonoise.files import resource_dir
     from autonoise.space.space import SearchSpace
 
@@ -180,8 +193,11 @@ def _dimension(d: Dimension) -> str:
     return " | ".join(map(str, d.choices)) if d.choices else f"{d.low:.4g} to {d.high:.4g}" + (" log" if d.log else "")
 
 
-def datasets(as_json: JsonFlag = False) -> None:
-    """List the built-in data sets, which need no download."""
+def datasets(as_json: Json = False) -> None:
+    """List the built-in data sets, which need no download.
+
+    Example: autonoise datasets
+    """
     from autonoise.data import builtin_names
 
     known = builtin_names()

@@ -11,14 +11,15 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from autonoise.cli.output import clock, number
+from autonoise.cli.output import duration, number
 from autonoise.study.observer import Observer, Progress
 
 BAR_WIDTH = 38
+"""Longest progress bar, in characters."""
 
 
 class Display(Observer):
-    """The part both displays share: the baseline's line, and telling news from repetition."""
+    """What both displays share: printing a line, and the line on the baseline, which is printed once."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -38,19 +39,22 @@ class Display(Observer):
 
 
 def words(p: Progress) -> str:
-    """``best 0.795 (clean 0.858, noisy 0.731), baseline 0.691 · 31 pruned · 0 failed · 11:42 left``."""
+    """How far the search is, in a line.
+
+    ``best 0.795 (clean 0.858, noisy 0.731), baseline 0.691 · 31 pruned · 0 failed · 11:42 left``.
+    """
     parts = []
     if p.best is not None:
         scores = f"best {number(p.best)} (clean {number(p.best_clean)}, noisy {number(p.best_noisy)})"
         parts.append(scores + (f", baseline {number(p.baseline)}" if p.baseline is not None else ""))
     parts += [f"{p.pruned} pruned", f"{p.failed} failed"]
     if p.left is not None and p.done < p.total:
-        parts.append(f"{clock(p.left)} left")
+        parts.append(f"{duration(p.left)} left")
     return " · ".join(parts)
 
 
 class PlainDisplay(Display):
-    """One line per finished trial at most; of a later phase, its beginning, its quarters and its end."""
+    """For logs and pipes: one line per finished trial, and five lines per later phase (its start and each quarter)."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
@@ -73,7 +77,7 @@ class PlainDisplay(Display):
 
 
 class LiveDisplay(Display):
-    """A bar, the best so far, what is tried now and the time that is left, redrawn in place."""
+    """For terminals: a bar, the best score so far, what is being tried and the time left, redrawn in place."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
@@ -123,7 +127,7 @@ class LiveDisplay(Display):
 
 
 def make_display(console: Console, *, quiet: bool) -> Observer:
-    """Silent, live on a terminal, or plain lines."""
+    """The display that fits: none when quiet, a live one on a terminal, plain lines anywhere else."""
     if quiet:
         return Observer()
     return LiveDisplay(console) if console.is_terminal else PlainDisplay(console)

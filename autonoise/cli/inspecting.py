@@ -1,4 +1,4 @@
-"""``autonoise inspect``."""
+"""``autonoise inspect``: how data are read, shown before anything is trained."""
 
 from __future__ import annotations
 
@@ -6,33 +6,32 @@ from typing import Annotated
 
 import typer
 
+from autonoise.cli import options
 from autonoise.cli.output import make_console, print_json
-
-_DataType = Annotated[
-    str | None, typer.Option("--data-type", help="image, text, tabular, timeseries or audio (found out).")
-]
 
 
 def inspect(
     data: Annotated[
-        str, typer.Argument(help="A folder, a file, a built-in data set (see: autonoise datasets), or a study.yaml.")
+        str,
+        typer.Argument(
+            metavar="DATA",
+            help="A folder, a file, a built-in data set (see: autonoise datasets), or the folder of a study.",
+            callback=options.filled,
+        ),
     ],
-    data_type: _DataType = None,
-    target: Annotated[str | None, typer.Option(help="Column or array of the labels.")] = None,
-    clean_target: Annotated[
-        str | None, typer.Option(help="Column of the true labels, where those of --target are noisy.")
-    ] = None,
-    group: Annotated[
-        str | None, typer.Option(help="Column of the groups whose rows belong in one part; none: use no groups.")
-    ] = None,
-    text_column: Annotated[
-        str | None, typer.Option(help="Column of the text of a table; the others are left out.")
-    ] = None,
-    train_rows: Annotated[int | None, typer.Option(help="Training rows at most (10000).")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the parts (0).")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+    data_type: options.DataType = None,
+    target: options.Target = None,
+    clean_target: options.CleanTarget = None,
+    group: options.Group = None,
+    text_column: options.TextColumn = None,
+    train_rows: Annotated[int | None, typer.Option(help="Training rows at most; left out: 10000.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the split into parts; left out: 0.")] = None,
+    as_json: options.Json = False,
 ) -> None:
-    """Show how data are read, before anything is trained: rows, classes, columns, what was dropped or converted."""
+    """Show how data are read, before anything is trained: rows, classes, columns, what was dropped or converted.
+
+    Example: autonoise inspect shop.csv --target bought
+    """
     from autonoise.cli.searching import make_config
     from autonoise.data import split, summary
     from autonoise.data.notes import unlogged

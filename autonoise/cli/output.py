@@ -16,13 +16,16 @@ if TYPE_CHECKING:
     from autonoise.policy import Policy, Step
 
 PIPE_WIDTH = 160
-"""Columns where nobody watches: rich would cut tables at 80."""
+"""Width in characters when the output goes to a file or another program: rich would cut tables at 80."""
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-"""All but tab and line feed, with the marks that turn the direction of writing."""
+"""Control characters except tab and line feed, and the marks that reverse the direction of writing."""
 
 
 def plain(text: str) -> str:
-    r"""The text with control characters written out (an escape as \x1b), so that no name can steer the terminal."""
+    r"""The text with control characters written out (an escape as \x1b).
+
+    Names of files and columns come from the user's data: none of them may move the cursor or change colours.
+    """
     return _CONTROL.sub(lambda m: ascii(m[0])[1:-1], text)
 
 
@@ -32,13 +35,13 @@ class _PlainConsole(Console):
 
 
 def make_console() -> Console:
-    """A console on stdout that takes no text for markup: data sets and intervals have brackets in them."""
+    """A console on stdout that prints brackets as they are: rich would read ``[bold]`` in a name as an instruction."""
     width = None if sys.stdout.isatty() else PIPE_WIDTH
     return _PlainConsole(markup=False, emoji=False, highlight=False, width=width)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence[str] = ()) -> Table:
-    """``right`` names the columns of numbers."""
+    """A table; ``right`` names the columns that hold numbers, which are set flush right."""
     made = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in columns:
         made.add_column(name, justify="right" if name in right else "left", overflow="fold")
@@ -48,11 +51,12 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], right: Seque
 
 
 def print_json(value: Any) -> None:
+    """Print JSON to stdout by itself: a console would break long lines."""
     print(json.dumps(value, indent=1, allow_nan=False, default=str))  # noqa: T201
 
 
 def number(value: Any, digits: int = 3) -> str:
-    """A score with ``digits`` decimals; a dash where there is none."""
+    """A number with ``digits`` decimals; a dash where there is none."""
     return f"{value:.{digits}f}" if isinstance(value, int | float) and not isinstance(value, bool) else "-"
 
 
@@ -64,20 +68,21 @@ def interval(value: Any) -> str:
 
 
 def percent(value: Any) -> str:
+    """A share of 1, or ``[mean, low, high]`` of shares, in percent: ``42 % [35, 49]``."""
     if isinstance(value, list | tuple) and len(value) == 3:
         return f"{100 * value[0]:.0f} % [{100 * value[1]:.0f}, {100 * value[2]:.0f}]"
     return f"{100 * value:.0f} %" if isinstance(value, int | float) else "-"
 
 
-def clock(seconds: float) -> str:
-    """``11:42``, or ``1:11:42`` from an hour on."""
+def duration(seconds: float) -> str:
+    """A time span as minutes and seconds, ``11:42``; from an hour on with hours, ``1:11:42``."""
     whole = max(0, round(seconds))
     hours, minutes = divmod(whole // 60, 60)
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
 
 
 def timing(step: Step) -> str:
-    """When a step acts: its schedule, then its gate."""
+    """When in training a step acts: the shape of its schedule, its part of training, every how many updates."""
     start, end = step.schedule.limits
     text = str(step.schedule.shape)
     if (start, end) != (0.0, 1.0):
@@ -88,7 +93,7 @@ def timing(step: Step) -> str:
 
 
 def parameters(step: Step) -> str:
-    """``std 0.15 (input scale)`` for every parameter of a step."""
+    """The parameters of a step with their units: ``std 0.15 (input scale)``."""
     from autonoise.technique.parameters import parameters_of
 
     known = parameters_of(type(step.technique))
@@ -101,7 +106,7 @@ def parameters(step: Step) -> str:
 
 
 def print_policy(console: Console, policy: Policy) -> None:
-    """Steps with units, cost, scores and provenance."""
+    """Print a policy: its steps with units, what it costs, its scores, and where it comes from."""
     layout = "x".join(map(str, policy.input.layout)) if policy.input is not None else "any"
     console.print(f"{policy.name} · {policy.data_type} · input {layout} · strength {policy.strength:g}")
     if policy.steps:
@@ -122,6 +127,7 @@ def print_policy(console: Console, policy: Policy) -> None:
 
 
 def _flat(values: Mapping[str, Any]) -> list[str]:
+    """One line per entry; an entry that is itself a mapping is written out on its line."""
     out = []
     for key, value in values.items():
         if isinstance(value, Mapping):

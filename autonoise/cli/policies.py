@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from autonoise.cli import options
 from autonoise.cli.output import make_console, print_policy
 from autonoise.errors import InsufficientStudiesError, StudyError
 
@@ -15,18 +16,22 @@ if TYPE_CHECKING:
     from autonoise.data import Dataset
     from autonoise.policy import Policy
 
-_File = Annotated[Path, typer.Argument(metavar="FILE", help="A policy file, YAML or JSON.")]
 
+def show(file: options.PolicyFile) -> None:
+    """Print a policy file: its steps with units, what it costs, its scores, and where it comes from.
 
-def show(file: _File) -> None:
-    """Print a policy file as a table: steps with units, cost, scores, provenance."""
+    Example: autonoise show policy.yaml
+    """
     from autonoise.policy import load_policy
 
     print_policy(make_console(), load_policy(file))
 
 
-def verify(file: _File) -> None:
-    """Recompute what a policy's noise does and compare with what the file says; status 2 when it differs."""
+def verify(file: options.PolicyFile) -> None:
+    """Recompute what a policy's noise does and compare it with what the file says; exit status 2 where it differs.
+
+    Example: autonoise verify policy.yaml
+    """
     from autonoise.policy import load_policy
     from autonoise.policy.verify import verify as recompute
 
@@ -36,25 +41,34 @@ def verify(file: _File) -> None:
 
 
 def recommend(
-    data: Annotated[str, typer.Argument(help="A folder, a file or a built-in data set.")],
-    out: Annotated[Path | None, typer.Option(help="Also write the policy to this file.")] = None,
+    data: options.Data,
+    out: options.PolicyOut = None,
     bank: Annotated[
-        Path | None, typer.Option(help="Folder of finished studies (./studies and those that come with autonoise).")
+        Path | None,
+        typer.Option(
+            help="Folder that holds the folders of finished studies; left out: ./studies and the studies that come "
+            "with autonoise."
+        ),
     ] = None,
-    data_type: Annotated[str | None, typer.Option(help="image, text, tabular, timeseries or audio.")] = None,
-    target: Annotated[str | None, typer.Option(help="Column or array of the labels.")] = None,
+    data_type: options.DataType = None,
+    target: options.Target = None,
+    group: options.Group = None,
+    text_column: options.TextColumn = None,
 ) -> None:
-    """Recommend a policy without a search, from finished studies of similar data."""
+    """Recommend a policy without a search, from finished studies of similar data.
+
+    Example: autonoise recommend shop.csv --target bought --out policy.yaml
+    """
     from autonoise.data import load
-    from autonoise.study import bank as memory
+    from autonoise.study import bank as earlier
 
     if bank is not None and not bank.is_dir():
         raise StudyError(f"--bank {bank}: no such folder; it must hold the folders of finished studies")
-    places = [bank] if bank is not None else memory.places_for(Path("studies") / "any")
-    dataset = load(data, data_type=data_type, target=target)
+    places = [bank] if bank is not None else earlier.places_for(Path("studies") / "any")
+    dataset = load(data, data_type=data_type, target=target, group=group, text_column=text_column)
     console = make_console()
     try:
-        found = memory.recommend(dataset, places)
+        found = earlier.recommend(dataset, places)
     except InsufficientStudiesError as e:
         console.print(str(e), soft_wrap=True)
         policy = _preset(dataset)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from autonoise.cli import options
 from autonoise.cli.output import make_console, number, print_json, print_policy
-from autonoise.errors import MissingExtraError, StudyError
+from autonoise.errors import AutonoiseError, MissingExtraError, StudyError
 from autonoise.study.places import STUDIES, optuna_study, seconds_of, study_of
 
 if TYPE_CHECKING:
@@ -21,22 +22,39 @@ if TYPE_CHECKING:
     from autonoise.policy import Policy
     from autonoise.study.config import StudyConfig
 
-_Place = Annotated[str, typer.Argument(metavar="STUDY", help="Folder of a study, or its name under studies/.")]
-
 
 def worker(
-    place: Annotated[str | None, typer.Argument(metavar="[STUDY]", help="Folder of the study, or its name.")] = None,
-    storage: Annotated[str | None, typer.Option(help="Database URL of the trials, if not the folder's own.")] = None,
-    study: Annotated[str | None, typer.Option(help="Name of the study in that database.")] = None,
-    out: Annotated[str | None, typer.Option(help="Folder of the study; the same as STUDY.")] = None,
-    timeout: Annotated[str | None, typer.Option(help="Begin no trial after this time: 90s, 10m, 1h30m.")] = None,
+    place: Annotated[
+        str | None,
+        typer.Argument(metavar="[STUDY]", help="Folder of the study, or its name.", callback=options.filled),
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(help="Database URL of the trials, if not the folder's own.", callback=options.filled),
+    ] = None,
+    study: Annotated[
+        str | None, typer.Option(help="Name of the study in that database.", callback=options.filled)
+    ] = None,
+    out: Annotated[
+        str | None, typer.Option(help="Folder of the study; the same as STUDY.", callback=options.filled)
+    ] = None,
+    timeout: Annotated[
+        str | None,
+        typer.Option(help="Begin no trial after this time: 90s, 10m, 1h30m.", callback=options.filled),
+    ] = None,
 ) -> None:
-    """Run trials of a study beside the search that began it, until the study has them all."""
+    """Run trials of a study beside the search that began it, until the study has them all.
+
+    Example: autonoise worker shop --timeout 30m
+    """
+    if place is not None and out is not None:
+        raise StudyError(f"STUDY ({place}) and --out ({out}) both name the folder of the study: give one of them")
     given = place or out or study
     if given is None:
         raise StudyError("name the study: autonoise worker STUDY, or --storage URL --study NAME --out DIR")
     config = study_of(given)
     config = replace(config, storage=storage or config.storage, study=study or config.study)
+    optuna_study(config)  # a mistyped --study or --storage would otherwise begin a study of its own
 
     from autonoise.search.worker import run_worker
     from autonoise.space.space import SearchSpace
@@ -44,25 +62,27 @@ def worker(
 
     deadline = time.time() + seconds_of(timeout) if timeout else None
     space = SearchSpace.load(StudyFolder(config.out).space_file)
-    # any number that no other worker has; the sampler's seed depends on it
+    # the sampler draws from a seed of its own in each worker: any number serves that no other worker has
     done = run_worker(config, space, index=1000 + os.getpid(), parent=None, deadline=deadline)
     make_console().print(f"{config.study}: {done} of {config.trials} trials are there")
 
 
 def status(
     place: Annotated[
-        str | None, typer.Argument(metavar="[STUDY]", help="Folder of a study, or its name; left out: all studies.")
+        str | None,
+        typer.Argument(
+            metavar="[STUDY]",
+            help="Folder of a study, or its name; left out: all studies under studies/.",
+            callback=options.filled,
+        ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+    as_json: options.Json = False,
 ) -> None:
-    """Where a study stands: trials by state, best, phase, verdict. Short enough for watch(1)."""
-    if place is not None:
-        configs = [study_of(place)]
-    else:
-        configs = [study_of(str(p.parent)) for p in sorted(STUDIES.glob("*/study.yaml"))]
-        if not configs:
-            raise StudyError(f"there is no study in ./{STUDIES}: name the folder of one")
-    rows = [status_of(config) for config in configs]
+    """Tell where a study stands: its phase, its trials by how they ended, the best of them, the verdict.
+
+    Example: watch autonoise status shop
+    """
+    rows = [status_of(study_of(place))] if place is not None else _all_studies()
     if as_json:
         print_json(rows)
         return
@@ -81,16 +101,26 @@ def status(
             console.print(f"  {row['sentence']}", soft_wrap=True)
 
 
-def status_of(config: StudyConfig) -> dict[str, Any]:
-    """Plain numbers of one study."""
-    from autonoise.study.folder import StudyFolder
-    from autonoise.study.storage import completed, finished
+def _all_studies() -> list[dict[str, Any]]:
+    """The rows of all studies under ``studies``; one that cannot be read must not hide the others."""
+    rows = []
+    for file in sorted(STUDIES.glob("*/study.yaml")):
+        try:
+            rows.append(status_of(study_of(str(file.parent))))
+        except AutonoiseError as e:
+            rows.append(
+                {**_nothing_yet(file.parent.name, str(file.parent), 0), "phase": "unreadable", "sentence": str(e)}
+            )
+    if not rows:
+        raise StudyError(f"there is no study in ./{STUDIES}: name the folder of one")
+    return rows
 
-    folder = StudyFolder(config.out)
-    row: dict[str, Any] = {
-        "study": config.study,
-        "folder": config.out,
-        "trials": config.trials,
+
+def _nothing_yet(study: str, folder: str, trials: int) -> dict[str, Any]:
+    return {
+        "study": study,
+        "folder": folder,
+        "trials": trials,
         "done": 0,
         "counts": {},
         "best": None,
@@ -98,14 +128,22 @@ def status_of(config: StudyConfig) -> dict[str, Any]:
         "verdict": "unconfirmed",
         "sentence": "",
     }
-    try:
-        study = optuna_study(config)
-    except StudyError:
+
+
+def status_of(config: StudyConfig) -> dict[str, Any]:
+    """Where one study stands, as plain values. StudyError where its files cannot be read."""
+    from autonoise.study.folder import StudyFolder
+    from autonoise.study.storage import completed, finished
+
+    folder = StudyFolder(config.out)
+    row = _nothing_yet(config.study, config.out, config.trials)
+    if config.storage is None and not (folder.root / "study.db").is_file():
         return row
+    study = optuna_study(config)
     states = Counter(t.state.name.lower() for t in study.get_trials(deepcopy=False))
     row["done"] = len(finished(study))
     if "waiting" in states:
-        # seeds and presets are queued whatever the total: those beyond it will not run
+        # starting policies are queued whatever the number of trials: those beyond it will not run
         states["waiting"] = min(states["waiting"], max(config.trials - row["done"] - states["running"], 0))
     row["counts"] = {state: n for state, n in sorted(states.items()) if n}
     best = next(iter(completed(study)), None)
@@ -119,23 +157,28 @@ def status_of(config: StudyConfig) -> dict[str, Any]:
         }
     row["phase"] = "search" if row["done"] < config.trials else _phase(folder.runs)
     result = folder.load_result()
+    if result is None and folder.result_file.exists():
+        raise StudyError(f"{folder.result_file} is damaged: delete it and run autonoise search {config.out} again")
     if result is not None and row["phase"] != "search":
         row |= {"phase": "done", "verdict": result["verdict"], "sentence": result["sentence"]}
     return row
 
 
 def _phase(runs: Path) -> str:
-    """Which of the later phases has left results; minimising leaves the same kind as confirming."""
+    """The last phase that has left results of trainings; minimising leaves the same kind of files as confirming."""
     if any(runs.glob("*-test-*.npz")):
         return "verdict"
     return "confirm" if any(runs.glob("*-confirm-*.npz")) else "search done"
 
 
 def best(
-    place: _Place,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the policy as JSON.")] = False,
+    place: options.Study,
+    as_json: options.Json = False,
 ) -> None:
-    """Print the best policy of a study."""
+    """Print the best policy of a study.
+
+    Example: autonoise best shop
+    """
     policy = _current(study_of(place))
     if as_json:
         print_json(policy.to_dict())
@@ -154,11 +197,22 @@ def _current(config: StudyConfig) -> Policy:
 
 
 def export(
-    place: _Place,
-    trial: Annotated[int | None, typer.Option(help="Number of a completed trial (the study's policy).")] = None,
-    out: Annotated[Path | None, typer.Option(help="File to write: .yaml or .json (in the current folder).")] = None,
+    place: options.Study,
+    trial: Annotated[
+        int | None, typer.Option(help="Number of a completed trial; left out: the policy that the study found.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="File to write, .yaml or .json; left out: the policy's name in the current folder.",
+            callback=options.policy_file,
+        ),
+    ] = None,
 ) -> None:
-    """Write the policy of a study, or of any completed trial (verdict: unconfirmed)."""
+    """Write the policy that a study found to a file, or that of any completed trial, which no verdict has confirmed.
+
+    Example: autonoise export shop --trial 37 --out trial-37.yaml
+    """
     config = study_of(place)
     policy = _current(config) if trial is None else _of_trial(config, trial)
     path = out or Path(f"{policy.name}.yaml")
@@ -186,11 +240,17 @@ def _trial(study: optuna.Study, number: int) -> optuna.trial.FrozenTrial:
 
 
 def dashboard(
-    place: _Place,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    place: options.Study,
+    host: Annotated[
+        str,
+        typer.Option(help="Address to listen on; 127.0.0.1 is seen from this computer alone.", callback=options.filled),
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8080,
 ) -> None:
-    """Serve Optuna's dashboard on a study."""
+    """Show the trials of a study in the browser, by Optuna's dashboard.
+
+    Example: autonoise dashboard shop --port 8081
+    """
     config = study_of(place)
     optuna_study(config)
     try:
@@ -203,6 +263,6 @@ def dashboard(
     try:
         run_server(open_storage(config.storage_url), host=host, port=port)
     except OSError as e:
-        raise StudyError(f"cannot listen on {host}:{port} ({e.strerror}); choose another --port") from None
+        raise StudyError(f"cannot listen on {host}:{port} ({e.strerror}); choose another --host or --port") from None
     except KeyboardInterrupt:
         return

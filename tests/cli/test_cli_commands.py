@@ -175,7 +175,7 @@ def test_dashboard_listens_on_this_machine_only(
     monkeypatch.setattr(optuna_dashboard, "run_server", serve)
     assert command("dashboard", tmp_path).status == 0
     assert seen == [("127.0.0.1", 8080)]
-    assert "choose another --port" in command("dashboard", tmp_path, "--port", 81).err
+    assert "choose another --host or --port" in command("dashboard", tmp_path, "--port", 81).err
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import io
 from rich.console import Console
 
 from autonoise.cli.display import LiveDisplay, PlainDisplay, make_display, words
-from autonoise.cli.output import clock
+from autonoise.cli.output import duration
 from autonoise.study.observer import Observer, Progress
 
 FIRST = Progress(1, 200, 0.691, 0.871, 0.511, 0.691, left=900.0, trying="no noise")
@@ -22,7 +22,7 @@ def console(*, terminal: bool) -> tuple[Console, io.StringIO]:
 def test_words_say_what_design_promises() -> None:
     assert words(LATER) == ("best 0.795 (clean 0.858, noisy 0.731), baseline 0.691 · 31 pruned · 2 failed · 11:42 left")
     assert words(Progress(0, 5)) == "0 pruned · 0 failed"
-    assert clock(4302) == "1:11:42" and clock(-1) == "0:00"
+    assert duration(4302) == "1:11:42" and duration(-1) == "0:00"
 
 
 def test_plain_lines_come_once_per_trial_and_quarter() -> None:

@@ -113,6 +113,7 @@ def test_every_option_that_a_message_names_exists() -> None:
 
 def test_status_counts_no_more_waiting_trials_than_will_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Seeds and presets are queued at once: 11 were "waiting" of 3 in all."""
+    (tmp_path / "study.db").touch()
     study = optuna.create_study(direction="maximize")
     study.tell(study.ask(), 0.5)
     study.ask()

@@ -1,0 +1,95 @@
+"""Arguments and options that several commands share, and the check of each before anything is read or trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+T = TypeVar("T")
+POLICY_ENDINGS = (".yaml", ".yml", ".json")
+
+
+def filled(value: T) -> T:
+    """Refuse an empty text: a shell passes one on for a variable that was never set."""
+    if isinstance(value, str) and not value.strip():
+        raise typer.BadParameter("it is empty; give a value or leave it out")
+    return value
+
+
+def policy_file(path: Path | None) -> Path | None:
+    """Refuse a place where no policy file can be written, or whose ending names another kind of file."""
+    return _writable(path, POLICY_ENDINGS)
+
+
+def json_file(path: Path | None) -> Path | None:
+    """Refuse a place where no JSON file can be written."""
+    return _writable(path, (".json",))
+
+
+def _writable(path: Path | None, endings: tuple[str, ...]) -> Path | None:
+    if path is None:
+        return None
+    if path.is_dir():
+        raise typer.BadParameter(f"{path} is a folder; name the file to write")
+    if path.suffix.lower() not in endings:
+        raise typer.BadParameter(f"{path} must end in {' or '.join(endings)}")
+    blocking = next((p for p in path.parents if p.exists() and not p.is_dir()), None)
+    if blocking is not None:
+        raise typer.BadParameter(f"{path} cannot be written, since {blocking} is a file and not a folder")
+    return path
+
+
+Data = Annotated[str, typer.Argument(metavar="DATA", help="A folder, a file or a built-in data set.", callback=filled)]
+DataType = Annotated[
+    str | None,
+    typer.Option(
+        help="image, text, tabular, timeseries or audio; left out: found from the data.",
+        callback=filled,
+        show_default=False,
+    ),
+]
+ListedType = Annotated[
+    str | None,
+    typer.Option(
+        "--data-type",
+        help="image, text, tabular, timeseries or audio; left out: all of them.",
+        callback=filled,
+        show_default=False,
+    ),
+]
+Target = Annotated[
+    str | None, typer.Option(help="Column or array that holds the labels.", callback=filled, show_default=False)
+]
+CleanTarget = Annotated[
+    str | None,
+    typer.Option(
+        help="Column of the true labels, where those of --target are noisy.", callback=filled, show_default=False
+    ),
+]
+Group = Annotated[
+    str | None,
+    typer.Option(
+        help="Column or array of groups (patients, speakers ...), whose rows must not be split over training and "
+        "judging; none: use no groups, even if found.",
+        callback=filled,
+        show_default=False,
+    ),
+]
+TextColumn = Annotated[
+    str | None,
+    typer.Option(
+        help="Column of a table that holds the text; the other columns are left out.",
+        callback=filled,
+        show_default=False,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
+Study = Annotated[
+    str, typer.Argument(metavar="STUDY", help="Folder of a study, or its name under studies/.", callback=filled)
+]
+PolicyFile = Annotated[Path, typer.Argument(metavar="FILE", help="A policy file, YAML or JSON.")]
+PolicyOut = Annotated[
+    Path | None, typer.Option(help="File to write the policy to: .yaml or .json.", callback=policy_file)
+]
