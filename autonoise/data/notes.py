@@ -6,7 +6,9 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_log = logging.getLogger("autonoise.data")
+log = logging.getLogger("autonoise.data")
+"""For what is told of the data but not kept as a note, such as a split that is given up."""
+_notes_log = logging.getLogger("autonoise.data.notes")
 
 
 class Notes(list[str]):
@@ -23,18 +25,32 @@ class Notes(list[str]):
         """Keep one sentence (without the name of the source) and log it, once."""
         if sentence not in self:
             self.append(sentence)
-            _log.log(logging.WARNING if guess else logging.INFO, "%s: %s", self.where, sentence)
+            _notes_log.log(logging.WARNING if guess else logging.INFO, "%s: %s", self.where, sentence)
 
 
 @contextmanager
 def unlogged() -> Iterator[None]:
-    """Keep notes without logging them, where they are shown in another way or were told by another process."""
+    """Keep notes without logging them, where they are shown in another way."""
+    with _silent(_notes_log):
+        yield
 
+
+@contextmanager
+def told_already() -> Iterator[None]:
+    """Log nothing about the data: for a process that was started by one which has read them and told it."""
+    with _silent(log, _notes_log):
+        yield
+
+
+@contextmanager
+def _silent(*loggers: logging.Logger) -> Iterator[None]:
     def drop(record: logging.LogRecord) -> bool:
         return False
 
-    _log.addFilter(drop)
+    for logger in loggers:
+        logger.addFilter(drop)
     try:
         yield
     finally:
-        _log.removeFilter(drop)
+        for logger in loggers:
+            logger.removeFilter(drop)

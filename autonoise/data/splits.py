@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
 from autonoise.data.base import Dataset
+from autonoise.data.notes import log
 from autonoise.errors import DataError
 from autonoise.types import Array, DataType
 
@@ -17,7 +17,6 @@ MIN_VALID = 200
 TEST_SHARE, SEARCH_SHARE = 0.2, 0.15
 _FOLDS, _FOLD_PARTS, _ATTEMPTS, _BUNDLES = 3, 10, 20, 500
 _TIMES_AS_MANY = {DataType.TABULAR: 4}
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ def split(
             unseen = np.setdiff1d(np.arange(dataset.classes), dataset.y[test])
             if len(unseen):
                 names = ", ".join(repr(dataset.class_names[c]) for c in unseen)
-                _log.warning("%s: no test row of class %s: its accuracy will not be measured", dataset.name, names)
+                log.warning("%s: no test row of class %s: its accuracy will not be measured", dataset.name, names)
             return Splits(tuple(folds), cut.sample(test, caps["test_rows"]))
         missing = f"class {dataset.class_names[gaps[0]]!r} is not in every train part" if gaps else "a part is empty"
     raise DataError(
@@ -175,7 +174,7 @@ class _Cutter:
 def _assign(dataset: Dataset, cut: _Cutter) -> tuple[Array, list[Fold]]:
     official = dataset.split
     if official is not None and _straddle(dataset.group, official == "test"):
-        _log.warning(
+        log.warning(
             "%s: groups are in several parts of the official split: split anew by group (--group none keeps it)",
             dataset.name,
         )

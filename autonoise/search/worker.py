@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from autonoise.data.notes import unlogged
+from autonoise.data.notes import told_already
 from autonoise.errors import AutonoiseError, StudyError
 from autonoise.search.objective import Objective
 from autonoise.search.sampler import make_sampler
@@ -92,7 +92,7 @@ def process_entry(
 ) -> None:
     """What a spawned process runs."""
     try:
-        with unlogged():  # the process that started this one has told what was read
+        with told_already():
             run_worker(config, SearchSpace.from_dict(space), index, parent, deadline)
     except KeyboardInterrupt:
         os._exit(130)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import copy
 import io
-import logging
 from typing import Any
 
 import numpy as np
 
+from autonoise.data.notes import log
 from autonoise.errors import DataError
 from autonoise.files import write_whole
 from autonoise.ops.clips import Clips, load_clips
@@ -17,7 +17,6 @@ from autonoise.study.config import StudyConfig
 from autonoise.study.folder import StudyFolder
 from autonoise.training.task import Task
 
-log = logging.getLogger("autonoise")
 CLIPS_PARAMETER, GROUP_PARAMETER = "clips", "group"
 TRAIN, HELD_OUT = "search", "held_out"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import time
 from collections.abc import Sequence
 
@@ -15,6 +14,7 @@ from autonoise.corruptions.frozen import FrozenCorruption, checksum, corrupted, 
 from autonoise.data import Dataset, compare_form, load, split
 from autonoise.data.groups import NO_GROUP
 from autonoise.data.label_noise import corrupt_labels, read_matrix
+from autonoise.data.notes import log
 from autonoise.errors import DataError, StudyError
 from autonoise.evaluation.predict import probabilities
 from autonoise.policy import Policy
@@ -24,7 +24,6 @@ from autonoise.study.noise_data import clips_of
 from autonoise.training.factory import load_factory
 from autonoise.training.task import RealNoise, Task
 
-log = logging.getLogger("autonoise")
 CALIBRATION_ROWS = 800
 HARMLESS = 0.95
 """Share of the baseline's accuracy that a corruption must leave at every amount to be left out."""

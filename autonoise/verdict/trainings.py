@@ -12,7 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from autonoise.data.notes import unlogged
+from autonoise.data.notes import told_already
 from autonoise.errors import AutonoiseError, StudyError
 from autonoise.evaluation.score import Score, evaluate
 from autonoise.policy import Policy
@@ -177,7 +177,7 @@ def _start(config: StudyConfig, parent: int) -> None:
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with unlogged():  # the process that started this one has told them
+    with told_already():
         task, folder = build_task(config), StudyFolder(config.out)
     ensure_corruptions(task, folder, seed=config.seed)
     _STATE["now"] = (task, folder)
