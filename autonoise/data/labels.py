@@ -18,6 +18,10 @@ MIN_ROWS, MIN_ROWS_GROUPED = 2, 5
 The splits see to it that every train part has one. They cannot move single rows of groups, so that these need one row
 for each of the four parts and one to spare.
 """
+MANY_CLASSES = 50
+"""Up to so many distinct numbers are taken for classes, however few rows each has."""
+FEWEST_ROWS = {"f": 20, "i": 5, "u": 5}
+"""Rows per distinct number below which more numbers than that are a measured quantity: floats, whole numbers."""
 _NOT_A_LABEL = {"", "?", "nan", "inf", "+inf", "-inf", "infinity", "-infinity"}
 
 
@@ -35,8 +39,10 @@ def finish(raw: Raw, *, name: str, where: str, merge_rare: int = 0, further: boo
         if values is not None and len(values) != n:
             raise DataError(f"{where}: {n} rows, but {len(values)} {what}: give one per row")
     both = raw.labels if raw.clean is None else np.concatenate([raw.labels, raw.clean])
-    codes, names = encode(both, raw.class_names, where)
-    if 2 * max(len(names), len(raw.class_names or ())) > n:
+    trained = np.zeros(len(both), dtype=bool)
+    trained[:n] = True if raw.split is None else raw.split != "test"
+    codes, names = encode(both, raw.class_names, where, trained=trained)
+    if 2 * len(names) > n:
         raise DataError(f"{where}: {n} rows for {len(names)} classes: check that the label column is the right one")
     y, clean = codes[:n], codes[n:] if raw.clean is not None else None
 
@@ -91,11 +97,14 @@ def _tell_suspects(raw: Raw, y: Array, keep: Array) -> None:
         )
 
 
-def encode(values: Array, class_names: Sequence[str] | None, where: str) -> tuple[Array, tuple[str, ...]]:
+def encode(
+    values: Array, class_names: Sequence[str] | None, where: str, *, trained: Array | None = None
+) -> tuple[Array, tuple[str, ...]]:
     """Codes (N,) int64 in the sorted order of the labels present, and their names.
 
-    ``class_names`` name the labels 0, 1, 2 ...; ignored for labels that are strings. Raises DataError on
-    missing, infinite or continuous labels.
+    ``class_names`` name the labels 0, 1, 2 ...; they are ignored for labels that are strings. ``trained`` (N,) marks
+    the rows outside the test part, which alone say whether the numbers look like a measured quantity; None: all.
+    Raises DataError on missing, infinite or continuous labels.
     """
     if values.ndim != 1:
         raise DataError(
@@ -112,11 +121,11 @@ def encode(values: Array, class_names: Sequence[str] | None, where: str) -> tupl
                 f"{where}: the target is continuous, and regression is not supported: bin it into classes first"
             )
     found, codes = np.unique(plain, return_inverse=True)
-    few = {"f": 20, "i": 5, "u": 5}.get(plain.dtype.kind, 0)
-    if len(found) > 50 and len(plain) < few * len(found):
+    judged = plain if trained is None else plain[trained]
+    distinct, few = len(np.unique(judged)), FEWEST_ROWS.get(plain.dtype.kind, 0)
+    if distinct > MANY_CLASSES and len(judged) < few * distinct:
         raise DataError(
-            f"{where}: {len(found)} distinct numbers in {len(plain)} labels look like a continuous target, "
-            "and "
+            f"{where}: {distinct} distinct numbers in {len(judged)} labels look like a continuous target, and "
             "regression is not supported: bin it into classes first"
         )
     if plain.dtype.kind in "fiu":
