@@ -11,8 +11,9 @@ from autonoise.data.builtin import builtin_names, read_builtin
 from autonoise.data.checks import module_of
 from autonoise.data.groups import NO_GROUP
 from autonoise.data.labels import finish
-from autonoise.data.readers import read, suffix_of
+from autonoise.data.readers import read
 from autonoise.data.splits import Fold, Splits, split
+from autonoise.data.text_files import suffix_of
 from autonoise.errors import DataError, UnknownNameError
 from autonoise.types import Array, DataType
 

@@ -10,7 +10,7 @@ import numpy as np
 from autonoise.data import tables, timeseries
 from autonoise.data.base import Raw, Request
 from autonoise.data.checks import check_size
-from autonoise.data.readers import open_text, suffix_of
+from autonoise.data.text_files import open_text, suffix_of
 from autonoise.errors import DataError
 from autonoise.types import Array, DataType
 

@@ -14,8 +14,8 @@ from autonoise.data import audio, image, levels
 from autonoise.data.base import Raw, Request
 from autonoise.data.checks import check_size, module_of
 from autonoise.data.groups import group_names, too_few, used
+from autonoise.data.names import array_names, split_name
 from autonoise.data.notes import Notes
-from autonoise.data.split_words import split_name
 from autonoise.errors import DataError
 from autonoise.types import Array, DataType
 
@@ -65,12 +65,16 @@ def _parts(arrays: _Arrays, notes: Notes) -> list[tuple[str, str]]:
 
 
 class _Arrays:
-    """The arrays of an open npz by name in any case; one of Python objects is a DataError."""
+    """The arrays of an open npz by name, in any case, or by their usual name (``x_train`` for ``train_images``).
+
+    One that holds Python objects raises DataError when it is asked for.
+    """
 
     def __init__(self, stored: Mapping[str, Any], where: str) -> None:
         self._stored, self._where = stored, where
-        self._keys = {k.lower(): k for k in stored} | {k: k for k in stored}
-        self.names = tuple(stored)
+        usual = array_names(stored)
+        self._keys = usual | {k.lower(): k for k in stored} | {k: k for k in stored}
+        self.names = (*stored, *usual)
         self.listing = ", ".join(stored)
 
     def has(self, name: str) -> bool:

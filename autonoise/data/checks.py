@@ -15,10 +15,9 @@ def module_of(data_type: DataType) -> Any:
     return importlib.import_module(f"autonoise.data.{data_type}")
 
 
-def check_size(size: int, max_bytes: int, path: Path) -> None:
+def check_size(
+    size: int, max_bytes: int, where: Path | str, *, remedy: str = "give a sample of it, or raise max_bytes"
+) -> None:
+    """Raise DataError, with the remedy, where ``size`` bytes are more than ``max_bytes``."""
     if size > max_bytes:
-        raise DataError(
-            f"{path}: {size / 2**30:.3g} GiB is above the limit of {max_bytes / 2**30:.3g} GiB: give a "
-            "sample of it, "
-            "or raise max_bytes"
-        )
+        raise DataError(f"{where}: {size / 2**30:.3g} GiB is above the limit of {max_bytes / 2**30:.3g} GiB: {remedy}")

@@ -14,8 +14,8 @@ import numpy as np
 from autonoise.data.base import Raw, Request
 from autonoise.data.checks import check_size
 from autonoise.data.layout import ASIDE, Entry, entries
+from autonoise.data.names import split_names
 from autonoise.data.notes import Notes
-from autonoise.data.split_words import split_names
 from autonoise.errors import DataError
 from autonoise.types import DataType
 

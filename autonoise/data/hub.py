@@ -11,10 +11,9 @@ import pandas as pd
 
 from autonoise.data.collected import Collected, Part, as_array
 from autonoise.data.items import from_items
-from autonoise.data.split_words import split_name
+from autonoise.data.names import label_columns, split_name
 from autonoise.errors import DataError, MissingExtraError
 
-_LABELS = ("label", "labels", "target", "class", "y")
 _MARKS = ("dataset_info.json", "dataset_dict.json")
 
 
@@ -63,7 +62,8 @@ def _one(data: Any, target: str | None) -> Collected:
     columns = list(plain.column_names)
     features = plain.features
     label = target or next((c for c in columns if getattr(features[c], "names", None)), None)
-    label = label or next((c for c in columns if c.lower() in _LABELS), None)
+    named_so = label_columns(columns)
+    label = label or (named_so[0] if len(named_so) == 1 else None)
     if label is None or label not in columns:
         raise DataError(f"which column holds the labels? Say target= (columns: {', '.join(columns)})")
     named = getattr(features[label], "names", None)

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from autonoise.data.base import SIZE_LIMIT
+from autonoise.data.checks import check_size
 from autonoise.data.collected import Collected, Part, as_array
+from autonoise.data.names import LABELS, label_columns
 from autonoise.errors import DataError
 from autonoise.types import Array
 
 _INPUTS = ("x", "image", "pixel_values", "audio", "waveform", "input_values", "series", "text", "sentence", "input")
-_LABELS = ("label", "labels", "y", "target", "class")
 
 
 def is_items(data: object) -> bool:
@@ -32,11 +33,8 @@ def from_items(data: Any) -> Collected:
         raise DataError("the data set holds no item: give one with rows in it")
     first, _ = _parted(data[0])
     size = np.asarray(first).nbytes * len(data)
-    if size > SIZE_LIMIT:
-        raise DataError(
-            f"the data set would take {size / 2**30:.3g} GiB of memory, above {SIZE_LIMIT / 2**30:.3g} GiB: give a "
-            f"part of it, such as torch.utils.data.Subset(data, range(10_000))"
-        )
+    part = "give a part of it, such as torch.utils.data.Subset(data, range(10_000))"
+    check_size(size, SIZE_LIMIT, "the data set in memory", remedy=part)
     rows, labels = [], []
     for i in range(len(data)):
         x, y = _parted(data[i])
@@ -51,11 +49,12 @@ def from_items(data: Any) -> Collected:
 def _parted(item: Any) -> tuple[Any, Any]:
     if isinstance(item, Mapping):
         x = next((item[k] for k in _INPUTS if k in item), None)
-        y = next((item[k] for k in _LABELS if k in item), None)
+        named = label_columns([str(k) for k in item])
+        y = item.get(named[0]) if len(named) == 1 else None
         if x is None or y is None:
             raise DataError(
                 f"an item has the keys {', '.join(map(str, item))}: it needs an input ({', '.join(_INPUTS[:4])} ...) "
-                f"and a label ({', '.join(_LABELS[:3])})"
+                f"and one label ({', '.join(LABELS)})"
             )
         return x, y
     if isinstance(item, tuple | list) and len(item) == 2:
@@ -72,22 +71,14 @@ def _pictures(rows: list[Any]) -> Array:
     """(N, H, W[, 3]) of PIL images, uint8 unless all have more bits; those of another size than most are stretched."""
     from PIL import Image
 
+    from autonoise.data.pictures import is_grey, on_white
+
     size = Counter(p.size for p in rows).most_common(1)[0][0]
     deep = [p.mode.startswith(("I", "F")) for p in rows]
     if all(deep):  # their own numbers: converting them to 8 bits would cut at 255
         return np.stack([np.asarray(p if p.size == size else p.convert("F").resize(size)) for p in rows])
     if any(deep):
         raise DataError("some pictures have 8 bits and some have more: convert all of them to 8 bits, white = 255")
-    grey = all(p.mode in ("1", "L", "LA", "La") for p in rows)
-    shown = [_on_white(p).convert("L" if grey else "RGB") for p in rows]
+    grey = all(is_grey(p) for p in rows)
+    shown = [on_white(p).convert("L" if grey else "RGB") for p in rows]
     return np.stack([np.asarray(p if p.size == size else p.resize(size, Image.Resampling.BILINEAR)) for p in shown])
-
-
-def _on_white(picture: Any) -> Any:
-    """Without transparency: what lies behind a transparent picture is white paper."""
-    from PIL import Image
-
-    if not picture.has_transparency_data:
-        return picture
-    seen = picture.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from autonoise.data.readers import encoding_of
+from autonoise.data.text_files import encoding_of
 from autonoise.errors import DataError
 from autonoise.types import Array
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from autonoise.data.names import split_name
 from autonoise.data.notes import Notes
-from autonoise.data.split_words import split_name
 from autonoise.errors import DataError
 
 ASIDE = frozenset({

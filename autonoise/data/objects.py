@@ -19,7 +19,7 @@ import pandas as pd
 from autonoise.data.collected import LABEL, Collected, Part, as_array, as_labels, refuse
 from autonoise.data.groups import group_names
 from autonoise.data.items import from_items, is_items
-from autonoise.data.split_words import split_name
+from autonoise.data.names import array_names, label_columns, split_name
 from autonoise.errors import DataError
 from autonoise.files import write_whole
 from autonoise.types import Array
@@ -86,7 +86,7 @@ def _is_rows(data: Sequence[Any]) -> bool:
 def _of_frame(frame: pd.DataFrame, target: str | None) -> Part:
     columns = [str(c) for c in frame.columns]
     if target is None:
-        named = [c for c in columns if c.lower() in {"label", "target", "class", "y"}]
+        named = label_columns(columns)
         if len(named) != 1:
             raise DataError(f"which column of the frame holds the labels? Say target= (columns: {', '.join(columns)})")
         target = named[0]
@@ -98,6 +98,8 @@ def _of_frame(frame: pd.DataFrame, target: str | None) -> Part:
 
 def _of_mapping(data: Mapping[Any, Any], target: str | None) -> Collected:
     names = {str(k).lower(): k for k in data}
+    usual = array_names(names)
+    names |= {name: names[stored] for name, stored in usual.items()}
     splits = {n: split_name(n) for n in names}
     if names and all(splits.values()):
         return _joined({str(splits[n]): collect(data[k], target) for n, k in names.items()})
@@ -109,7 +111,11 @@ def _of_mapping(data: Mapping[Any, Any], target: str | None) -> Collected:
             f"{', '.join(map(str, data)) or 'nothing'}"
         )
     held = Collected({str(s): Part(as_array(data[names[x]]), as_labels(data[names[y]])) for s, (x, y) in parts.items()})
-    used = {n for pair in parts.values() for n in pair} | {"class_names", "sample_rate", "full_scale"}
+    used = (
+        {n for pair in parts.values() for n in pair}
+        | set(usual.values())
+        | {"class_names", "sample_rate", "full_scale"}
+    )
     for name in sorted(set(names) - used):
         _beside(held, name, data[names[name]])
     if "full_scale" in names:

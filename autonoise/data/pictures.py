@@ -112,10 +112,8 @@ def _decode(picture: Image.Image, whites: Mapping[str, float], frames: int, file
         if samples in whites:
             image = _small(_scaled(np.where(clear, whites[samples], values), whites[samples]))
         return _Picture(image, samples, high, frames, transparent)
-    grey = picture.mode in ("1", "L", "LA", "La")
-    if transparent:
-        rgba = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+    grey = is_grey(picture)
+    picture = on_white(picture)
     palette = picture.mode == "P"
     picture = picture.convert("L" if grey else "RGB")
     if palette and (np.ptp(np.asarray(picture), axis=2) == 0).all():
@@ -126,6 +124,19 @@ def _decode(picture: Image.Image, whites: Mapping[str, float], frames: int, file
     if white != 255:
         picture = _scaled(np.asarray(picture, dtype=np.float32), white)
     return _Picture(_small(picture), "bytes", high, frames, transparent)
+
+
+def is_grey(picture: Image.Image) -> bool:
+    """Whether a picture has one channel of brightness, with transparency or without."""
+    return picture.mode in ("1", "L", "LA", "La")
+
+
+def on_white(picture: Image.Image) -> Image.Image:
+    """The picture without transparency: what lies behind a transparent picture is white paper."""
+    if not picture.has_transparency_data:
+        return picture
+    seen = picture.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen)
 
 
 def _scaled(values: Array, white: float) -> Image.Image:

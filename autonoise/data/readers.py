@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import importlib
 import tempfile
 import zipfile
@@ -10,10 +9,11 @@ import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TextIO, TypeVar, cast
+from typing import TypeVar
 
 from autonoise.data.base import Raw, Request
 from autonoise.data.checks import check_size
+from autonoise.data.text_files import suffix_of
 from autonoise.errors import DataError
 
 T = TypeVar("T")
@@ -71,36 +71,6 @@ def _read_hub(path: Path, request: Request, max_bytes: int) -> Raw:
     with tempfile.TemporaryDirectory() as folder:
         file = objects.store_collected(hub.load_folder(path, request.target), Path(folder))
         return read(file, replace(request, target=None), max_bytes)
-
-
-def suffix_of(path: Path) -> str:
-    """The extension in lower case, without ``.gz``."""
-    return Path(path.name.lower().removesuffix(".gz")).suffix
-
-
-_MARKS = (
-    (b"\xff\xfe\x00\x00", "utf-32"),
-    (b"\x00\x00\xfe\xff", "utf-32"),
-    (b"\xff\xfe", "utf-16"),
-    (b"\xfe\xff", "utf-16"),
-)
-
-
-def encoding_of(path: Path) -> str:
-    """The encoding that the first bytes of a text file (.gz or not) tell of, its byte-order mark taken off."""
-    with gzip.open(path, "rb") if path.name.lower().endswith(".gz") else path.open("rb") as file:
-        start = file.read(4)
-    found = next((name for mark, name in _MARKS if start.startswith(mark)), "utf-8-sig")
-    if found == "utf-8-sig" and b"\x00" in start:
-        raise DataError(f"{path}: looks like UTF-16 without a byte-order mark: save it as UTF-8")
-    return found
-
-
-def open_text(path: Path) -> TextIO:
-    """A text file (.gz or not), in whichever Unicode encoding it is, opened for reading."""
-    if path.name.lower().endswith(".gz"):
-        return cast("TextIO", gzip.open(path, "rt", encoding=encoding_of(path)))
-    return path.open(encoding=encoding_of(path))
 
 
 def readable(action: Callable[[], T], path: Path) -> T:

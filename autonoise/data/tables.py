@@ -14,13 +14,12 @@ from autonoise.data import cells, text
 from autonoise.data.base import Raw, Request, Rows
 from autonoise.data.checks import module_of
 from autonoise.data.groups import group_names, too_few, used
+from autonoise.data.names import LABELS, label_columns, split_names
 from autonoise.data.notes import Notes
-from autonoise.data.readers import encoding_of, open_text, suffix_of
-from autonoise.data.split_words import split_names
+from autonoise.data.text_files import encoding_of, open_text, suffix_of
 from autonoise.errors import DataError
 from autonoise.types import Array, DataType
 
-LABEL_NAMES = frozenset({"label", "target", "class", "y"})
 _MISSING = ["", " ", "?", "NA", "N/A", "n/a", "NaN", "nan", "-nan", "NULL", "null", "None", "<NA>", "#N/A"]
 
 
@@ -157,11 +156,11 @@ def _header(path: Path) -> tuple[list[str], str]:
 def _label(columns: Sequence[str], request: Request, where: str) -> str:
     if request.target is not None:
         return request.target
-    named = [c for c in columns if c.lower() in LABEL_NAMES and c not in (request.clean_target, request.group)]
+    named = label_columns(columns, taken=(request.clean_target, request.group))
     if len(named) != 1:
         found = "several of" if named else "none of"
         raise DataError(
-            f"{where}: no label column: found {found} label, target, class, y (columns: "
+            f"{where}: no label column: found {found} {', '.join(LABELS)} (columns: "
             f"{', '.join(columns)}): "
             "name it with --target"
         )

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from autonoise import data
-from autonoise.data.split_words import split_name
+from autonoise.data.names import split_name
 from autonoise.errors import DataError
 
 
