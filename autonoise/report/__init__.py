@@ -13,27 +13,23 @@ from autonoise.files import write_whole
 from autonoise.report.background import method_section, policy_section, search_section, warnings_section
 from autonoise.report.numbers import NONE, moment
 from autonoise.report.page import Page
-from autonoise.report.results import (
-    calibration_section,
-    cautions,
-    contestants,
-    corruption_section,
-    main_section,
-    severity_section,
-)
+from autonoise.report.results import cautions, contestants, main_section, probability_section
+from autonoise.report.severities import corruption_section, severity_section
 from autonoise.report.words import usage
 from autonoise.study.folder import StudyFolder
+from autonoise.study.result import Result
 
 __all__ = ["write_report"]
 
-_KINDS = {"better": "better", "worse": "worse", "breaks the clean limit": "worse"}
+_COLOURS = {"better": "better", "worse": "worse", "breaks the clean limit": "worse"}
 
 
-def write_report(folder: StudyFolder, result: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> None:
+def write_report(folder: StudyFolder, result: Result, trials: Sequence[Mapping[str, Any]]) -> None:
     """Write report.html, report.md and (where severities are known) figure.png into the study's folder.
 
-    ``result``: the content of result.json; parts after ``differences`` may be missing or empty, numbers None.
-    ``trials``: one row per trial, in order. The files need nothing else: no network, no script.
+    ``trials``: one plain row per trial, in order, with its number, state, value (score), clean, noisy, passes, seconds
+    and techniques. Whatever the result does not know is left out or a dash. The files need nothing else: no network, no
+    script.
     """
     page, picture = build_page(result, trials)
     write_whole(folder.report_html, render_html(page))
@@ -45,38 +41,36 @@ def write_report(folder: StudyFolder, result: Mapping[str, Any], trials: Sequenc
         figure.unlink(missing_ok=True)
 
 
-def build_page(result: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> tuple[Page, bytes | None]:
+def build_page(result: Result, trials: Sequence[Mapping[str, Any]]) -> tuple[Page, bytes | None]:
     """The report as data, and figure 1 as a PNG."""
     severity, picture = severity_section(result)
-    names = tuple(f"{c.get('name')}: " for c in result.get("corruptions") or [])
-    warnings = [str(w) for w in result.get("warnings") or []]
-    minor = [w for w in warnings if names and w.startswith(names)]
+    names = tuple(f"{c.name}: " for c in result.corruptions)
+    minor = [w for w in result.warnings if names and w.startswith(names)]
     sections = (
         main_section(result),
         severity,
         corruption_section(result),
         policy_section(result),
         search_section(result, trials),
-        calibration_section(result),
+        probability_section(result),
         method_section(result),
         warnings_section(minor),
     )
-    verdict = str(result.get("verdict") or "unconfirmed")
-    sentence = str(result.get("sentence") or "").removeprefix(f"{verdict}: ")
+    sentence = result.sentence.removeprefix(f"{result.verdict}: ")
     code, about_code = _usage(result)
     page = Page(
-        title=str(result.get("study") or "study"),
-        subtitle=str(result.get("describe") or ""),
-        kind=_KINDS.get(verdict, "none"),
-        verdict=verdict,
+        title=result.study,
+        subtitle=result.describe,
+        kind=_COLOURS.get(result.verdict, "none"),
+        verdict=result.verdict,
         sentence=_sentence(sentence),
-        recommendation=_sentence(str(result.get("recommendation") or "")),
+        recommendation=_sentence(result.recommendation),
         usage=code,
         usage_note=about_code,
-        cautions=[*cautions(result), *(_sentence(w) for w in warnings if w not in minor)],
+        cautions=[*cautions(result), *(_sentence(w) for w in result.warnings if w not in minor)],
         sections=tuple(s for s in sections if s.filled),
-        created=moment(result.get("created") or ""),
-        version=str((result.get("versions") or {}).get("autonoise") or ""),
+        created=moment(result.created),
+        version=result.versions.get("autonoise", ""),
     )
     return page, picture
 
@@ -88,6 +82,7 @@ def render_html(page: Page) -> str:
 
 
 def render_markdown(page: Page) -> str:
+    """The same page as Markdown, without its pictures."""
     env = _environment(finalize=_markdown)
     return env.get_template("report.md.j2").render(page=page).rstrip() + "\n"
 
@@ -116,19 +111,23 @@ def _markdown(value: Any) -> Any:
     return value.translate(_ESCAPES).replace("](", "] (")
 
 
-def _usage(result: Mapping[str, Any]) -> tuple[str, str]:
-    label = str(result.get("recommended") or "policy")
+def _usage(result: Result) -> tuple[str, str]:
+    """The lines of code that use what is recommended, and a sentence beside them; no code where nothing is sure."""
+    label = result.recommended
     shown = contestants(result)
     if label == "baseline":
         tried = ' The policy that was found is there all the same: load_policy("policy.yaml").'
         return "", f"Nothing to import: train as you do now.{tried if 'policy' in shown else ''}"
     if label == "undecided":
         return "", 'Nothing is sure yet. The policy that was found is there to be tried: load_policy("policy.yaml").'
-    steps = (shown.get(label) or shown.get("policy") or {}).get("steps") or []
-    return usage(steps, "policy.yaml" if label == "policy" else f"policies/{label}.yaml")
+    chosen = shown.get(label) or shown.get("policy")
+    return usage(
+        chosen.steps if chosen is not None else (), "policy.yaml" if label == "policy" else f"policies/{label}.yaml"
+    )
 
 
 def _sentence(text: str) -> str:
+    """The text with a capital letter and a full stop."""
     text = text.strip()
     if not text or text == NONE:
         return ""

@@ -22,32 +22,32 @@ from autonoise.report.numbers import (
 from autonoise.report.page import Cell, Figure, Section, Table
 from autonoise.report.results import contestants, counted
 from autonoise.report.words import about, how_often, settings, technique_of, when
+from autonoise.study.result import ContributionResult, Counts, Result, WinnerResult
 
-Result = Mapping[str, Any]
 Rows = Sequence[Mapping[str, Any]]
 MATTERS = 0.0025
-"""What a technique must add to the score to be kept for its own sake: the minimiser's quarter of a point."""
+"""Gain in the score (0 to 1) from which on a technique is said to matter; the search tries to leave out the others."""
 _PRIVATE = frozenset({"storage"})
-"""Settings that a page to be passed around must not show: the address of a database may hold a password."""
+"""Settings that are not shown, since reports are passed around: the address of a database may hold a password."""
 
 
 def policy_section(result: Result) -> Section:
     """The steps in words and as a table, and what leaving each of them out costs."""
-    policy = contestants(result).get("policy") or {}
-    steps: Rows = policy.get("steps") or []
+    policy = contestants(result).get("policy")
     title = "The policy"
-    if not steps:
+    if policy is None or not policy.steps:
         return Section("policy", title)
+    steps = policy.steps
     items = [_in_words(s) for s in steps]
     figures = []
     schedules = schedule_panel(steps)
     if schedules:
         alt = "; ".join(f"{plain(s.get('technique'))} {when(s)}" for s in steps)
         figures.append(Figure(schedules, f"Strength over training: {alt}."))
-    contributions: Rows = [c for c in result.get("contributions") or [] if number(c.get("mean")) is not None]
+    contributions = [c for c in result.contributions if number(c.mean) is not None]
     adds = contribution_panel(contributions)
     if adds:
-        alt = "; ".join(f"{plain(c['technique'])} {signed(c['mean'], 4)}" for c in contributions)
+        alt = "; ".join(f"{plain(c.technique)} {signed(c.mean, 4)}" for c in contributions)
         figures.append(Figure(adds, f"Score with each technique minus score without: {alt}."))
     tables = [
         Table(
@@ -59,11 +59,10 @@ def policy_section(result: Result) -> Section:
     after = []
     if contributions:
         tables.append(_contribution_table(contributions))
-    families = policy.get("families") or []
-    if families:
-        after.append(f"Families of noise it trains on: {listed([plain(f) for f in families])}.")
-    if policy.get("hash"):
-        after.append(f"Policy hash {policy['hash']}.")
+    if policy.families:
+        after.append(f"Families of noise it trains on: {listed([plain(f) for f in policy.families])}.")
+    if policy.hash:
+        after.append(f"Policy hash {policy.hash}.")
     return Section("policy", title, items=items, figures=figures, tables=tables, after=after)
 
 
@@ -84,17 +83,17 @@ def _step_row(step: Mapping[str, Any]) -> list[Cell]:
     ]
 
 
-def _contribution_table(contributions: Rows) -> Table:
-    kept = sum(bool(c.get("kept")) for c in contributions)
+def _contribution_table(contributions: Sequence[ContributionResult]) -> Table:
+    kept = sum(c.kept for c in contributions)
     rows = [
         [
-            Cell(str(c.get("technique")), tone="code"),
-            Cell(signed(c["mean"], 4), interval([c["mean"], c.get("low"), c.get("high")], 4, sign=True)),
-            Cell("kept" if c.get("kept") else "left out", tone="" if c.get("kept") else "muted"),
+            Cell(c.technique, tone="code"),
+            Cell(signed(c.mean, 4), interval([c.mean, c.low, c.high], 4, sign=True)),
+            Cell("kept" if c.kept else "left out", tone="" if c.kept else "muted"),
         ]
         for c in contributions
     ]
-    helps = all(c["mean"] >= MATTERS for c in contributions if c.get("kept"))
+    helps = all(c.mean >= MATTERS for c in contributions if c.kept)
     matter = ("matters" if kept == 1 else "matter") if helps else "kept"
     return Table(
         ["technique", "adds to the score", ""],
@@ -102,8 +101,8 @@ def _contribution_table(contributions: Rows) -> Table:
         wide=True,
         title=f"{kept} of {len(contributions)} techniques {matter}",
         note="Score of the policy as found minus its score without the technique, on the confirm part, with 80 % "
-        "intervals. A technique is left out that adds less than a quarter of an accuracy point and surely less "
-        "than one and a half; where the data cannot tell it stays, and one always does.",
+        "intervals. A technique is left out if it adds less than 0.0025 and surely less than 0.015; where the data "
+        "cannot tell, it stays. One technique always stays.",
     )
 
 
@@ -115,8 +114,8 @@ def search_section(result: Result, trials: Rows) -> Section:
     if first:
         alt = f"Score per trial; the best of {len(history.complete)} complete trials is {fixed(history.best[-1][1])}."
         figures.append(Figure(first, alt))
-    winners: Mapping[str, Mapping[str, Any]] = result.get("winners") or {}
-    second = front_panel(result.get("front") or [], trials, winners)
+    winners = result.winners
+    second = front_panel(result.front, trials, winners)
     if second:
         alt = "Noisy against clean accuracy of all trials, with the Pareto front and the winners."
         figures.append(Figure(second, alt))
@@ -125,12 +124,12 @@ def search_section(result: Result, trials: Rows) -> Section:
         rows = [
             [
                 Cell(name),
-                Cell(str(w.get("file", NONE)), tone="code"),
-                Cell(fixed(w.get("clean"))),
-                Cell(fixed(w.get("noisy"))),
+                Cell(w.file or NONE, tone="code"),
+                Cell(fixed(w.clean)),
+                Cell(fixed(w.noisy)),
                 Cell(_part_of(w, result)),
-                Cell(fixed(w.get("passes"), 2)),
-                _techniques(w),
+                Cell(fixed(w.passes, 2)),
+                _techniques(w.techniques),
             ]
             for name, w in winners.items()
         ]
@@ -144,19 +143,18 @@ def search_section(result: Result, trials: Rows) -> Section:
                 "off the front. Numbers of different parts cannot be compared with each other.",
             )
         )
-    standings: Rows = result.get("standings") or []
-    if standings:
+    if result.standings:
         rows = [
             [
-                Cell(str(s.get("name"))),
-                Cell(str(s.get("role", NONE))),
-                Cell(fixed(s.get("score"))),
-                Cell(fixed(s.get("clean"))),
-                Cell(fixed(s.get("noisy"))),
-                Cell(str(s.get("seeds", NONE))),
-                _techniques(s),
+                Cell(s.name),
+                Cell(s.role or NONE),
+                Cell(fixed(s.score)),
+                Cell(fixed(s.clean)),
+                Cell(fixed(s.noisy)),
+                Cell(str(s.seeds)),
+                _techniques(s.techniques),
             ]
-            for s in standings
+            for s in result.standings
         ]
         tables.append(
             Table(
@@ -167,72 +165,72 @@ def search_section(result: Result, trials: Rows) -> Section:
                 note="Means on the confirm part; an entry that is clearly behind leaves after fewer seeds.",
             )
         )
-    text = _counts(result.get("counts") or {}, sum(number(t.get("seconds")) or 0.0 for t in trials))
+    text = _counts(result.counts, sum(number(t.get("seconds")) or 0.0 for t in trials))
     return Section("search", "The search", text=[text] if text else [], figures=figures, tables=tables)
 
 
-def _part_of(winner: Mapping[str, Any], result: Result) -> str:
-    """A winner that was changed after confirming has only the numbers of the verdict."""
-    policy = contestants(result).get("policy") or {}
-    own = [number(winner.get("clean")), number(winner.get("noisy"))]
-    tested = [number((policy.get(key) or [None])[0]) for key in ("clean", "search")]
+def _part_of(winner: WinnerResult, result: Result) -> str:
+    """The part that a winner was measured on: one changed after confirming has only the numbers of the verdict."""
+    own = [number(winner.clean), number(winner.noisy)]
+    policy = contestants(result).get("policy")
+    tested = [number(x and x.mean) for x in (policy.clean, policy.search)] if policy is not None else []
     return NONE if None in own else "test" if own == tested else "confirm"
 
 
-def _techniques(row: Mapping[str, Any]) -> Cell:
-    return Cell(", ".join(map(str, row.get("techniques") or [])) or NONE)
+def _techniques(names: Sequence[str]) -> Cell:
+    return Cell(", ".join(names) or NONE)
 
 
-def _counts(counts: Mapping[str, Any], training: float) -> str:
-    known = ((word, number(counts.get(word))) for word in ("complete", "pruned", "failed"))
-    parts = [f"{int(n):,} {word}" for word, n in known if n is not None]
-    text = f"Trials: {listed(parts)}." if parts else ""
-    if number(counts.get("seconds_search")) is not None:
-        text += f" The search took {duration(counts['seconds_search'])}."
-    elif training:
-        text += f" Training and scoring them took {duration(training)}."
-    if number(counts.get("work")) is not None:
-        text += f" Work of the search: that of {fixed(counts['work'], 1)} full trainings."
-    return text.strip()
+def _counts(counts: Counts | None, training: float) -> str:
+    """How many trials there were and what they cost. ``training``: seconds of all trials, from their own rows."""
+    if counts is None:
+        return f"Training and scoring the trials took {duration(training)}." if training else ""
+    words = (("complete", counts.complete), ("pruned", counts.pruned), ("failed", counts.failed))
+    text = f"Trials: {listed([f'{n:,} {word}' for word, n in words])}."
+    if number(counts.seconds_search) is not None:
+        text += f" Training and scoring them took {duration(counts.seconds_search)}"
+        text += f", the work of {fixed(counts.work, 1)} full trainings." if number(counts.work) is not None else "."
+    return text
 
 
 def method_section(result: Result) -> Section:
-    """Parts, seeds, the day the test part was read, severities, versions, fingerprint of the data."""
-    held: Sequence[str] = result.get("held_out") or []
-    weight = number(result.get("noise_weight"))
+    """How it was measured: parts of the data, seeds, looks at the test part, severities, settings, versions."""
+    weight = number(result.noise_weight)
     items = [
-        "Four disjoint parts: the model trains on the first, the search sees the second, choosing and leaving out "
-        "techniques the third, the verdict the fourth."
+        "The data are cut into four parts without common rows: models train on the first, the search compares "
+        "policies on the second, the best are chosen and cleared of needless techniques on the third (confirm), and "
+        "the verdict is reached on the fourth (test)."
     ]
-    rows = number(result.get("test_rows"))
-    if rows is not None or result.get("test_read_at"):
-        count = f" ({plural(int(rows), 'row')})" if rows is not None else ""
-        read = f" was first read on {moment(result['test_read_at'])}, and" if result.get("test_read_at") else ""
-        items.append(f"The test part{count}{read} is never seen by the search, by choosing or by leaving out.")
-    if result.get("seeds"):
+    if result.test_rows is not None or result.test_read_at:
+        count = f" ({plural(result.test_rows, 'row')})" if result.test_rows is not None else ""
+        read = f" was first read on {moment(result.test_read_at)}, and" if result.test_read_at else ""
+        items.append(f"The test part{count}{read} is never seen before the verdict.")
+    if result.seeds:
         items.append(
-            f"Every contestant trained from {_seeds(result)} fresh seeds with equal epochs; the numbers are "
-            "those of the last epoch, never of the best."
+            f"Every contestant was trained from {_seeds(result)} fresh seeds with equally many epochs; the numbers "
+            "are those of the last epoch, never of the best."
         )
     items += _looks(result)
     if weight is not None:
         items.append(f"Noise weight {fixed(weight, 2)}: noisy accuracy has {percent(weight)} of the score.")
-    if any(c.get("amounts") for c in result.get("corruptions") or []):
+    if any(c.amounts for c in result.corruptions):
         items.append(
             "Severities were calibrated once, on the baseline, before the search, and frozen in corruptions.json."
         )
-    if held:
-        every = [c for c in result.get("corruptions") or [] if c.get("group") == "held_out"]
+    if result.held_out:
+        every = [c for c in result.corruptions if c.group == "held_out"]
         out = len(every) - len(counted(result, "held_out"))
         why = "left out because a contestant trained on the same or a related family"
         left = f"; {plural(out, 'other')} {why}" if out > 0 else ""
-        items.append(f"Held-out corruptions that count: {listed([plain(h) for h in held])}{left}.")
-    config = {k: v for k, v in (result.get("config") or {}).items() if k not in _PRIVATE}
+        items.append(f"Held-out corruptions that count: {listed([plain(h) for h in result.held_out])}{left}.")
+    elif result.contestants:
+        items.append("No held-out corruption counts: some contestant trained on the same or a related family of each.")
+    config = {k: v for k, v in result.config.items() if k not in _PRIVATE}
     facts = [
-        ("data", str(result.get("describe") or "")),
-        ("data fingerprint", str(result.get("data") or "")),
-        ("created", moment(result.get("created") or "")),
-        ("versions", ", ".join(f"{k} {v}" for k, v in (result.get("versions") or {}).items())),
+        ("data", result.describe),
+        ("data fingerprint", result.data),
+        ("created", moment(result.created)),
+        ("versions", ", ".join(f"{k} {v}" for k, v in result.versions.items())),
         ("settings", ", ".join(f"{plain(k)} {v}" for k, v in config.items())),
     ]
     rows_of = [[Cell(name), Cell(value)] for name, value in facts if value]
@@ -242,26 +240,32 @@ def method_section(result: Result) -> Section:
 
 def _seeds(result: Result) -> str:
     """``5``, or ``10 (baseline) and 5 (policy)`` where the noisier side got more."""
-    each = result.get("seeds_of") or {}
+    each = result.seeds_of
     if len(set(each.values())) < 2:
-        return str(next(iter(each.values()), result["seeds"]))
+        return str(next(iter(each.values()), result.seeds))
     return listed([f"{k} ({label})" for label, k in each.items()])
 
 
 def _looks(result: Result) -> list[str]:
     """How often the test part was looked at, and what its rows and the training sets have in common."""
     out = []
-    looks, verdicts, level = (number(result.get(k)) for k in ("looks", "verdicts", "level"))
-    if looks is not None and verdicts is not None and level is not None:
+    level = number(result.level)
+    if result.looks is not None and result.verdicts is not None and level is not None:
         out.append(
-            f"{plural(int(looks), 'look')} at the test part in {plural(int(verdicts), 'verdict')} so far. The 5 % that "
-            f"intervals may miss are spent over all of them (Pocock-like, Lan and DeMets); this verdict had "
-            f"{fixed(100 * level, 2)} %."
+            f"{plural(result.looks, 'look')} at the test part in {plural(result.verdicts, 'verdict')} so far. The 5 % "
+            f"that intervals may miss are spent over all of them (alpha spending after Lan and DeMets, Pocock type); "
+            f"this verdict had {fixed(100 * level, 2)} %."
         )
-    if number(result.get("test_groups")) is not None:
-        out.append(f"The test rows are {result['test_groups']} groups; a group counts as one draw.")
-    if (number(result.get("folds")) or 1) > 1:
-        out.append(f"The seeds are spread evenly over {result['folds']} training sets (folds), which count as draws.")
+    if result.test_groups is not None:
+        out.append(
+            f"The test rows come in {plural(result.test_groups, 'group')}; the intervals take a group as one "
+            "observation, since its rows are alike."
+        )
+    if result.folds > 1:
+        out.append(
+            f"The seeds are spread evenly over {result.folds} training sets (folds), and the intervals allow for the "
+            "choice of the training set."
+        )
     return out
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,37 +11,43 @@ from matplotlib.ticker import MaxNLocator
 
 from autonoise.report.drawing import GRID, INK, LOOKS, MUTED, drawing, note, panel, short, to_png, to_svg
 from autonoise.report.numbers import fixed, number, plain, plural
+from autonoise.study.result import CorruptionResult
 
-Corruption = Mapping[str, Any]
 Curves = dict[str, list[float]]
 GROUPS = {"held_out": "Held-out families", "search": "Search families"}
 _FILL = {"same": "full", "related": "left", "unseen": "none"}
 
 
-def curves(corruptions: Sequence[Corruption], clean: Mapping[str, float], group: str) -> Curves:
-    """Label → accuracy at severity 0 (clean) to 5: the mean over corruptions of a family, then over families.
+def curves(corruptions: Sequence[CorruptionResult], clean: Mapping[str, float], group: str) -> Curves:
+    """Label of a contestant → its accuracy on clean rows and at severities 1 to 5.
 
-    Only corruptions of the group that count, and that have all five severities.
+    The mean over corruptions of a family, then over families.
+
+    ``clean``: label → accuracy on clean rows. Only corruptions of the group that count and have all five severities.
     """
-    kept = [c for c in corruptions if c.get("group") == group and c.get("counts") and _severities(c, clean)]
+    kept = [c for c in corruptions if c.group == group and c.counts and _has_severities(c, clean)]
     out: Curves = {}
     for label, start in clean.items():
-        families: dict[str, list[list[float]]] = {}
+        families: dict[str, list[Sequence[float]]] = {}
         for c in kept:
-            families.setdefault(str(c.get("family")), []).append(c["accuracy"][label])
+            families.setdefault(c.family, []).append(c.accuracy[label])
         if families:
             means = np.mean([np.mean(rows, axis=0) for rows in families.values()], axis=0)
             out[label] = [start, *map(float, means)]
     return out
 
 
-def _severities(c: Corruption, labels: Mapping[str, float]) -> bool:
-    rows = [(c.get("accuracy") or {}).get(label) or [] for label in labels]
+def _has_severities(c: CorruptionResult, labels: Mapping[str, float]) -> bool:
+    """Whether every contestant has an accuracy at all five severities."""
+    rows = [c.accuracy.get(label, ()) for label in labels]
     return all(len(r) == 5 and all(number(v) is not None for v in r) for r in rows)
 
 
 def severity_panels(by_group: Mapping[str, Curves], counted: Mapping[str, int]) -> dict[str, str]:
-    """Group → SVG of accuracy against severity; all panels share their limits."""
+    """Group → SVG of accuracy against severity. All panels have the same axis, so that they can be compared.
+
+    ``counted``: group → how many corruptions its lines are means of.
+    """
     limits = _limits([v for c in by_group.values() for line in c.values() for v in line])
     out = {}
     with drawing():
@@ -55,7 +60,7 @@ def severity_panels(by_group: Mapping[str, Curves], counted: Mapping[str, int]) 
 
 
 def severity_picture(by_group: Mapping[str, Curves], counted: Mapping[str, int]) -> bytes:
-    """The same side by side as a PNG of 1200 pixels, for a README."""
+    """The same panels side by side as a PNG, 1200 pixels wide, for a README."""
     limits = _limits([v for c in by_group.values() for line in c.values() for v in line])
     with drawing():
         canvas = Canvas(figsize=(4.2 * len(by_group), 3.5), layout="constrained")
@@ -70,6 +75,7 @@ def severity_picture(by_group: Mapping[str, Curves], counted: Mapping[str, int])
 
 
 def _limits(values: Sequence[float]) -> tuple[float, float]:
+    """Ends of the axis of accuracy: the values with a little room around them."""
     low, high = min(values), max(values)
     pad = max(0.08 * (high - low), 0.01)
     return max(low - pad, 0.0), min(high + pad, 1.0 + pad / 3)
@@ -106,22 +112,22 @@ def _severity(axes: Axes, group: str, lines: Curves, counted: int, limits: tuple
     note(axes, f"{plural(counted, 'corruption')}; mean {shown}")
 
 
-def corruption_panel(corruptions: Sequence[Corruption], group: str, labels: Sequence[str]) -> str | None:
+def corruption_panel(corruptions: Sequence[CorruptionResult], group: str, labels: Sequence[str]) -> str | None:
     """SVG of mean accuracy per corruption, grouped by family; None where the group has none.
 
-    A circle beside the name says whether the policy trained on the same (full), a related (half) or an unseen
-    family (empty); what does not count is pale.
+    A circle beside the name says whether some contestant trained on the same family (full), on a related one (half),
+    or on neither (empty); a corruption that does not count is pale.
     """
-    kept = [c for c in corruptions if c.get("group") == group and any(mean_of(c, k) is not None for k in labels)]
+    kept = [c for c in corruptions if c.group == group and any(mean_of(c, k) is not None for k in labels)]
     if not kept:
         return None
-    kept.sort(key=lambda c: (str(c.get("family")), str(c.get("name"))))
+    kept.sort(key=lambda c: (c.family, c.name))
     with drawing():
         canvas, axes = panel(0.95 + 0.27 * len(kept))
         for y, c in enumerate(kept):
             _row(axes, y, c, labels)
         _families(axes, kept)
-        axes.set_yticks(range(len(kept)), [short(plain(c.get("name"))) for c in kept], color=INK)
+        axes.set_yticks(range(len(kept)), [short(plain(c.name)) for c in kept], color=INK)
         axes.tick_params(axis="y", pad=13)
         axes.set_ylim(len(kept) - 0.4, -0.6)
         axes.grid(axis="y", visible=False)
@@ -144,8 +150,9 @@ def corruption_panel(corruptions: Sequence[Corruption], group: str, labels: Sequ
         return to_svg(canvas)
 
 
-def _row(axes: Axes, y: int, c: Corruption, labels: Sequence[str]) -> None:
-    alpha = 1.0 if c.get("counts") else 0.38
+def _row(axes: Axes, y: int, c: CorruptionResult, labels: Sequence[str]) -> None:
+    """One line of the picture: a mark per contestant, a bar from baseline to policy, the circle of exposure."""
+    alpha = 1.0 if c.counts else 0.38
     found = {k: m for k in labels if (m := mean_of(c, k)) is not None}
     if {"baseline", "policy"} <= found.keys():
         good = found["policy"] >= found["baseline"]
@@ -171,7 +178,7 @@ def _row(axes: Axes, y: int, c: Corruption, labels: Sequence[str]) -> None:
             markeredgewidth=0.5,
             zorder=3,
         )
-    style = _FILL.get(str(c.get("exposure")))
+    style = _FILL.get(c.exposure)
     if style:
         axes.plot(
             -0.022,
@@ -187,8 +194,9 @@ def _row(axes: Axes, y: int, c: Corruption, labels: Sequence[str]) -> None:
         )
 
 
-def _families(axes: Axes, kept: Sequence[Corruption]) -> None:
-    families = [str(c.get("family")) for c in kept]
+def _families(axes: Axes, kept: Sequence[CorruptionResult]) -> None:
+    """Names of the families at the right edge, with lines between them."""
+    families = [c.family for c in kept]
     for family in dict.fromkeys(families):
         first, count = families.index(family), families.count(family)
         if first:
@@ -206,7 +214,7 @@ def _families(axes: Axes, kept: Sequence[Corruption]) -> None:
         )
 
 
-def mean_of(c: Corruption, label: str) -> float | None:
-    """Mean accuracy over severities; None where a contestant has none."""
-    values = [v for v in map(number, (c.get("accuracy") or {}).get(label) or []) if v is not None]
+def mean_of(c: CorruptionResult, label: str) -> float | None:
+    """A contestant's accuracy under a corruption, mean over severities; None where it is not known."""
+    values = [v for v in map(number, c.accuracy.get(label, ())) if v is not None]
     return float(np.mean(values)) if values else None

@@ -15,6 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from autonoise.report.drawing import GRID, INK, LOOKS, MUTED, drawing, note, panel, short, to_svg
 from autonoise.report.numbers import fixed, number, plain, plural
 from autonoise.report.words import schedule_of
+from autonoise.study.result import ContributionResult, FrontResult, WinnerResult
 
 _BLUE, _GREY, _STAR = LOOKS["policy"].colour, "#b4bcc6", "#d55e00"
 Row = Mapping[str, Any]
@@ -22,7 +23,10 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class History:
-    """Trial number → score, by how trials ended; ``best``: the best complete score so far."""
+    """(trial number, score) of the trials, by how they ended.
+
+    ``best``: the highest score of a complete trial so far; ``baseline``: the score without noise.
+    """
 
     complete: Sequence[tuple[int, float]]
     pruned: Sequence[tuple[int, float]]
@@ -32,7 +36,7 @@ class History:
 
 
 def history_of(trials: Sequence[Row]) -> History:
-    """Sort trials by state. The baseline is the first complete trial without techniques."""
+    """Sort trials by how they ended. The baseline is the first complete trial without techniques."""
     scored = [(int(t["number"]), v, t) for t in trials if (v := number(t.get("value"))) is not None]
     complete = [(n, v) for n, v, t in scored if t.get("state") == "complete"]
     plain_runs = [v for _, v, t in scored if t.get("state") == "complete" and not t.get("techniques")]
@@ -50,7 +54,7 @@ def history_of(trials: Sequence[Row]) -> History:
 
 
 def history_panel(history: History) -> str | None:
-    """SVG of score against trial; None without a complete trial."""
+    """SVG of the score of each trial; None without a complete trial. Scores below the axis are marked at its foot."""
     if not history.complete:
         return None
     every = [v for _, v in (*history.complete, *history.pruned)]
@@ -119,20 +123,23 @@ def history_panel(history: History) -> str | None:
 
 
 def _floor(values: Sequence[float], baseline: float | None) -> float:
-    """Lower limit of the axis: diverged trials at chance would flatten all others."""
+    """Lower end of the axis: a trial that diverged, with a score far below the others, would flatten them all."""
     low, middle, top = np.quantile(values, [0.0, 0.5, 1.0])
     tail = min(middle - 2.0 * (top - middle), baseline if baseline is not None else middle)
     floor = max(low, tail)
     return float(floor - 0.05 * max(top - floor, 0.01))
 
 
-def front_panel(front: Sequence[Row], trials: Sequence[Row], winners: Mapping[str, Row]) -> str | None:
-    """SVG of noisy against clean accuracy: all trials, the front sized by passes, the winners by name."""
-    points = [p for t in front if (p := _point(t)) is not None]
+def front_panel(front: Sequence[FrontResult], trials: Sequence[Row], winners: Mapping[str, WinnerResult]) -> str | None:
+    """SVG of noisy against clean accuracy: all trials, the Pareto front, the winners by name.
+
+    A point of the front is the larger, the more forward and backward passes a training step takes.
+    """
+    points = [p for t in front if (p := _point(t.clean, t.noisy, t.passes)) is not None]
     if not points:
         return None
-    stars = [(name, p) for name, w in winners.items() if (p := _point(w)) is not None]
-    rest = [p for t in trials if t.get("state") == "complete" and (p := _point(t)) is not None]
+    stars = [(name, p) for name, w in winners.items() if (p := _point(w.clean, w.noisy, w.passes)) is not None]
+    rest = [p for t in trials if t.get("state") == "complete" and (p := _point_of(t)) is not None]
     with drawing():
         canvas, axes = panel(3.6)
         if rest:
@@ -171,7 +178,7 @@ def front_panel(front: Sequence[Row], trials: Sequence[Row], winners: Mapping[st
                 zorder=4,
             )
         without = (t for t in trials if t.get("state") == "complete" and not t.get("techniques"))
-        base = next((p for t in without if (p := _point(t)) is not None), None)
+        base = next((p for t in without if (p := _point_of(t)) is not None), None)
         if base is not None:
             look = LOOKS["baseline"]
             axes.plot(
@@ -210,13 +217,18 @@ def front_panel(front: Sequence[Row], trials: Sequence[Row], winners: Mapping[st
         return to_svg(canvas)
 
 
-def _point(row: Row) -> tuple[float, float, float] | None:
-    clean, noisy = number(row.get("clean")), number(row.get("noisy"))
-    return None if clean is None or noisy is None else (clean, noisy, number(row.get("passes")) or 1.0)
+def _point(clean: object, noisy: object, passes: object) -> tuple[float, float, float] | None:
+    """(clean accuracy, noisy accuracy, passes); None where an accuracy is not known."""
+    x, y = number(clean), number(noisy)
+    return None if x is None or y is None else (x, y, number(passes) or 1.0)
+
+
+def _point_of(trial: Row) -> tuple[float, float, float] | None:
+    return _point(trial.get("clean"), trial.get("noisy"), trial.get("passes"))
 
 
 def _merged(stars: Sequence[tuple[str, tuple[float, float, float]]]) -> list[tuple[str, tuple[float, float]]]:
-    """One label for winners at the same place."""
+    """The winners with their places; those at the same place share one label."""
     places: dict[tuple[float, float], list[str]] = {}
     for name, (x, y, _) in stars:
         places.setdefault((round(x, 4), round(y, 4)), []).append(name)
@@ -224,7 +236,7 @@ def _merged(stars: Sequence[tuple[str, tuple[float, float, float]]]) -> list[tup
 
 
 def _window(shown: Sequence[float], others: Sequence[float]) -> tuple[float, float]:
-    """Limits that hold everything shown and most of the other trials."""
+    """Ends of an axis that hold all of ``shown``, and of the other trials all but the lowest 15 %."""
     low = min([*shown, *([float(np.quantile(others, 0.15))] if others else [])])
     high = max([*shown, *others])
     pad = 0.09 * max(high - low, 0.01)
@@ -232,7 +244,7 @@ def _window(shown: Sequence[float], others: Sequence[float]) -> tuple[float, flo
 
 
 def schedule_panel(steps: Sequence[Row]) -> str | None:
-    """SVG of each step's multiplier over training, one ridge per step; None where no schedule is known."""
+    """SVG of how strongly each step acts over training, one row per step; None where no schedule is known."""
     known = [(str(s.get("technique")), f) for s in steps if (f := schedule_of(s)) is not None]
     if not known:
         return None
@@ -254,29 +266,29 @@ def schedule_panel(steps: Sequence[Row]) -> str | None:
         return to_svg(canvas)
 
 
-def contribution_panel(contributions: Sequence[Row]) -> str | None:
-    """SVG of what each technique adds to the score, with its interval; dropped ones are grey."""
-    rows = [c for c in contributions if number(c.get("mean")) is not None]
+def contribution_panel(contributions: Sequence[ContributionResult]) -> str | None:
+    """SVG of what each technique adds to the score, with its interval; grey where it was left out."""
+    rows = [c for c in contributions if number(c.mean) is not None]
     if not rows:
         return None
     with drawing():
         canvas, axes = panel(1.0 + 0.36 * len(rows))
         axes.axvline(0, color=MUTED, linewidth=0.8)
         for i, c in enumerate(rows):
-            colour = _BLUE if c.get("kept") else "#9aa5b1"
-            low, high = number(c.get("low")), number(c.get("high"))
+            colour = _BLUE if c.kept else "#9aa5b1"
+            low, high = number(c.low), number(c.high)
             if low is not None and high is not None:
                 axes.plot([low, high], [i, i], color=colour, linewidth=2.2, alpha=0.55, solid_capstyle="butt")
             axes.plot(
-                c["mean"],
+                c.mean,
                 i,
-                "D" if c.get("kept") else "o",
+                "D" if c.kept else "o",
                 color=colour,
                 markersize=5.5,
                 markeredgecolor="white",
                 markeredgewidth=0.6,
             )
-        axes.set_yticks(range(len(rows)), [short(plain(c.get("technique"))) for c in rows], color=INK)
+        axes.set_yticks(range(len(rows)), [short(plain(c.technique)) for c in rows], color=INK)
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.grid(axis="y", visible=False)
         axes.xaxis.set_major_locator(MaxNLocator(5))

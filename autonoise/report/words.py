@@ -30,7 +30,8 @@ def about(kind: type[Technique] | None) -> str:
     if kind is None:
         return "a technique that this installation does not know"
     text = sys.modules[kind.__module__].__doc__ if kind.__module__ in sys.modules else None
-    return next((line.strip() for line in (text or kind.__doc__ or "").splitlines() if line.strip()), "")
+    line = next((line.strip() for line in (text or kind.__doc__ or "").splitlines() if line.strip()), "")
+    return line.replace("`", "")  # marks of code in a docstring, which the page does not set
 
 
 def settings(step: Mapping[str, Any]) -> str:
@@ -65,6 +66,7 @@ def how_often(step: Mapping[str, Any]) -> str:
 
 
 def schedule_of(step: Mapping[str, Any]) -> Schedule | None:
+    """The schedule of a step; None where this installation does not know its shape."""
     try:
         return Schedule(**(step.get("schedule") or {}))
     except (TypeError, ValueError):
@@ -96,7 +98,10 @@ def when(step: Mapping[str, Any]) -> str:
 
 
 def usage(steps: Sequence[Mapping[str, Any]], file: str) -> tuple[str, str]:
-    """The lines that use a policy, and a sentence on what else it needs; the whole-step form where it must be."""
+    """The lines of code that use a policy, and a sentence on what else it needs.
+
+    A policy that acts on the whole update (SAM, for example) is used by ``training_step``.
+    """
     kinds = [k for k in map(technique_of, steps) if k is not None]
     lines = [
         "from autonoise import load_policy",

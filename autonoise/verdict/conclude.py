@@ -20,6 +20,7 @@ from autonoise.study.folder import StudyFolder
 from autonoise.study.observer import Observer
 from autonoise.study.prepare import describe, left_out
 from autonoise.study.processes import Stop
+from autonoise.study.result import Result
 from autonoise.study.storage import completed, finished, write_trials
 from autonoise.study.trial_record import TrialRecord, write_facts
 from autonoise.training.task import Task
@@ -319,4 +320,4 @@ def write_study_report(folder: StudyFolder, result: dict[str, Any], study: optun
     """The report room lies above this one, so it is asked for by name only when a report is written."""
     import importlib
 
-    importlib.import_module("autonoise.report").write_report(folder, result, trial_rows(study))
+    importlib.import_module("autonoise.report").write_report(folder, Result.from_dict(result), trial_rows(study))

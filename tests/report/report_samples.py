@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from autonoise.study.result import Result
+
 _HELD = [
     ("low_frequency_noise", "low_frequency", "unseen", True, 0.62),
     ("fog", "low_frequency", "unseen", True, 0.66),
@@ -111,7 +113,13 @@ STEPS: list[dict[str, Any]] = [
 ]
 
 
-def result() -> dict[str, Any]:
+def result(**changes: Any) -> Result:
+    """The sample study, with some of its parts changed."""
+    return Result.from_dict(plain() | changes)
+
+
+def plain() -> dict[str, Any]:
+    """The same as result.json holds it."""
     corruptions = _corruptions()
     return {
         "study": "fashion-mnist",

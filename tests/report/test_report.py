@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from report_samples import STEPS, result, trials
+from report_samples import STEPS, plain, result, trials
 
 from autonoise.report import build_page, figures, history, render_html, render_markdown, write_report
 from autonoise.report.results import cautions
 from autonoise.study.folder import StudyFolder
+from autonoise.study.result import Result
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 OPTIONAL = (
@@ -65,7 +66,7 @@ def read(html: str) -> Reader:
 
 
 def pages(value: dict[str, Any], rows: list[dict[str, Any]]) -> tuple[str, str]:
-    page, _ = build_page(value, rows)
+    page, _ = build_page(Result.from_dict(value), rows)
     return render_html(page), render_markdown(page)
 
 
@@ -186,7 +187,7 @@ def test_winners_say_on_which_part_they_were_measured(markdown: str) -> None:
 
 
 def test_techniques_that_add_nothing_are_not_said_to_matter() -> None:
-    value = result()
+    value = plain()
     value["contributions"] = [
         {"technique": "blur", "mean": 0.0008, "low": -0.005, "high": 0.007, "kept": True},
         {"technique": "mixup", "mean": -0.002, "low": -0.009, "high": 0.006, "kept": False},
@@ -201,7 +202,7 @@ def test_a_password_in_the_settings_is_not_passed_around(html: str, markdown: st
 
 def test_names_cannot_become_markup() -> None:
     evil = '<script>alert(1)</script><img src=x onerror="y">|`[a](http://b)'
-    value = result()
+    value = plain()
     value["study"] = value["recommendation"] = value["describe"] = evil
     value["warnings"] = [evil]
     value["contestants"]["policy"]["name"] = value["standings"][0]["name"] = evil
@@ -224,7 +225,7 @@ def test_names_cannot_become_markup() -> None:
 @pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("missing", OPTIONAL)
 def test_missing_parts_are_left_out(missing: tuple[str, ...]) -> None:
-    value = {k: v for k, v in result().items() if k not in missing}
+    value = {k: v for k, v in plain().items() if k not in missing}
     html, markdown = pages(value, [])
     read(html)
     assert "0.785" in markdown
@@ -232,12 +233,12 @@ def test_missing_parts_are_left_out(missing: tuple[str, ...]) -> None:
 
 
 def test_only_what_must_be_there(tmp_path: Path) -> None:
-    whole = result()
+    whole = plain()
     value = {k: whole[k] for k in ("study", "verdict", "sentence", "contestants", "differences")}
     del value["contestants"]["preset"], value["differences"]["preset"]
     for contestant in value["contestants"].values():
         contestant |= {"numbers": {}, "steps": []}
-    write_report(StudyFolder(tmp_path), value, [])
+    write_report(StudyFolder(tmp_path), Result.from_dict(value), [])
     text = "".join(read((tmp_path / "report.html").read_text(encoding="utf-8")).text)
     assert "0.785" in text
     assert "policy − preset" not in text
@@ -256,7 +257,7 @@ def _without_numbers(value: Any, gone: float | None) -> Any:
 @pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("gone", [None, math.nan, math.inf])
 def test_numbers_that_are_none_or_not_finite_become_dashes(gone: float | None) -> None:
-    value = _without_numbers(result(), gone)
+    value = _without_numbers(plain(), gone)
     value["contestants"]["policy"]["steps"] = deepcopy(STEPS)
     html, markdown = pages(value, _without_numbers(trials(8), gone))
     read(html)
@@ -266,7 +267,7 @@ def test_numbers_that_are_none_or_not_finite_become_dashes(gone: float | None) -
 
 
 def test_a_real_noisy_set_alone_is_a_corruption_with_one_accuracy() -> None:
-    value = result()
+    value = plain()
     value["held_out"] = ["real"]
     value["corruptions"] = [
         {
@@ -280,7 +281,7 @@ def test_a_real_noisy_set_alone_is_a_corruption_with_one_accuracy() -> None:
             "accuracy": {"baseline": [0.601], "preset": [0.623], "policy": [0.677]},
         }
     ]
-    page, picture = build_page(value, trials())
+    page, picture = build_page(Result.from_dict(value), trials())
     assert picture is None
     assert "| `real` | real | held out | ○ unseen | yes | 0.601 | 0.623 | 0.677 | +0.076 | – |" in render_markdown(page)
     assert "Severities were calibrated" not in render_markdown(page)
@@ -288,7 +289,7 @@ def test_a_real_noisy_set_alone_is_a_corruption_with_one_accuracy() -> None:
 
 @pytest.mark.usefixtures("undrawn")
 def test_no_import_is_shown_where_none_is_recommended() -> None:
-    value = result() | {"recommended": "baseline", "verdict": "worse", "recommendation": "train without noise"}
+    value = plain() | {"recommended": "baseline", "verdict": "worse", "recommendation": "train without noise"}
     html, markdown = pages(value, [])
     assert 'class="verdict worse"' in html
     assert "Nothing to import" in markdown
@@ -297,26 +298,26 @@ def test_no_import_is_shown_where_none_is_recommended() -> None:
 
 @pytest.mark.usefixtures("undrawn")
 def test_a_recommended_preset_is_imported_from_its_own_file() -> None:
-    _, markdown = pages(result() | {"recommended": "preset", "verdict": "no significant gain"}, [])
+    _, markdown = pages(plain() | {"recommended": "preset", "verdict": "no significant gain"}, [])
     assert 'load_policy("policies/preset.yaml")' in markdown
 
 
 @pytest.mark.usefixtures("undrawn")
 def test_overused_noise_is_told() -> None:
     assert cautions(result()) == []
-    value = result()
+    value = plain()
     value["contestants"]["policy"]["numbers"] |= {"nll_noisy_search": 1.4, "ece_noisy_search": 0.2}
-    (told,) = cautions(value)
+    (told,) = cautions(Result.from_dict(value))
     assert "accuracy rose by 0.098, but NLL rose from 1.210 to 1.400 and ECE rose from 0.142 to 0.200" in told
     html, markdown = pages(value, [])
     assert told in markdown.replace("&lt;", "<")
     assert 'class="caution"' in html
     value["contestants"]["policy"]["search"] = [0.6, 0.59, 0.61]
-    assert cautions(value) == []
+    assert cautions(Result.from_dict(value)) == []
 
 
 def test_one_trial_and_one_point_are_enough_for_the_pictures() -> None:
-    value = result()
+    value = plain()
     value["front"] = value["front"][:1]
     html, _ = pages(value, trials(1))
     assert len(read(html).images) == 8
@@ -324,5 +325,5 @@ def test_one_trial_and_one_point_are_enough_for_the_pictures() -> None:
 
 def test_the_report_of_a_saved_result_is_the_same(written: Path, tmp_path: Path, html: str) -> None:
     folder = StudyFolder(tmp_path)
-    write_report(folder, json.loads(json.dumps(result())), json.loads(json.dumps(trials())))
+    write_report(folder, Result.from_dict(json.loads(json.dumps(result().to_dict()))), json.loads(json.dumps(trials())))
     assert folder.report_html.read_text(encoding="utf-8") == html

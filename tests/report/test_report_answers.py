@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from report_samples import result
+from report_samples import plain, result
 
 from autonoise.report import build_page, render_markdown
+from autonoise.study.result import Result
 
 
 def test_answers_seeds_looks_and_groups_are_told() -> None:
-    told = {
-        **result(),
-        "answers": {"no noise": "better", "best recipe": "as good as"},
-        "looks": 4,
-        "verdicts": 2,
-        "level": 0.00625,
-        "seeds_of": {"baseline": 15, "policy": 5},
-        "test_groups": 12,
-        "folds": 3,
-    }
+    told = result(
+        answers={"no noise": "better", "best recipe": "as good as"},
+        looks=4,
+        verdicts=2,
+        level=0.00625,
+        seeds_of={"baseline": 15, "policy": 5},
+        test_groups=12,
+        folds=3,
+    )
     text = render_markdown(build_page(told, [])[0])
-    assert "The policy against no noise: better; against best recipe: as good as." in text
-    assert "trained from 15 (baseline) and 5 (policy) fresh seeds" in text
+    assert "The policy against no noise: better; against the best recipe: as good." in text
+    assert "was trained from 15 (baseline) and 5 (policy) fresh seeds" in text
     assert "4 looks at the test part in 2 verdicts so far" in text
     assert "this verdict had 0.62 %" in text
-    assert "The test rows are 12 groups" in text
+    assert "The test rows come in 12 groups" in text
     assert "3 training sets (folds)" in text
 
 
 def test_what_is_not_measurable_is_no_number() -> None:
-    told = result()
+    told = plain()
     for c in told["contestants"].values():
         c |= {"held_out": None, "score": None, "gap_closed_held_out": None, "gap_closed_search": None}
     for d in told["differences"].values():
@@ -39,11 +39,24 @@ def test_what_is_not_measurable_is_no_number() -> None:
         "verdict": "not measurable",
         "held_out": [],
     }
-    page = build_page(told, [])[0]
+    page = build_page(Result.from_dict(told), [])[0]
     rows = {r[0].text: [c.text for c in r[1:4]] for r in page.sections[0].tables[0].rows}
     assert rows["score"] == ["not measurable"] * 3
     assert next(v for k, v in rows.items() if k.startswith("noisy accuracy, held-out")) == ["not measurable"] * 3
     assert rows["gap closed, held out"][1:] == ["not measurable"] * 2
     assert rows["gap closed, search"][1:] == ["no gap to close"] * 2
+    assert "No held-out corruption counts" in render_markdown(page)
     assert page.usage == ""
     assert page.usage_note.startswith("Nothing is sure yet")
+
+
+def test_the_contestants_are_explained() -> None:
+    whole = plain()
+    start = whole["contestants"]["preset"] | {"name": "dropout, weak"}
+    told = result(contestants=whole["contestants"] | {"start": start})
+    note = build_page(told, [])[0].sections[0].tables[0].note
+    assert (
+        "Baseline: trained without noise. Preset: the best published recipe, noise-and-dropout (2 techniques)." in note
+    )
+    assert "Start: the best starting policy of the search space, unchanged by the search, dropout, weak" in note
+    assert "Policy: what the search found, " in note

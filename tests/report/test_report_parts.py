@@ -9,30 +9,31 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from report_samples import STEPS, result
+from report_samples import STEPS, plain
 
 from autonoise.policy import load_policy
 from autonoise.report.figures import curves
 from autonoise.report.history import history_of
 from autonoise.report.numbers import duration, fixed, interval, moment, percent, signed, significant
 from autonoise.report.results import cautions
-from autonoise.report.words import how_often, settings, usage, when
+from autonoise.report.words import about, how_often, settings, technique_of, usage, when
+from autonoise.study.result import CorruptionResult, Result
 
 
 def test_lost_clean_accuracy_and_divergence_are_told() -> None:
-    value = result()
+    value = plain()
     value["differences"]["baseline"]["clean"] = [-0.02, -0.03, -0.01]
     value["contestants"]["preset"]["diverged"] = 2
-    assert cautions(value) == [
+    assert cautions(Result.from_dict(value)) == [
         "The policy costs clean accuracy: −0.020 [−0.030, −0.010] against the baseline.",
         "2 trainings of preset diverged; the accuracy counts as it is.",
     ]
 
 
 def test_curves_average_over_corruptions_then_families() -> None:
-    def row(name: str, family: str, value: float, counts: bool = True) -> dict[str, Any]:
-        accuracy = {"policy": [value] * 5}
-        return {"name": name, "group": "held_out", "family": family, "counts": counts, "accuracy": accuracy}
+    def row(name: str, family: str, value: float, counts: bool = True) -> CorruptionResult:
+        accuracy = {"policy": (value,) * 5}
+        return CorruptionResult(name, "held_out", family, counts=counts, accuracy=accuracy)
 
     rows = [row("a", "x", 0.2), row("b", "x", 0.4), row("c", "y", 0.9), row("d", "z", 0.0, counts=False)]
     assert curves(rows, {"policy": 0.95}, "held_out") == {"policy": [0.95, *[pytest.approx(0.6)] * 5]}
@@ -70,6 +71,8 @@ def test_steps_in_words() -> None:
     assert how_often(STEPS[2]) == "50 % of samples, every 2nd update"
     assert how_often({"technique": "sam", "gate": {"every": 13, "unit": "epoch"}}) == "all updates, every 13th epoch"
     assert settings({"technique": "from_the_future", "depth": 3}) == "depth 3"
+    assert about(technique_of({"technique": "swap_noise"})).startswith("Replace each feature")
+    assert "`" not in about(technique_of({"technique": "swap_noise"}))
 
 
 def test_the_code_fits_each_kind_of_policy() -> None:
