@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from autonoise.evaluation.monitor import RobustnessMonitor
     from autonoise.policy import NoiseInjector, Policy, Step, load_policy
     from autonoise.search.policy_sampler import PolicySampler
+    from autonoise.searching import search
     from autonoise.space.space import SearchSpace
     from autonoise.technique.schedule import Schedule
     from autonoise.types import InputSpec
@@ -30,6 +31,7 @@ _HOMES = {
     "SearchSpace": "autonoise.space.space",
     "Step": "autonoise.policy",
     "load_policy": "autonoise.policy",
+    "search": "autonoise.searching",
 }
 
 __all__ = [
@@ -44,6 +46,7 @@ __all__ = [
     "Step",
     "__version__",
     "load_policy",
+    "search",
 ]
 
 

@@ -29,6 +29,7 @@ from autonoise.study.storage import (
     sweep,
     write_trials,
 )
+from autonoise.training.factory import ModelFactory
 from autonoise.training.task import Task
 from autonoise.verdict import conclude as concluding
 from autonoise.verdict.trainings import Runner
@@ -45,7 +46,12 @@ class Outcome:
     stopped: bool
 
 
-def run_search(config: StudyConfig, space: SearchSpace | None = None, observer: Observer | None = None) -> Outcome:
+def run_search(
+    config: StudyConfig,
+    space: SearchSpace | None = None,
+    observer: Observer | None = None,
+    factory: ModelFactory | None = None,
+) -> Outcome:
     """Search, confirm, minimise, judge and export; continues where an earlier run of the same study ended.
 
     Raises DataError, SpaceError or StudyError in one line; what is on disk stays valid.
@@ -55,14 +61,19 @@ def run_search(config: StudyConfig, space: SearchSpace | None = None, observer: 
     one_thread()
     folder = StudyFolder(config.out)
     with folder.nothing_half_begun():
-        return _run(config, space, observer, folder, started)
+        return _run(config, space, observer, folder, started, factory)
 
 
 def _run(
-    config: StudyConfig, space: SearchSpace | None, observer: Observer, folder: StudyFolder, started: float
+    config: StudyConfig,
+    space: SearchSpace | None,
+    observer: Observer,
+    folder: StudyFolder,
+    started: float,
+    factory: ModelFactory | None,
 ) -> Outcome:
     _compare_with_disk(config, folder)
-    task = build_task(config)
+    task = build_task(config, factory=factory)
     tell_noisy_parts(task)
     space = _space_for(config, space, task)
     folder.create()

@@ -114,3 +114,12 @@ def test_own_model_starts_from_what_it_learnt_before(tmp_path: Path, monkeypatch
     assert not torch.equal(classifiers[0].weight, classifiers[1].weight)
     statistics = [v for k, v in backbones[0].items() if k.endswith("running_mean")]
     assert statistics and all(bool(v.any()) for v in statistics)
+
+
+@pytest.mark.slow
+def test_search_from_python(tmp_path: Path) -> None:
+    printed = run(tmp_path, str(EXAMPLES / "search_from_python.py"), "--quick")
+    for name in ("arrays", "frame", "dataset"):
+        assert (tmp_path / "studies" / name / "policy.yaml").is_file()
+    assert printed.count("noisy_held_out") == 3
+    assert printed.count("the report is studies/") == 3

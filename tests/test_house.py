@@ -24,12 +24,12 @@ FLOORS: list[set[str]] = [
     {"space", "evaluation"},
     {"training"},
     {"study", "search", "report", "verdict"},
-    {"run"},
+    {"run", "found", "searching"},
     {"cli", "integrations", "testing", "__init__", "__main__"},
 ]
 PUBLIC = {
     "AutonoiseError", "InputSpec", "NoiseInjector", "Policy", "PolicySampler", "RobustnessMonitor", "Schedule",
-    "SearchSpace", "Step", "__version__", "load_policy",
+    "SearchSpace", "Step", "__version__", "load_policy", "search",
 }  # fmt: skip
 GENERAL = ("injector", "policy", "space", "training", "study", "search", "verdict")
 """Rooms that must work for every technique and data type without knowing one by name."""

@@ -32,13 +32,13 @@ def inspect(
 
     Example: autonoise inspect shop.csv --target bought
     """
-    from autonoise.cli.searching import make_config
     from autonoise.data import split, summary
     from autonoise.data.notes import unlogged
+    from autonoise.searching import config_of
     from autonoise.study.prepare import load_data
 
     given = {k: v for k, v in locals().items() if v is not None and k in _PASSED}
-    config = make_config(data, given)
+    config = config_of(data, given)
     with unlogged():
         dataset = load_data(config)
     parts = split(dataset, seed=config.seed, train_rows=config.train_rows)

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import shlex
 import sys
-import traceback
 from collections.abc import Mapping
-from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from autonoise.errors import AutonoiseError, StudyError
+from autonoise.errors import StudyError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from autonoise.run import Outcome
+    from autonoise.found import SearchResult
     from autonoise.study.config import StudyConfig
-    from autonoise.study.observer import Observer
 
 _DATA, _SCORE, _RUN = "Data", "Score", "Running"
 UNKNOWN = "not measurable"
@@ -117,28 +114,7 @@ def search(
     The same command continues a search that was stopped or killed.
     """
     given = {k: v for k, v in locals().items() if v is not None and k not in ("data", "quiet", "strict")}
-    config = make_config(data, given)
-    _check_device(config.device)
-    _check_machine(config)
-    raise typer.Exit(run(config, quiet=quiet, strict=strict))
-
-
-def make_config(data: str, given: dict[str, Any]) -> StudyConfig:
-    """The settings of a study.yaml, or fresh ones, overridden by what was given. StudyError."""
-    from dataclasses import replace
-
-    from autonoise.study.config import StudyConfig
-    from autonoise.study.places import seconds_of, study_name, study_of
-
-    if "timeout" in given:
-        given = {**given, "timeout": seconds_of(given["timeout"])}
-    path = Path(data).expanduser()
-    if (path / "study.yaml").is_file() or path.name == "study.yaml":
-        return replace(study_of(data), **given)
-    name = given["study"] if "study" in given else study_name(data)
-    if not name.strip() or name in (".", "..") or Path(name).name != name:
-        raise StudyError(f"--study must be a plain name without slashes, but got {name!r}")
-    return StudyConfig(**{"data": data, "out": str(Path("studies") / name), **given, "study": name})
+    raise typer.Exit(run(data, given, quiet=quiet, strict=strict))
 
 
 def _check_device(name: str) -> None:
@@ -164,29 +140,29 @@ def _check_machine(config: StudyConfig) -> None:
         raise StudyError(f"--out {config.out} is a file: name a folder for the study")
 
 
-def run(config: StudyConfig, *, quiet: bool, strict: bool) -> int:
+def run(data: str, given: dict[str, Any], *, quiet: bool, strict: bool) -> int:
     """The search with its display; returns the exit status."""
-    import optuna
-
     from autonoise.cli.display import make_display
     from autonoise.cli.output import make_console
     from autonoise.data.notes import unlogged
+    from autonoise.searching import config_of, search
 
-    # faults of trials are counted in the display and told at its end; Optuna would print their tracebacks
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    config = config_of(data, given)
+    _check_device(config.device)
+    _check_machine(config)
     console = make_console()
     try:
         with unlogged():  # the display shows them
-            outcome = _outcome(config, make_display(console, quiet=quiet))
+            result = search(data, progress=make_display(console, quiet=quiet), **given)
     except KeyboardInterrupt:
         _say_how_to_continue(console, config)
         return 130
-    if outcome.stopped:
+    if result.stopped:
         _say_how_to_continue(console, config)
         return 130
     if not quiet:
-        show_outcome(console, config, outcome)
-    return strict_status(outcome.result) if strict else 0
+        show_outcome(console, config, result)
+    return strict_status(result.numbers) if strict else 0
 
 
 def strict_status(result: Mapping[str, Any] | None) -> int:
@@ -199,31 +175,6 @@ def strict_status(result: Mapping[str, Any] | None) -> int:
     return 0 if result["answers"].get("best recipe", "better") == "better" else 3
 
 
-def _outcome(config: StudyConfig, observer: Observer) -> Outcome:
-    """Faults of what is not ours (the user's model, too little memory) in one line, as a StudyError."""
-    import torch
-
-    from autonoise.run import run_search
-
-    try:
-        return run_search(config, observer=observer)
-    except AutonoiseError:
-        raise
-    except (BrokenExecutor, MemoryError, torch.OutOfMemoryError) as e:
-        raise StudyError(
-            f"a training process died, probably for lack of memory ({type(e).__name__}); everything finished is kept: "
-            f"run again with fewer --workers, or as another --study with fewer --train-rows"
-        ) from None
-    except Exception as e:
-        if config.model is None:
-            raise
-        frames = traceback.extract_tb(e.__traceback__)
-        file = config.model.rpartition(":")[0]
-        place = next((f for f in reversed(frames) if Path(f.filename).name == Path(file).name), frames[-1])
-        at = f"{Path(place.filename).name}, line {place.lineno}"
-        raise StudyError(f"--model {config.model}: {type(e).__name__}: {e} ({at}); mend it and run again") from None
-
-
 def _say_how_to_continue(console: Console, config: StudyConfig) -> None:
     if (Path(config.out) / "study.yaml").is_file():
         # every setting is in the folder's study file, so this is the whole command
@@ -233,11 +184,11 @@ def _say_how_to_continue(console: Console, config: StudyConfig) -> None:
     console.print(f"stopped; {text}:\n  {shlex.join(['autonoise', *command])}", soft_wrap=True)
 
 
-def show_outcome(console: Console, config: StudyConfig, outcome: Outcome) -> None:
+def show_outcome(console: Console, config: StudyConfig, outcome: SearchResult) -> None:
     """Recommendation, the three contestants, and where everything lies; the verdict was told already."""
     from autonoise.cli.output import interval, table
 
-    result, folder = outcome.result, outcome.folder
+    result, folder = outcome.numbers, outcome.folder
     if result is None:
         return
     counts = result["counts"]

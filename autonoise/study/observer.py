@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 
@@ -35,3 +36,26 @@ class Observer:
 
     def close(self) -> None:
         """The display is no longer needed."""
+
+
+class Lines(Observer):
+    """Plain lines on standard output: what is told, one for each finished trial, the start and end of each phase."""
+
+    def __init__(self) -> None:
+        self._done = -1
+
+    def line(self, text: str) -> None:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+
+    def progress(self, progress: Progress) -> None:
+        if progress.done == self._done:
+            return
+        self._done = progress.done
+        best = "" if progress.best is None else f"  best {progress.best:.3f}"
+        base = "" if progress.baseline is None else f", no noise {progress.baseline:.3f}"
+        self.line(f"{progress.done}/{progress.total}{best}{base}")
+
+    def phase(self, name: str, done: int, total: int) -> None:
+        if total > 1 and done in (0, total):
+            self.line(f"{name} {done}/{total}")

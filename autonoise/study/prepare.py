@@ -21,7 +21,7 @@ from autonoise.policy import Policy
 from autonoise.study.config import StudyConfig
 from autonoise.study.folder import StudyFolder
 from autonoise.study.noise_data import clips_of
-from autonoise.training.factory import load_factory
+from autonoise.training.factory import ModelFactory, load_factory
 from autonoise.training.task import RealNoise, Task
 
 CALIBRATION_ROWS = 800
@@ -41,8 +41,11 @@ def load_data(config: StudyConfig) -> Dataset:
     )
 
 
-def build_task(config: StudyConfig, dataset: Dataset | None = None) -> Task:
-    """Load, split and label-noise the data as the config says. Raises DataError or StudyError."""
+def build_task(config: StudyConfig, dataset: Dataset | None = None, factory: ModelFactory | None = None) -> Task:
+    """Load, split and label-noise the data as the config says; ``factory`` in place of the config's model.
+
+    Raises DataError or StudyError.
+    """
     dataset = dataset or load_data(config)
     splits = split(dataset, seed=config.seed, train_rows=config.train_rows)
     truth = dataset.clean_y if dataset.clean_y is not None else dataset.y
@@ -71,7 +74,7 @@ def build_task(config: StudyConfig, dataset: Dataset | None = None) -> Task:
         epochs=config.epochs,
         proxy=config.proxy,
         size=config.size,
-        factory=load_factory(config.model) if config.model else None,
+        factory=factory or (load_factory(config.model) if config.model else None),
         real=real,
         clips=clips,
     )

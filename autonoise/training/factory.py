@@ -16,8 +16,17 @@ from autonoise.types import InputSpec
 ModelFactory = Callable[[InputSpec, int], nn.Module]
 
 
+IN_MEMORY = "in memory:"
+"""Begins the name of a model that was given as a function, in the settings of its study."""
+
+
 def load_factory(text: str) -> ModelFactory:
     """``package.module:factory`` or ``file.py:factory``, called with (InputSpec, classes). Raises StudyError."""
+    if text.startswith(IN_MEMORY):
+        name = text.removeprefix(IN_MEMORY)
+        raise StudyError(
+            f"the model of this study was a function in memory ({name}): give it to autonoise.search again"
+        )
     where, _, name = text.rpartition(":")
     if not where or not name:
         raise StudyError(f"--model must be module:factory or file.py:factory, but got {text!r}")

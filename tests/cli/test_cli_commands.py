@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 import autonoise
-from autonoise.cli.searching import make_config
 from autonoise.errors import StudyError
 from autonoise.policy import Policy, Step, load_policy
+from autonoise.searching import config_of
 from autonoise.study.config import StudyConfig
 from autonoise.study.places import seconds_of, study_name
 
@@ -67,12 +67,12 @@ def test_a_study_is_named_after_its_data(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_settings_come_from_the_study_file_unless_given(tmp_path: Path) -> None:
-    fresh = make_config("digits", {"timeout": "2m", "trials": 7})
+    fresh = config_of("digits", {"timeout": "2m", "trials": 7})
     assert fresh == StudyConfig("digits", "digits", str(Path("studies") / "digits"), trials=7, timeout=120.0)
     StudyConfig("digits", "mine", "elsewhere", trials=9, seed=4).save(tmp_path / "study.yaml")
     expected = StudyConfig("digits", "mine", str(tmp_path), trials=9, seed=4)
-    assert make_config(str(tmp_path / "study.yaml"), {}) == expected
-    assert make_config(str(tmp_path), {"trials": 20}) == replace(expected, trials=20)
+    assert config_of(str(tmp_path / "study.yaml"), {}) == expected
+    assert config_of(str(tmp_path), {"trials": 20}) == replace(expected, trials=20)
 
 
 def test_techniques_lists_them_all_and_tells_about_one(command: Command) -> None:

@@ -13,9 +13,10 @@ import typer
 
 import autonoise
 from autonoise.cli.app import app
-from autonoise.cli.searching import _check_device, _check_machine, make_config
+from autonoise.cli.searching import _check_device, _check_machine
 from autonoise.cli.studies import status_of
 from autonoise.errors import StudyError
+from autonoise.searching import config_of
 from autonoise.study.config import StudyConfig
 from autonoise.study.places import seconds_of
 
@@ -72,7 +73,7 @@ def test_durations_are_above_zero_and_finite(text: str) -> None:
 @pytest.mark.parametrize("name", ["..", ".", "", " ", "a/b"])
 def test_names_that_would_leave_the_folder_of_studies(name: str) -> None:
     with pytest.raises(StudyError, match="--study must be a plain name"):
-        make_config("wine", {"study": name})
+        config_of("wine", {"study": name})
 
 
 def test_what_this_machine_cannot_do(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from autonoise.cli.searching import make_config
 from autonoise.policy import load_policy
+from autonoise.searching import config_of
 
 from .running import SMALL, Command, finish, listing, start, wait_until
 
@@ -198,7 +198,7 @@ def test_interrupt_keeps_everything_and_says_how_to_continue(
     assert "stopping after what is running now" in done.out
     words = shlex.split(done.out.splitlines()[-1])
     assert words[:2] == ["autonoise", "search"] and len(words) == 3
-    config = make_config(words[2], {})
+    config = config_of(words[2], {})
     assert (config.data, config.trials, config.seed, config.epochs) == ("wine", 500, 5, 15)
     assert len(trials(folder)) == len(ended(folder)) >= 2
     known = ended(folder)

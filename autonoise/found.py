@@ -1,0 +1,93 @@
+"""What a search returns: the verdict, the policy, a table, the report."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from autonoise.errors import StudyError
+from autonoise.policy import Policy, load_policy
+from autonoise.study.config import StudyConfig
+from autonoise.study.folder import StudyFolder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_COLUMNS = ("score", "clean", "search", "held_out", "gap_closed_held_out")
+_NAMES = {"search": "noisy_searched", "held_out": "noisy_held_out", "gap_closed_held_out": "gap_closed"}
+
+
+@dataclass(frozen=True, repr=False)
+class SearchResult:
+    """How a search ended; shows itself as a table in a notebook.
+
+    Attributes:
+        config: the settings of the study.
+        folder: where everything about it lies.
+        numbers: the verdict's numbers, None where the search was stopped before its verdict.
+        stopped: whether somebody stopped it; the same call goes on with it.
+    """
+
+    config: StudyConfig
+    folder: StudyFolder
+    numbers: Mapping[str, Any] | None
+    stopped: bool
+
+    @property
+    def policy(self) -> Policy:
+        """The policy that was found. ``recommendation`` says whether to train with it. Raises StudyError if none is."""
+        if not self.folder.policy_file.is_file():
+            raise StudyError(f"{self.folder.root} holds no policy yet: let the search go on for some trials")
+        return load_policy(self.folder.policy_file)
+
+    @property
+    def verdict(self) -> str | None:
+        """``better``, ``no significant gain``, ``worse`` ...; None before the verdict. docs/scoring.md tells all."""
+        return None if self.numbers is None else str(self.numbers["verdict"])
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in a line, with its numbers."""
+        return "stopped before the verdict" if self.numbers is None else str(self.numbers["sentence"])
+
+    @property
+    def recommendation(self) -> str:
+        """What to train with, in words."""
+        return "none before the verdict" if self.numbers is None else str(self.numbers["recommendation"])
+
+    @property
+    def report(self) -> Path:
+        """The report, one HTML file."""
+        return self.folder.report_html
+
+    def table(self) -> pd.DataFrame:
+        """A row for each contestant of the verdict: accuracies with 95 % limits, gap closed, passes per step.
+
+        Columns: name, score, clean, noisy_searched, noisy_held_out and gap_closed, each with _low and _high; passes.
+        NaN where a number cannot be measured. Raises StudyError before the verdict.
+        """
+        import pandas as pd
+
+        if self.numbers is None:
+            raise StudyError("there is no verdict yet: the same call goes on with the search")
+        rows = {}
+        for label, contestant in self.numbers["contestants"].items():
+            row: dict[str, Any] = {"name": contestant["name"]}
+            for column in _COLUMNS:
+                values = contestant[column] or [float("nan")] * 3
+                name = _NAMES.get(column, column)
+                row |= {name: values[0], f"{name}_low": values[1], f"{name}_high": values[2]}
+            rows[label] = {**row, "passes": contestant["passes"]}
+        return pd.DataFrame.from_dict(rows, orient="index")
+
+    def __repr__(self) -> str:
+        return f"SearchResult({self.config.study!r}: {self.sentence}; {self.recommendation})"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the sentence, the recommendation, the table, where the report is."""
+        table = "" if self.numbers is None else self.table().to_html(float_format="{:.3f}".format, escape=True)
+        told = "".join(f"<p>{html.escape(text)}</p>" for text in (self.sentence, self.recommendation))
+        return f"{told}{table}<p>{html.escape(str(self.report))}</p>"
