@@ -28,7 +28,24 @@ class DataType(StrEnum):
 
 
 class Stage(StrEnum):
-    """Where a technique enters a training step, in the order in which the stages run."""
+    """Where a technique enters a training step, in the order in which the stages run.
+
+    One training step, with each stage at the line where it acts::
+
+        text = RAW(text)                        # strings, in the data loader; then the tokenizer makes x of them
+        x = INPUT(x)                            # the batch, in canonical units
+        x = ADVERSARIAL(x, gradient of loss)    # to where the loss is larger
+        y = TARGET(y)                           # soft targets (B, C)
+        x, y = PAIR(x, y)                       # rows are mixed with other rows, and their targets alike
+        w = WEIGHT(w)                           # for this forward and backward pass; the optimiser keeps the clean w
+        h = EMBEDDING(embedding(x))             # the model's forward pass begins
+        h = ACTIVATION(layer(h))                # at each layer that is chosen
+        loss = LOSS(logits, y)                  # in place of cross entropy, or blended with it
+        loss = loss + STEP(whole step)          # further passes and losses, or a second gradient
+        loss.backward()
+        g = GRADIENT(g)                         # the finished gradients
+        optimizer.step()                        # with g, on the clean w
+    """
 
     RAW = "raw"
     INPUT = "input"

@@ -47,7 +47,7 @@ def test_an_attack_on_a_text_described_in_words_moves_whole_tokens() -> None:
     model = nn.Sequential(nn.Embedding(11, 9), nn.Flatten(), nn.Linear(36, 3))
     injector = Policy("text", [Step.of("fgsm", eps=0.5)]).attach(model, epochs=1, steps_per_epoch=2, input=spec)
     injector.perturb(torch.tensor([[3, 4, 5, 0]] * 8), torch.arange(8) % 3)
-    delta = injector.layers.batch.delta
+    delta = injector.attached.batch.delta
     assert delta is not None
     assert (delta.abs().sum(0) > 0).tolist() == [[True] * 9] * 3 + [[False] * 9]
 

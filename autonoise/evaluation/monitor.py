@@ -130,10 +130,7 @@ class RobustnessMonitor:
         noisy_sets.check_clean(injector.policy.data_type, injector.spec.sample_rate)
 
         def make() -> list[ValidationSet]:
-            spec = injector.spec
-            if not injector._checked:
-                spec = injector.adapter.check(x, spec, explicit=injector._explicit)
-            return noisy_sets.from_clean(x, labels, injector.adapter, spec, corruptions)
+            return noisy_sets.from_clean(x, labels, injector.adapter, injector.spec_for(x), corruptions)
 
         return make
 

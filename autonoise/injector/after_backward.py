@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,44 +11,45 @@ from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
 from autonoise.errors import AttachError
+from autonoise.injector.attached import Attached
 from autonoise.injector.clock import LEAF
 from autonoise.injector.weights import but_padding
 from autonoise.technique.stages import GradientNoise
 from autonoise.types import Stage
 
-if TYPE_CHECKING:
-    from autonoise.injector.injector import NoiseInjector
+Act = Callable[[Tensor | None], None]
+"""Lets gradient noise act, given the factor that gradients are still multiplied by (None: there is none)."""
 
 
-def add_noise(injector: NoiseInjector, scale: Tensor | float = 1.0) -> None:
-    """Noise on the gradients that are there; ``scale`` is what they are still multiplied by."""
-    for index, step in injector.policy.at_stage(Stage.GRADIENT):
+def add_noise(attached: Attached, scale: Tensor | float = 1.0) -> None:
+    """Noise on the gradients that are there; ``scale`` is the factor that they are still multiplied by."""
+    for index, step in attached.policy.at_stage(Stage.GRADIENT):
         technique = step.technique
         assert isinstance(technique, GradientNoise)
-        strength = injector.clock.strength(step, index, injector.knob)
+        strength = attached.clock.strength(step, index, attached.strength)
         if strength <= 0:
             continue
-        tables = {id(m.weight): m for m in injector.inner.modules() if isinstance(m, nn.Embedding | nn.EmbeddingBag)}
-        for number, parameter in enumerate(injector.inner.parameters()):
+        tables = {id(m.weight): m for m in attached.inner.modules() if isinstance(m, nn.Embedding | nn.EmbeddingBag)}
+        for number, parameter in enumerate(attached.inner.parameters()):
             g = parameter.grad
             if g is None:
                 continue
             # the same on all ranks: gradients are averaged already, and replicas must stay equal
-            rng = injector.clock.rng(index, LEAF, number, parameter.device, per_update=True)
+            rng = attached.clock.rng(index, LEAF, number, parameter.device, per_update=True)
             by = scale.to(g) if isinstance(scale, Tensor) else scale
             plain = g if isinstance(by, float) and by == 1 else g / by
-            noisy = technique.perturb(plain, strength=strength, rng=rng, update=injector.clock.update)
+            noisy = technique.perturb(plain, strength=strength, rng=rng, update=attached.clock.update)
             if id(parameter) in tables:
                 noisy = but_padding(tables[id(parameter)], plain, noisy)
             parameter.grad = noisy if plain is g else noisy * by
 
 
-def hook(injector: NoiseInjector, optimizer: Optimizer) -> RemovableHandle:
+def hook(optimizer: Optimizer, act: Act) -> RemovableHandle:
     """Let gradient noise act whenever this optimiser steps.
 
-    Two things may be left for the optimiser's own step to do. With a closure (L-BFGS, Lightning) the gradients
-    are only computed inside it, so the noise must follow the closure. Fused optimisers unscale a GradScaler's
-    gradients by themselves: what the hook sees is still scaled, and so must the noise be.
+    Two things may happen only inside the optimiser's own step. With a closure (L-BFGS, Lightning) the gradients
+    are computed in there, so the noise must follow the closure. Fused optimisers take the scale of a GradScaler out of
+    the gradients by themselves: what the hook sees is still scaled, and so must the noise be.
     """
 
     def before(_: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any] | None:
@@ -60,21 +61,21 @@ def hook(injector: NoiseInjector, optimizer: Optimizer) -> RemovableHandle:
         # ``args`` begins with the optimiser
         given = args[1] if len(args) > 1 else kwargs.get("closure")
         if not callable(given):
-            injector.gradient(getattr(optimizer, "grad_scale", None))
+            act(getattr(optimizer, "grad_scale", None))
             return None
 
-        closure = _then_noise(injector, given)
+        closure = _then_noise(given, act)
         return ((args[0], closure, *args[2:]), kwargs) if len(args) > 1 else (args, kwargs | {"closure": closure})
 
     return optimizer.register_step_pre_hook(before)
 
 
-def _then_noise(injector: NoiseInjector, closure: Callable[[], Any]) -> Callable[[], Any]:
+def _then_noise(closure: Callable[[], Any], act: Act) -> Callable[[], Any]:
     def closure_with_noise() -> Any:
         out = closure()
         # optimisers call their closure with gradients switched on
         with torch.no_grad():
-            injector.gradient()
+            act(None)
         return out
 
     return closure_with_noise

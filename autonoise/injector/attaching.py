@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from torch import nn
 
 from autonoise.errors import AttachError
 from autonoise.injector.sites import uncompiled
 
-if TYPE_CHECKING:
-    from autonoise.injector.injector import NoiseInjector
-
 MARK = "_autonoise"
-"""Key in the instance dictionary of an attached model."""
+"""Key in the instance dictionary of an attached model, under which its :class:`Mark` lies."""
 _NOTHING = nullcontext().__exit__
 """Takes any arguments and returns None. It is of Python's own library, so that whoever loads a saved copy of a model
 needs no autonoise for it."""
@@ -50,10 +47,10 @@ class Hook:
 
 
 class Mark:
-    """Says of a model which injector is attached to it. Copies of the model have None in its place."""
+    """Says of a model which policy is attached to it, and how to detach that. Copies of the model have None instead."""
 
-    def __init__(self, injector: NoiseInjector) -> None:
-        self.injector = injector
+    def __init__(self, name: str, detach: Callable[[], None]) -> None:
+        self.name, self.detach = name, detach
 
     def __deepcopy__(self, memo: object) -> None:
         return None
@@ -62,30 +59,31 @@ class Mark:
         return type(None), ()
 
 
-def claim(injector: NoiseInjector, *, replace: bool) -> None:
-    """Mark the model as attached. Raises AttachError where another policy acts on it; ``replace`` detaches that."""
-    model = injector.inner
-    mark = model.__dict__.get(MARK)
-    # of this model shared with another one, or of a part that has its own policy
+def claim(model: nn.Module, mark: Mark, *, replace: bool) -> None:
+    """Mark a model as attached.
+
+    Raises AttachError where another policy acts on it already; ``replace`` detaches that one instead.
+    """
+    before = model.__dict__.get(MARK)
+    # hooks without a mark are of a model that shares modules with this one, or of a part that has its own policy
     hooks = list(_hooks(model))
-    if (mark is not None or hooks) and not replace:
-        name = f"the policy {mark.injector.policy.name!r}" if mark is not None else "a policy, in a part it shares,"
+    if (before is not None or hooks) and not replace:
+        name = f"the policy {before.name!r}" if before is not None else "a policy, in a part it shares,"
         raise AttachError(
             f"{name} is attached to this model already, and two would both add noise: call detach() on the first "
             f"injector, or attach with replace=True"
         )
-    if mark is not None:
-        mark.injector.detach()
+    if before is not None:
+        before.detach()
     for hook in hooks:
         hook.remove()
-    model.__dict__[MARK] = Mark(injector)
+    model.__dict__[MARK] = mark
 
 
-def release(injector: NoiseInjector) -> None:
-    """Take the mark off again, if it is this injector's."""
-    mark = injector.inner.__dict__.get(MARK)
-    if mark is not None and mark.injector is injector:
-        del injector.inner.__dict__[MARK]
+def release(model: nn.Module, mark: Mark) -> None:
+    """Take a mark off again, unless another policy has put its own there meanwhile."""
+    if model.__dict__.get(MARK) is mark:
+        del model.__dict__[MARK]
 
 
 def _hooks(model: nn.Module) -> Iterator[Hook]:

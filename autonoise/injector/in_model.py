@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,52 +12,40 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from autonoise.errors import AttachError
+from autonoise.injector.attached import Attached
 from autonoise.injector.attaching import Hook
-from autonoise.injector.clock import LEAF, SITE, Clock, Knob
+from autonoise.injector.clock import LEAF, SITE
 from autonoise.injector.dropouts import OwnDropout, own_dropout
 from autonoise.injector.layout import Hint, channel_axis, channels_back, channels_second, hints_for
 from autonoise.injector.sites import Point, sequence_first
 from autonoise.ops.masks import select
-from autonoise.technique.stages import ActivationNoise, PairNoise, PairPlan
+from autonoise.technique.stages import ActivationNoise, PairNoise
 from autonoise.technique.step import Step
-from autonoise.types import BatchInfo, InputSpec, per_sample
-
-
-@dataclass
-class MicroBatch:
-    """What hooks need to know of the batch that is in flight."""
-
-    size: int
-    given: BatchInfo | None
-    open: Callable[[], BatchInfo]
-    strengths: dict[int, Tensor | None] = field(default_factory=dict)
-    plans: dict[int, PairPlan] = field(default_factory=dict)
-    chosen: dict[int, int] = field(default_factory=dict)
-    delta: Tensor | None = None
-    inner: BatchInfo | None = None
-
-    @property
-    def info(self) -> BatchInfo:
-        if self.given is None:
-            self.given = self.open()
-        return self.given
+from autonoise.types import BatchInfo, per_sample
 
 
 class LayerNoise:
-    """Owns the forward hooks. Nothing is added in ``eval()`` or while ``quiet()``."""
+    """Owns the forward hooks. Nothing is added in ``eval()`` or while ``quiet()``.
 
-    def __init__(self, model: nn.Module, clock: Clock, knob: Knob, spec: InputSpec) -> None:
-        self._model, self._clock, self._strength = model, clock, knob
+    Attributes:
+        points: by step, its places in the model.
+        own: by step and number of the place, the model's own dropout that the step replaces there.
+        fired: the steps of which a hook has run.
+        mixing: by pair step, the numbers of its places that no pass has come through yet.
+        capture: by name, what passed last at a place that is watched.
+    """
+
+    def __init__(self, attached: Attached) -> None:
+        self._attached, self._model, self._clock = attached, attached.inner, attached.clock
         self._handles: list[RemovableHandle] = []
         self._quiet = False
-        self._sequence_first = sequence_first(model)
+        self._sequence_first = sequence_first(attached.inner)
         self.own: dict[tuple[int, int], OwnDropout] = {}
         self.points: dict[int, list[Point]] = {}
         self.fired: set[int] = set()
         self.mixing: dict[int, set[int]] = {}
         self._refusal = ""
         self._hints: dict[tuple[int, int], list[Hint]] = {}
-        self.batch = MicroBatch(0, BatchInfo(spec=spec), lambda: BatchInfo(spec=spec))
         self.capture: dict[str, Tensor] = {}
 
     def add(self, index: int, step: Step, points: list[Point]) -> None:
@@ -94,7 +82,12 @@ class LayerNoise:
 
     def add_delta(self, point: Point) -> None:
         """Let an adversarial shift of the embedding enter at its output."""
-        self._hook(point, lambda h: h if self.batch.delta is None else h + self.batch.delta.to(h.dtype), always=True)
+
+        def shift(h: Tensor) -> Tensor:
+            delta = self._attached.batch.delta
+            return h if delta is None else h + delta.to(h.dtype)
+
+        self._hook(point, shift, always=True)
 
     def watch(self, name: str, point: Point) -> None:
         """Keep what passes at a point in ``capture[name]`` (penultimate features), during any training pass."""
@@ -105,19 +98,16 @@ class LayerNoise:
 
         self._hook(point, keep, always=True, changes=False)
 
-    def begin(self, batch: MicroBatch) -> None:
-        """A new micro-batch: forget the last one's draws."""
-        self.batch = batch
-
     @contextmanager
     def quiet(self, delta: Tensor | None = None) -> Iterator[None]:
         """Inner noise off (for gradient passes); ``delta`` stands in for the embedding's shift meanwhile."""
-        before, kept = self._quiet, self.batch.delta
-        self._quiet, self.batch.delta = True, delta
+        batch = self._attached.batch
+        before, kept = self._quiet, batch.delta
+        self._quiet, batch.delta = True, delta
         try:
             yield
         finally:
-            self._quiet, self.batch.delta = before, kept
+            self._quiet, batch.delta = before, kept
 
     @contextmanager
     def no_recompute(self, names: list[str]) -> Iterator[None]:
@@ -139,6 +129,7 @@ class LayerNoise:
         return self._model.training and not self._quiet
 
     def remove(self) -> None:
+        """Take all hooks off again; the model's own dropouts act as before."""
         for handle in self._handles:
             handle.remove()
         for own in self.own.values():
@@ -206,7 +197,7 @@ class LayerNoise:
             out = technique.taken_over(moved, own=own.rate, strength=shaped, rng=rng).to(h.dtype).reshape(turned)
             return out.transpose(0, dim) if dim else out
         out = technique.perturb(moved, strength=shaped, rng=rng, info=info)
-        if info.valid is not None or not (technique.exact or self._clock.everywhere(step, self._strength.value)):
+        if info.valid is not None or not (technique.exact or self._clock.everywhere(step, self._attached.strength)):
             keep = shaped > 0 if info.valid is None else (shaped > 0) & info.valid
             out = select(keep, out, moved)
         out = channels_back(out, axis, folded) if technique.channels else out
@@ -214,50 +205,50 @@ class LayerNoise:
         return out.transpose(0, dim) if dim else out
 
     def _located(self, h: Tensor, point: Point) -> tuple[int, int]:
-        return batch_dimension(h, self.batch.size, prefer=int(point.module in self._sequence_first))
+        return batch_dimension(h, self._attached.batch.size, prefer=int(point.module in self._sequence_first))
 
     def _strengths(self, step: Step, index: int, h: Tensor, dim: int, repeat: int) -> Tensor | None:
-        drawn = self.batch.strengths
+        drawn = self._attached.batch.strengths
         if index not in drawn:
-            size = self.batch.size or h.shape[0]
-            drawn[index] = self._clock.strengths(step, index, size, self._strength.value, h.device)
+            size = self._attached.batch.size or h.shape[0]
+            drawn[index] = self._clock.strengths(step, index, size, self._attached.strength, h.device)
         strength = drawn[index]
         if strength is None:
             return None
         if strength.shape[0] * repeat != h.shape[dim]:
             # a batch that perturb() has not seen: draw for its own size
-            return self._clock.strengths(step, index, h.shape[dim], self._strength.value, h.device)
+            return self._clock.strengths(step, index, h.shape[dim], self._attached.strength, h.device)
         return strength
 
     def _mix(
         self, h: Tensor, index: int, step: Step, technique: PairNoise, number: int, dim: int, repeat: int
     ) -> Tensor:
         self.mixing[index].discard(number)
-        plan = self.batch.plans.get(index)
+        plan = self._attached.batch.plans.get(index)
         if plan is None or plan.weight.shape[0] * repeat != h.shape[dim]:
             return h
-        if index not in self.batch.chosen:
+        if index not in self._attached.batch.chosen:
             rng = self._clock.rng(index, SITE)
-            self.batch.chosen[index] = int(torch.randint(len(self.points[index]), (1,), generator=rng))
-        if self.batch.chosen[index] != number:
+            self._attached.batch.chosen[index] = int(torch.randint(len(self.points[index]), (1,), generator=rng))
+        if self._attached.batch.chosen[index] != number:
             return h
         moved = h.transpose(0, dim) if dim else h
         moved = moved.reshape(-1, repeat, *moved.shape[1:]) if repeat > 1 else moved
         rng = self._clock.rng(index, LEAF, number, h.device)
         out = technique.mix(moved, plan, rng=rng, info=self._info_for(moved)).to(h.dtype)
-        if not (technique.exact or self._clock.everywhere(step, self._strength.value)):
+        if not (technique.exact or self._clock.everywhere(step, self._attached.strength)):
             out = select(per_sample(plan.weight, moved) < 1, out, moved)
         out = out.flatten(0, 1) if repeat > 1 else out
         return out.transpose(0, dim) if dim else out
 
     def _info_for(self, h: Tensor) -> BatchInfo:
         """The batch's info as far as it fits these activations (B, ...): token validity for (B, L, E)."""
-        if self.batch.inner is not None:
-            return self.batch.inner
-        info, valid = self.batch.info, self.batch.info.valid
+        if self._attached.batch.inner is not None:
+            return self._attached.batch.inner
+        info, valid = self._attached.batch.info, self._attached.batch.info.valid
         if valid is None:
-            self.batch.inner = info.at_a_layer(None)
-            return self.batch.inner
+            self._attached.batch.inner = info.at_a_layer(None)
+            return self._attached.batch.inner
         filled = None if info.lengths is None else info.lengths / valid.shape[-1]
         fits = valid.ndim == 2 and h.ndim == 3 and valid.shape == h.shape[:2]
         return replace(info, filled=filled).at_a_layer(valid[..., None] if fits else None)

@@ -3,43 +3,32 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
-from autonoise.batches import batch_adapter
-from autonoise.batches.mappings import call_model
+from autonoise.batches import BatchAdapter, batch_adapter
 from autonoise.errors import AttachError
-from autonoise.injector import after_backward as gradients
-from autonoise.injector import attaching as attached
-from autonoise.injector import before_forward as perturbing
-from autonoise.injector import losses
+from autonoise.injector import after_backward, attaching, before_forward, losses
+from autonoise.injector.adversarial import Attack
+from autonoise.injector.attached import Attached, unwrapped
 from autonoise.injector.clock import Clock, Knob
-from autonoise.injector.depth import words
-from autonoise.injector.in_model import LayerNoise, MicroBatch
+from autonoise.injector.describing import description
+from autonoise.injector.heads import Heads
+from autonoise.injector.in_model import LayerNoise
 from autonoise.injector.misuse import Use
 from autonoise.injector.placing import check_acted, check_attachable, check_transform, input_spec, place_steps, rank_of
-from autonoise.injector.sites import Point
-from autonoise.injector.weights import WeightSwap
-from autonoise.injector.whole_update import Heads, StepRunner
-from autonoise.types import Batch, BatchInfo, InputSpec, Stage
-
-if TYPE_CHECKING:
-    from autonoise.injector.raw import RawTransform
-    from autonoise.policy.policy import Policy
-
-CHECKED = 16
-"""Updates in which every target is looked at before it is used."""
-_INPUT_STAGES = (Stage.INPUT, Stage.ADVERSARIAL, Stage.PAIR)
-_SOFT_STAGES = (Stage.TARGET, Stage.PAIR, Stage.LOSS, Stage.STEP)
+from autonoise.injector.raw import RawTransform
+from autonoise.injector.whole_update import WholeUpdate
+from autonoise.technique.step import Steps
+from autonoise.types import Batch, InputSpec, Stage
 
 
 class NoiseInjector:
-    """Applies a policy while a model trains; made by :meth:`Policy.attach`.
+    """Applies a policy while a model trains; made by ``policy.attach(model, ...)``, which describes the arguments.
 
     Three lines in the user's loop::
 
@@ -52,26 +41,18 @@ class NoiseInjector:
     added. ``y`` may be class indices (B,) or soft targets (B, C); it comes back soft (B, C) where the policy needs
     that. ``detach()`` (or leaving a ``with`` block) gives the model back as it was.
 
-    Args are those of :meth:`Policy.attach`:
-        epochs, steps_per_epoch: the length of training, in optimiser updates; schedules stretch over it.
-        optimizer: needed in the three-line form for gradient noise.
-        input: the description of the batches where it differs from the policy's; checked on the first batch.
-        num_classes: where the model's last linear layer does not tell it.
-        forward: ``forward(model, batch) -> logits`` for models with an unusual call.
-        loss: ``loss(logits, targets) -> scalar`` instead of cross entropy.
-        sites: site word → glob over module names, e.g. ``{"penultimate": "head.fc"}``.
-        seed, rank: noise is a function of both; the rank comes from torch.distributed when not given.
-        allow_partial: accept that steps which cannot act (raw noise without the transform, a site that never
-            runs) do nothing.
-        raw_transform: the policy's noise on strings, where the data loader was built before the model.
-        replace: detach the policy that the model has already; without it, a second one is refused.
-
     Raises AttachError when the policy does not fit the model or the first batch.
+
+    Attributes:
+        attached: the model and where its training stands, which all parts share.
+        layers, placed: the hooks inside the model, and what came of placing the steps there.
+        heads: what techniques train beside the model.
+        raw: the transforms for strings that belong to this injector.
     """
 
     def __init__(
         self,
-        policy: Policy,
+        policy: Steps,
         model: nn.Module,
         *,
         epochs: int,
@@ -89,133 +70,169 @@ class NoiseInjector:
         raw_transform: RawTransform | None = None,
     ) -> None:
         check_attachable(model, epochs, steps_per_epoch)
-        self.policy, self.model = policy, model
-        self.inner: nn.Module = getattr(model, "module", model) if _is_ddp(model) else model
-        self.adapter = batch_adapter(policy.data_type)
-        self.spec, self._explicit = input_spec(policy, self.inner, input, num_classes, self.adapter)
-        self.clock = Clock(seed, rank_of(rank), epochs, steps_per_epoch)
+        adapter = batch_adapter(policy.data_type)
+        spec, explicit = input_spec(policy, unwrapped(model), input, num_classes, adapter)
+        clock = Clock(seed, rank_of(rank), epochs, steps_per_epoch)
         self.raw = [] if raw_transform is None else [check_transform(raw_transform, policy, epochs)]
-        self._knob = self.raw[0].knob if self.raw else Knob(policy.strength, shared=bool(policy.at_stage(Stage.RAW)))
-        self._knob.value = policy.strength
-        self.layers = LayerNoise(self.inner, self.clock, self._knob, self.spec)
-        self.heads = Heads(self.clock)
-        self._forward, self.own_loss = forward, loss
-        self._allow_partial, self._checked, self._verified = allow_partial, False, False
-        self._gradient_done, self._own_seed = False, raw_transform is None
-        self.use = Use(self)
-        self.changes_input = any(s.stage in _INPUT_STAGES for s in policy.steps)
-        self.wants_soft = any(s.stage in _SOFT_STAGES for s in policy.steps)
-        self.soft = perturbing.SoftTargets(self.classes)
-        self.weights: dict[int, WeightSwap] = {}
-        self.places: dict[int, int] = {}
-        self.embedding: Point | None = None
-        self.steps_ran = False
-        self.optimizer_hook: RemovableHandle | None = None
-        self._detached = False
-        attached.claim(self, replace=replace)
-        place_steps(self, dict(sites or {}))
+        # a transform that was made before the model brings its knob, which loader workers may read already
+        knob = self.raw[0].knob if self.raw else Knob(policy.strength, shared=bool(policy.at_stage(Stage.RAW)))
+        knob.value = policy.strength
+        self.attached = Attached(
+            policy, model, adapter, spec, clock, knob, explicit=explicit, forward=forward, loss=loss
+        )
+        self.layers, self.heads = LayerNoise(self.attached), Heads(clock)
+        self._use = Use(self.attached, self.raw)
+        self._allow_partial, self._own_seed = allow_partial, raw_transform is None
+        self._acted_checked = self._gradient_done = self._detached = False
+        self._mark = attaching.Mark(policy.name, self.detach)
+        attaching.claim(self.inner, self._mark, replace=replace)
+        try:
+            self.placed = place_steps(self.attached, self.layers, sites or {})
+        except BaseException:
+            attaching.release(self.inner, self._mark)
+            raise
+        self._attack = Attack(self.attached, self.layers, self.placed.embedding)
+        self._optimizer_hook: RemovableHandle | None = None
         if optimizer is not None and policy.at_stage(Stage.GRADIENT):
-            self.optimizer_hook = gradients.hook(self, optimizer)
+            self._optimizer_hook = after_backward.hook(optimizer, self.gradient)
 
-    # -- the three lines ---------------------------------------------------------------------------------------
+    # -- the training loop -------------------------------------------------------------------------------------
 
     def perturb(self, x: Batch, y: Tensor) -> tuple[Batch, Tensor]:
         """Noise on inputs and targets of one micro-batch; the arguments are not changed.
 
         Returns (x, y) of the same shape, dtype and device; y soft (B, C) float32 where the policy needs it.
         """
-        self.use.perturbed()
+        return self._perturb(x, y, whole_step=False)
+
+    def _perturb(self, x: Batch, y: Tensor, *, whole_step: bool) -> tuple[Batch, Tensor]:
+        self._use.perturbed()
         if not self.model.training:
             return x, y
         if self._detached:
             raise AttachError("this injector was detached from its model: attach the policy again")
-        if self.policy.at_stage(Stage.STEP) and not (self.steps_ran or self._allow_partial):
+        if self.policy.at_stage(Stage.STEP) and not (whole_step or self._allow_partial):
             names = ", ".join(s.name for _, s in self.policy.at_stage(Stage.STEP))
             raise AttachError(
                 f"this policy has techniques that need the whole training step ({names}): use "
                 f"injector.training_step(x, y, optimizer), or attach with allow_partial=True"
             )
-        self._check_first(x, y)
+        self.attached.check(x, y)
         if not self.policy.steps:
             return x, y
         self.clock.micro += 1
-        return perturbing.perturb(self, x, y)
+        return before_forward.perturb(self.attached, self._attack, x, y)
 
     def loss(self, logits: Tensor, y: Tensor) -> Tensor:
         """Scalar loss of logits (B, C) against indices (B,) or soft targets (B, C), robust where the policy says."""
-        self.use.took_loss()
-        return losses.loss_of(self, logits, y)
+        self._use.took_loss()
+        return losses.loss_of(self.attached, logits, y)
 
     def step(self) -> None:
         """Once per optimiser update: progress moves on (and stops at 1)."""
-        if not self._verified and self.model.training:
-            self._verified = True
+        if not self._acted_checked and self.model.training:
+            self._acted_checked = True
             if not self._allow_partial:
-                check_acted(self, gradient_done=self._gradient_done)
+                # a gradient scaler may leave out the first steps of the optimiser, and the hook with them
+                gradients = self._gradient_done or self._optimizer_hook is not None
+                check_acted(self.attached, self.layers, self.placed, strings=bool(self.raw), gradients=gradients)
         self.clock.update += 1
         self.clock.micro = -1
-        self.use.stepped()
-
-    # -- the whole step ----------------------------------------------------------------------------------------
+        self._use.stepped()
 
     def training_step(self, x: Batch, y: Tensor, optimizer: Optimizer, *, max_norm: float | None = None) -> Tensor:
         """One complete update: all stages, backward, clipping to ``max_norm``, optimiser, progress.
 
         Returns the loss, a detached scalar.
         """
-        return StepRunner(self).run(x, y, optimizer, max_norm)
+        noisy, targets = self._perturb(x, y, whole_step=True)
+        self._use.took_loss()
+        optimizer.zero_grad(set_to_none=True)
+        loss = WholeUpdate(self.attached, self.layers, self.heads).backward(x, y, noisy, targets)
+        if max_norm is not None:
+            nn.utils.clip_grad_norm_(self.inner.parameters(), max_norm)
+        if self._optimizer_hook is None:
+            self.gradient()
+        optimizer.step()
+        self.heads.step()
+        self.step()
+        self.layers.capture.clear()
+        return loss.detach()
 
     def pretrain(self, batches: Callable[[], Any]) -> float:
         """Run the policy's pre-training phases over ``batches()`` (an iterable of model inputs each time it is
         called); returns their cost in passes over the data. Does nothing for policies without one.
         """
-        return StepRunner(self).pretrain(batches)
-
-    @property
-    def pretrains(self) -> bool:
-        return any(getattr(s.technique, "pretrains", False) for s in self.policy.steps)
-
-    # -- parts that the stages share ---------------------------------------------------------------------------
-
-    def forward(self, x: Batch, *, synchronised: bool = False) -> Tensor:
-        """Logits of the model: ``forward`` as given, else ``model(x)``, or ``model(**x)`` where that is how it is
-        called. ``synchronised``: through DistributedDataParallel, whose own forward prepares the averaging of
-        gradients.
-        """
-        model = self.model if synchronised else self.inner
-        return call_model(model, x) if self._forward is None else self._forward(model, x)
-
-    def open(self, x: Batch) -> tuple[Tensor, BatchInfo]:
-        return self.adapter.open(x, self.spec)
-
-    def begin(self, size: int, info: BatchInfo | None, x: Batch) -> MicroBatch:
-        batch = MicroBatch(size, info, lambda: self.open(x)[1])
-        self.layers.begin(batch)
-        return batch
+        return WholeUpdate(self.attached, self.layers, self.heads).pretrain(batches)
 
     def gradient(self, scale: Tensor | None = None) -> None:
-        """Noise on the gradients that are there; called by the optimiser's hook or by ``training_step``."""
+        """Noise on the gradients that are there; ``scale`` is a factor that they are still multiplied by, if any."""
         self._gradient_done = True
         if self.model.training:
-            gradients.add_noise(self, 1.0 if scale is None else scale)
+            after_backward.add_noise(self.attached, 1.0 if scale is None else scale)
 
     def raw_transform(self) -> RawTransform:
-        """Noise on raw strings for the data loader, with this injector's seed and length."""
-        from autonoise.injector.raw import RawTransform
-
-        self.raw.append(RawTransform(self.policy, epochs=self.clock.epochs, seed=self.clock.seed, knob=self._knob))
+        """Noise on raw strings for the data loader, with this injector's seed, length and strength."""
+        clock = self.clock
+        self.raw.append(RawTransform(self.policy, epochs=clock.epochs, seed=clock.seed, knob=self.attached.knob))
         return self.raw[-1]
+
+    # -- what it is attached to --------------------------------------------------------------------------------
+
+    @property
+    def policy(self) -> Steps:
+        """The steps that act, as they were attached."""
+        return self.attached.policy
+
+    @property
+    def model(self) -> nn.Module:
+        """The model as it was given, which may be a wrapper such as DistributedDataParallel."""
+        return self.attached.model
+
+    @property
+    def inner(self) -> nn.Module:
+        """The model inside of the wrapper; the same as ``model`` where there is none."""
+        return self.attached.inner
+
+    @property
+    def spec(self) -> InputSpec:
+        """What the batches look like; complete once the first has been seen."""
+        return self.attached.spec
+
+    @property
+    def adapter(self) -> BatchAdapter:
+        """Reads and writes batches of the data type."""
+        return self.attached.adapter
+
+    @property
+    def clock(self) -> Clock:
+        """The update that training has reached."""
+        return self.attached.clock
 
     @property
     def knob(self) -> float:
         """The global strength, the policy's until ``set_strength`` changes it."""
-        return self._knob.value
+        return self.attached.strength
 
     @property
-    def classes(self) -> int:
-        return self.spec.classes
+    def places(self) -> Mapping[int, int]:
+        """By the index of a step that acts inside the model, the number of places at which it does."""
+        return self.placed.places
 
-    # -- state and checks --------------------------------------------------------------------------------------
+    @property
+    def pretrains(self) -> bool:
+        """Whether the policy has a phase before training."""
+        return any(getattr(s.technique, "pretrains", False) for s in self.policy.steps)
+
+    def forward(self, x: Batch) -> Tensor:
+        """Logits of the model, which is called as in training."""
+        return self.attached.forward(x)
+
+    def spec_for(self, x: Batch) -> InputSpec:
+        """The description of batches such as x: that of training, or what x shows as long as there was no training."""
+        return self.attached.spec_for(x)
+
+    # -- state -------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
         """What resuming needs: progress, seed, the strength knob, the input as first met, and auxiliary heads."""
@@ -224,7 +241,7 @@ class NoiseInjector:
             "update": self.clock.update,
             "seed": self.clock.seed,
             "strength": self.knob,
-            "input": self.spec.to_dict() if self._checked else None,
+            "input": self.spec.to_dict() if self.attached.checked else None,
             "heads": self.heads.state_dict(),
         }
 
@@ -240,35 +257,36 @@ class NoiseInjector:
         for transform in self.raw[0 if self._own_seed else 1 :]:
             transform.set_seed(self.clock.seed)
         if state["input"] is not None:
-            # another first batch could look differently scaled
-            self.spec, self._checked = InputSpec.from_dict(self.policy.data_type, state["input"]), True
+            # as it was when training began: the first batch after resuming could look differently scaled
+            held = self.attached
+            held.spec, held.checked = InputSpec.from_dict(self.policy.data_type, state["input"]), True
         self.set_strength(float(state["strength"]))
         self.heads.load_state_dict(state["heads"])
 
     def set_strength(self, strength: float) -> None:
         """Change the global strength from the next micro-batch or string on (used by RobustnessMonitor)."""
-        self._knob.value = strength
+        self.attached.knob.value = strength
 
     def detach(self) -> None:
         """Remove every hook and restore the model's own settings."""
         self.layers.remove()
-        for swap in self.weights.values():
-            swap.remove()
-        if self.optimizer_hook is not None:
-            self.optimizer_hook.remove()
+        self.placed.remove()
+        if self._optimizer_hook is not None:
+            self._optimizer_hook.remove()
         self._detached = True
-        attached.release(self)
+        attaching.release(self.inner, self._mark)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> NoiseInjector:
         """A detached injector: a model that holds its injector can be copied, and the copy has no noise."""
         copied = object.__new__(type(self))
         memo[id(self)] = copied
-        copied.__dict__.update(self.__dict__, _detached=True, model=copy.deepcopy(self.model, memo))
-        copied.inner = copy.deepcopy(self.inner, memo)
+        copied.__dict__.update(self.__dict__, _detached=True, attached=copy.copy(self.attached))
+        copied.attached.model = copy.deepcopy(self.model, memo)
+        copied.attached.inner = copy.deepcopy(self.inner, memo)
         return copied
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
-        attached.refuse_to_travel()
+        attaching.refuse_to_travel()
 
     def __enter__(self) -> NoiseInjector:
         return self
@@ -278,29 +296,4 @@ class NoiseInjector:
 
     def describe(self) -> str:
         """What acts where, one line per step."""
-        head = f"{self.policy.name}: {self.policy.data_type}, {len(self.policy.steps)} steps"
-        how = "as described" if self._explicit else "as the first batch looks" if self._checked else "no batch seen yet"
-        lines = [f"{head}, input {self.adapter.scale_words(self.spec)}, {how}"]
-        for index, step in enumerate(self.policy.steps):
-            points = self.layers.points.get(index, [])
-            where = ", ".join(f"{p.name}:{p.where}" for p in points[:6]) or str(step.site or step.stage)
-            more = f" and {len(points) - 6} more" if len(points) > 6 else ""
-            more += self.layers.taken(index) + words(step, self.places.get(index, 0))
-            lines.append(f"  {step.name} [{step.stage}] p={step.probability:g} {step.schedule.shape} at {where}{more}")
-        return "\n".join(lines)
-
-    def _check_first(self, x: Batch, y: Tensor) -> None:
-        if not self._checked:
-            spec = self.adapter.check(x, self.spec, explicit=self._explicit)
-            layout = spec.layout or tuple(self.adapter.main(x).shape[1:])
-            self.spec = dataclasses.replace(spec, classes=self.classes, layout=layout)
-            self._checked = True
-        # later ones meet torch's own checks of indices
-        values = self.clock.update < CHECKED
-        if values and not self._explicit:
-            self.adapter.recheck(x, self.spec)
-        perturbing.check_targets(y, self.adapter.size(x), self.classes, values=values)
-
-
-def _is_ddp(model: nn.Module) -> bool:
-    return isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel)
+        return description(self.attached, self.layers, self.places)

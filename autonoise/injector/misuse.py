@@ -3,39 +3,42 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
+from autonoise.injector.attached import Attached
+from autonoise.injector.raw import RawTransform
 from autonoise.types import Stage
-
-if TYPE_CHECKING:
-    from autonoise.injector.injector import NoiseInjector
 
 _BY_PERTURB = {
     Stage.INPUT, Stage.ADVERSARIAL, Stage.TARGET, Stage.PAIR, Stage.EMBEDDING, Stage.ACTIVATION,
 }  # fmt: skip
 """Stages that need perturb() to see each batch."""
 MANY = 100
-"""Micro-batches without one update above which nobody accumulates gradients."""
+"""So many micro-batches without one update cannot be meant: nobody accumulates gradients over more."""
 ACCUMULATED = 1.5
-"""Micro-batches for each update above which gradients are accumulated."""
+"""From so many micro-batches for each update on, on average, the loop is taken to accumulate gradients."""
 
 _log = logging.getLogger("autonoise")
 
 
 class Use:
-    """Counts the calls of one injector since it was attached, and tells what does not fit its plan."""
+    """Counts the calls that a training loop makes, and warns, once each, of what does not fit the plan it gave.
 
-    def __init__(self, injector: NoiseInjector) -> None:
-        self._injector = injector
+    ``raw`` is the injector's list of transforms for strings; it may grow later.
+    """
+
+    def __init__(self, attached: Attached, raw: Sequence[RawTransform]) -> None:
+        self._attached, self._raw = attached, raw
         self._micro = self._asleep = self._losses = self._updates = 0
         self._told: set[str] = set()
 
     def perturbed(self) -> None:
-        if not self._injector.model.training:
+        """At each call of perturb()."""
+        if not self._attached.model.training:
             self._asleep += 1
             return
         self._micro += 1
-        if not self._updates and self._micro >= max(MANY, self._injector.clock.steps_per_epoch):
+        if not self._updates and self._micro >= max(MANY, self._attached.clock.steps_per_epoch):
             self._tell(
                 "step",
                 f"perturb() was called {self._micro} times and step() never: call injector.step() after each "
@@ -43,12 +46,13 @@ class Use:
             )
 
     def took_loss(self) -> None:
+        """At each call of loss()."""
         self._losses += 1
 
     def stepped(self) -> None:
-        """After each update; what an epoch should have brought is missed at its end."""
+        """After each update; at the end of the first epoch it shows what was never called."""
         self._updates += 1
-        clock = self._injector.clock
+        clock = self._attached.clock
         if self._updates == clock.steps_per_epoch:
             self._end_of_epoch()
         elif self._updates == clock.steps_per_epoch + 1 and clock.epoch > 0:
@@ -71,7 +75,7 @@ class Use:
             )
 
     def _end_of_epoch(self) -> None:
-        policy = self._injector.policy
+        policy = self._attached.policy
         late = "in the whole first epoch"
         if not self._micro and any(s.stage in _BY_PERTURB for s in policy.steps):
             self._tell(
@@ -88,11 +92,11 @@ class Use:
                 f"loss() was not called {late}: the policy's own loss ({names}) does nothing without "
                 f"injector.loss(logits, y)",
             )
-        if self._injector.raw and not any(t.used for t in self._injector.raw):
+        if self._raw and not any(t.used for t in self._raw):
             self._tell("raw", f"raw_transform() was made but met no string {late}: use it before the tokenizer")
 
     def _later_epoch(self) -> None:
-        used = [t for t in self._injector.raw if t.used]
+        used = [t for t in self._raw if t.used]
         if used and not any(t.epoch_set for t in used):
             self._tell(
                 "epoch",
@@ -103,4 +107,4 @@ class Use:
     def _tell(self, about: str, line: str) -> None:
         if about not in self._told:
             self._told.add(about)
-            _log.warning("%s: %s", self._injector.policy.name, line)
+            _log.warning("%s: %s", self._attached.policy.name, line)

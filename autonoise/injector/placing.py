@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -12,19 +12,16 @@ from torch import Tensor, nn
 from autonoise.batches import BatchAdapter
 from autonoise.batches.mappings import ONE_LOGIT
 from autonoise.errors import AttachError, UnknownNameError
+from autonoise.injector.attached import Attached
 from autonoise.injector.clock import LEAF
 from autonoise.injector.depth import spread
-from autonoise.injector.in_model import check_fired
-from autonoise.injector.sites import WEIGHTED, WORDS, Point, classifier, resolve
+from autonoise.injector.in_model import LayerNoise, check_fired
+from autonoise.injector.raw import RawTransform
+from autonoise.injector.sites import WEIGHTED, WORDS, Point, classifier, pair_site, resolve
 from autonoise.injector.weights import WeightSwap, weight_slots
 from autonoise.technique.stages import ActivationNoise, WeightNoise
+from autonoise.technique.step import Step, Steps
 from autonoise.types import InputSpec, Stage
-
-if TYPE_CHECKING:
-    from autonoise.injector.injector import NoiseInjector
-    from autonoise.injector.raw import RawTransform
-    from autonoise.policy.policy import Policy
-    from autonoise.technique.step import Step
 
 
 def check_attachable(model: object, epochs: int, steps_per_epoch: int) -> None:
@@ -40,7 +37,7 @@ def check_attachable(model: object, epochs: int, steps_per_epoch: int) -> None:
             raise AttachError(f"{name} must be a whole number >= 1, but got {value!r}")
 
 
-def check_transform(transform: RawTransform, policy: Policy, epochs: int) -> RawTransform:
+def check_transform(transform: RawTransform, policy: Steps, epochs: int) -> RawTransform:
     """Raises AttachError for a transform of another policy or another length of training."""
     if transform.policy_hash != policy.hash:
         raise AttachError(
@@ -56,6 +53,7 @@ def check_transform(transform: RawTransform, policy: Policy, epochs: int) -> Raw
 
 
 def rank_of(rank: int | None) -> int:
+    """The number of this process among those that train together: as given, or what torch.distributed says, or 0."""
     if rank is not None:
         return rank
     ready = torch.distributed.is_available() and torch.distributed.is_initialized()
@@ -63,7 +61,7 @@ def rank_of(rank: int | None) -> int:
 
 
 def input_spec(
-    policy: Policy, model: nn.Module, given: InputSpec | None, num_classes: int | None, adapter: BatchAdapter
+    policy: Steps, model: nn.Module, given: InputSpec | None, num_classes: int | None, adapter: BatchAdapter
 ) -> tuple[InputSpec, bool]:
     """(the description to start from, whether the user gave it) with the number of classes filled in."""
     if given is not None and not isinstance(given, InputSpec):
@@ -89,42 +87,110 @@ def input_spec(
     return replace(spec, classes=classes), given is not None
 
 
-def place_steps(injector: NoiseInjector, sites: dict[str, str]) -> None:
-    """Register the hooks of all steps, the weight swaps in ``injector.weights``; none stays behind on an error."""
-    known = WORDS.union(*({s.site, s.technique.default_site} - {""} for s in injector.policy.steps))
+@dataclass
+class Placed:
+    """Where the steps of a policy ended up in a model.
+
+    Attributes:
+        places: by step, its number of places.
+        weights: by step, what swaps the weights while their modules run.
+        embedding: the place that attacks move where the input is made of token ids; otherwise None.
+    """
+
+    places: dict[int, int] = field(default_factory=dict)
+    weights: dict[int, WeightSwap] = field(default_factory=dict)
+    embedding: Point | None = None
+
+    def remove(self) -> None:
+        for swap in self.weights.values():
+            swap.remove()
+
+
+def place_steps(attached: Attached, layers: LayerNoise, sites: Mapping[str, str]) -> Placed:
+    """Register the hooks of all steps. On an error none stays behind."""
+    placed = Placed()
+    known = WORDS.union(*({s.site, s.technique.default_site} - {""} for s in attached.policy.steps))
     try:
         for word in sites:
             if word not in known:
                 raise UnknownNameError.of("site", word, known, "in sites=")
-        _place_steps(injector, sites)
+        _Placing(attached, layers, sites, placed).run()
     except BaseException:
-        injector.detach()
+        layers.remove()
+        placed.remove()
         raise
+    return placed
 
 
-def _place_steps(injector: NoiseInjector, sites: dict[str, str]) -> None:
-    if injector.policy.at_stage(Stage.ADVERSARIAL) and not injector.adapter.continuous:
-        injector.embedding = resolve(injector.inner, "embedding", injector.classes, sites, default=True)[0]
-        injector.layers.add_delta(injector.embedding)
-    for index, step in enumerate(injector.policy.steps):
-        # ahead of all other hooks: it undoes what the model did itself, not what other steps add
-        if isinstance(step.technique, ActivationNoise) and step.technique.adopts:
-            injector.layers.take_over(index, step, _points(injector, step, _site(step), sites))
-    for index, step in enumerate(injector.policy.steps):
-        if step.stage is Stage.WEIGHT:
-            injector.weights[index] = _place_weights(injector, index, step, sites)
-        elif step.stage is Stage.PAIR:
-            site = pair_site(injector, step)
-            if site != "input":
-                injector.layers.add(index, step, _points(injector, step, site, sites))
-        elif isinstance(step.technique, ActivationNoise):
-            points = _points(injector, step, _site(step), sites)
-            injector.places[index] = len(points)
-            injector.layers.add(index, spread(step, len(points)), points)
-    known = "penultimate" in sites or classifier(injector.inner, injector.classes) is not None
-    if known and injector.policy.at_stage(Stage.STEP):
-        points = resolve(injector.inner, "penultimate", injector.classes, sites, default=True)
-        injector.layers.watch("penultimate", points[-1])
+class _Placing:
+    """Finds the places of one step after the other and lets the step act there."""
+
+    def __init__(self, attached: Attached, layers: LayerNoise, sites: Mapping[str, str], placed: Placed) -> None:
+        self._attached, self._layers, self._sites, self._placed = attached, layers, sites, placed
+
+    def run(self) -> None:
+        layers, policy, continuous = self._layers, self._attached.policy, self._attached.adapter.continuous
+        if policy.at_stage(Stage.ADVERSARIAL) and not continuous:
+            self._placed.embedding = self._resolve("embedding")[0]
+            layers.add_delta(self._placed.embedding)
+        for index, step in enumerate(policy.steps):
+            # ahead of all other hooks: it takes back what the model's own dropout did, not what other steps add
+            if isinstance(step.technique, ActivationNoise) and step.technique.adopts:
+                layers.take_over(index, step, self._points(step, _site(step)))
+        for index, step in enumerate(policy.steps):
+            if step.stage is Stage.WEIGHT:
+                self._place_weights(index, step)
+            elif step.stage is Stage.PAIR:
+                site = pair_site(step, mixes_input=continuous)
+                if site != "input":
+                    layers.add(index, step, self._points(step, site))
+            elif isinstance(step.technique, ActivationNoise):
+                points = self._points(step, _site(step))
+                self._placed.places[index] = len(points)
+                layers.add(index, spread(step, len(points)), points)
+        known = "penultimate" in self._sites or classifier(self._attached.inner, self._attached.classes) is not None
+        if known and policy.at_stage(Stage.STEP):
+            layers.watch("penultimate", self._resolve("penultimate")[-1])
+
+    def _resolve(self, site: str, *, default: bool = True) -> list[Point]:
+        return resolve(self._attached.inner, site, self._attached.classes, self._sites, default=default)
+
+    def _points(self, step: Step, site: str) -> list[Point]:
+        try:
+            return self._resolve(site, default=not step.site)
+        except AttachError as e:
+            raise AttachError(f"{step.name}: {e}") from None
+
+    def _place_weights(self, index: int, step: Step) -> None:
+        attached = self._attached
+        named = dict(attached.inner.named_modules())
+        chosen = [p.module for p in self._points(step, step.site)] if step.site else list(named.values())
+        points = [Point(n, m) for n, m in named.items() if isinstance(m, WEIGHTED) and any(m is c for c in chosen)]
+        self._layers.points[index] = points
+        # whether a weight was used is known to the swap, not to a hook of the layers
+        self._layers.fired.add(index)
+        places = self._placed.places[index] = sum(len(weight_slots(p.module)) for p in points)
+        technique = spread(step, places).technique
+        assert isinstance(technique, WeightNoise)
+
+        def noise(weight: Tensor, number: int) -> Tensor:
+            strength = attached.clock.strength(step, index, attached.strength)
+            if strength <= 0:
+                return weight
+            rng = attached.clock.rng(index, LEAF, number, weight.device)
+            return technique.perturb(weight, strength=strength, rng=rng)
+
+        swap = self._placed.weights[index] = WeightSwap(points, lambda: self._layers.active, noise)
+        if swap.count == 0:
+            raise AttachError(f"{step.name}: the model has no weights it knows how to reach; name modules by site")
+        if swap.missed:
+            logging.getLogger("autonoise").warning(
+                "%s: the weights of %s are computed from other parameters (weight norm, spectral norm or another "
+                "parametrisation), so that they get no noise; %d weights do",
+                step.name,
+                ", ".join(swap.missed),
+                swap.count,
+            )
 
 
 def _site(step: Step) -> str:
@@ -132,66 +198,24 @@ def _site(step: Step) -> str:
     return step.site or step.technique.default_site
 
 
-def pair_site(injector: NoiseInjector, step: Step) -> str:
-    """Where pairs are mixed: inputs that cannot be mixed (token ids) are mixed at the embedding."""
-    site = step.site or step.technique.default_site
-    return "embedding" if site == "input" and not injector.adapter.continuous else site
+def check_acted(attached: Attached, layers: LayerNoise, placed: Placed, *, strings: bool, gradients: bool) -> None:
+    """Raise AttachError for a step of the policy that did nothing in the first update though it should have.
 
-
-def _points(injector: NoiseInjector, step: Step, site: str, sites: dict[str, str]) -> list[Point]:
-    try:
-        return resolve(injector.inner, site, injector.classes, sites, default=not step.site)
-    except AttachError as e:
-        raise AttachError(f"{step.name}: {e}") from None
-
-
-def _place_weights(injector: NoiseInjector, index: int, step: Step, sites: dict[str, str]) -> WeightSwap:
-    named = dict(injector.inner.named_modules())
-    chosen = [p.module for p in _points(injector, step, step.site, sites)] if step.site else list(named.values())
-    points = [Point(n, m) for n, m in named.items() if isinstance(m, WEIGHTED) and any(m is c for c in chosen)]
-    injector.layers.points[index] = points
-    injector.layers.fired.add(index)
-    injector.places[index] = sum(len(weight_slots(p.module)) for p in points)
-    technique = spread(step, injector.places[index]).technique
-    assert isinstance(technique, WeightNoise)
-
-    def noise(weight: Tensor, number: int) -> Tensor:
-        strength = injector.clock.strength(step, index, injector.knob)
-        if strength <= 0:
-            return weight
-        rng = injector.clock.rng(index, LEAF, number, weight.device)
-        return technique.perturb(weight, strength=strength, rng=rng)
-
-    swap = WeightSwap(points, lambda: injector.layers.active, noise)
-    if swap.count == 0:
-        raise AttachError(f"{step.name}: the model has no weights it knows how to reach; name modules by site")
-    if swap.missed:
-        logging.getLogger("autonoise").warning(
-            "%s: the weights of %s are computed from other parameters (weight norm, spectral norm or another "
-            "parametrisation), so that they get no noise; %d weights do",
-            step.name,
-            ", ".join(swap.missed),
-            swap.count,
-        )
-    return swap
-
-
-def check_acted(injector: NoiseInjector, *, gradient_done: bool) -> None:
-    """Raise AttachError for a step of the policy that did nothing in the first update though it should have."""
-    policy, layers = injector.policy, injector.layers
+    ``strings``: whether noise on strings has its transform; ``gradients``: whether gradient noise has acted or will.
+    """
+    policy = attached.policy
     check_fired(layers, dict(enumerate(policy.steps)))
-    for index, swap in injector.weights.items():
-        if not swap.fired and injector.clock.multiplier(policy.steps[index], injector.knob) > 0:
+    for index, swap in placed.weights.items():
+        if not swap.fired and attached.clock.multiplier(policy.steps[index], attached.strength) > 0:
             raise AttachError(
                 f"{policy.steps[index].name}: none of the model's weights was used through a module it knows; "
                 f"choose modules by site, or attach with allow_partial=True"
             )
-    if policy.at_stage(Stage.RAW) and not injector.raw:
+    if policy.at_stage(Stage.RAW) and not strings:
         raise AttachError(
             "this policy perturbs raw strings: run injector.raw_transform() on them before the tokenizer (a transform "
             "made by policy.raw_transform() is passed on by attach(..., raw_transform=transform)), or attach with "
             "allow_partial=True"
         )
-    # a gradient scaler may skip the first steps, and the hook with them
-    if policy.at_stage(Stage.GRADIENT) and not gradient_done and injector.optimizer_hook is None:
+    if policy.at_stage(Stage.GRADIENT) and not gradients:
         raise AttachError("this policy has gradient noise: pass optimizer= to attach, or use training_step")

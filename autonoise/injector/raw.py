@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,14 +11,13 @@ from autonoise.errors import AttachError
 from autonoise.injector.clock import Knob
 from autonoise.ops.random import seed_from, text_generator, uniform_from
 from autonoise.technique.stages import RawNoise
+from autonoise.technique.step import Step, Steps
 from autonoise.types import Stage
 
-if TYPE_CHECKING:
-    from autonoise.policy.policy import Policy
-    from autonoise.technique.step import Step
-
 SEED, EPOCH, EPOCH_SET, USED = range(4)
+"""Positions in the shared memory of a transform: two numbers, and whether the epoch was ever set, a string ever met."""
 _WORD, _HALF = 1 << 64, 1 << 63
+"""The number of values of 64 bits, and half of it."""
 
 
 class RawTransform:
@@ -30,7 +28,7 @@ class RawTransform:
     that resuming brings back) lives in shared memory, so that loader workers which run already see it.
     """
 
-    def __init__(self, policy: Policy, *, epochs: int, seed: int = 0, knob: Knob | None = None) -> None:
+    def __init__(self, policy: Steps, *, epochs: int, seed: int = 0, knob: Knob | None = None) -> None:
         self.steps = [(i, s) for i, s in policy.at_stage(Stage.RAW)]
         self.epochs, self.policy_hash = max(epochs, 1), policy.hash
         self.knob = Knob(policy.strength, shared=True) if knob is None else knob
@@ -55,7 +53,7 @@ class RawTransform:
         self._state[EPOCH], self._state[EPOCH_SET] = epoch, 1
 
     def set_seed(self, seed: int) -> None:
-        # the same 64 bits, as a signed number
+        # torch holds signed numbers only: the same 64 bits, read as one
         self._state[SEED] = (seed + _HALF) % _WORD - _HALF
 
     def __call__(self, text: str, index: int) -> str:
@@ -79,7 +77,7 @@ class RawTransform:
             raise AttachError(f"raw noise acts on strings, but got {type(text).__name__}: use it before the tokenizer")
         for position, step, m in acting:
             assert isinstance(step.technique, RawNoise)
-            # the draw that most strings need comes without a generator
+            # whether the step acts is drawn without a generator, which takes longer to make than most strings to read
             if text and uniform_from(seed, epoch, index, position, 0) < step.probability:
                 rng = text_generator(seed_from(seed, epoch, index, position, 1))
                 m = m * rng.random() if step.magnitude == "uniform" else m

@@ -12,6 +12,7 @@ from torch import nn
 
 from autonoise.errors import AttachError
 from autonoise.injector.residual import residual_branches
+from autonoise.technique.step import Step
 
 Hook = TypeVar("Hook", bound=Callable[..., Any])
 WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Embedding, nn.RNNBase, nn.MultiheadAttention)
@@ -54,6 +55,14 @@ def resolve(model: nn.Module, site: str, classes: int, overrides: Mapping[str, s
         points = [Point(name, module) for name, module in residual_branches(model)]
         return points or _none(site, "no residual branches were recognised")
     return _glob(model, site, "site ")
+
+
+def pair_site(step: Step, *, mixes_input: bool) -> str:
+    """Where a pair step mixes; ``mixes_input``: whether inputs can be averaged. Token ids cannot, so that they are
+    mixed after the embedding.
+    """
+    site = step.site or step.technique.default_site
+    return "embedding" if site == "input" and not mixes_input else site
 
 
 def uncompiled(hook: Hook) -> Hook:

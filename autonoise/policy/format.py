@@ -1,6 +1,7 @@
 """The file format ``autonoise-policy/1``: YAML or JSON, checked at the boundary, written whole.
 
-Format 1 loads for ever. Nothing in a file is executed.
+Format 1 loads for ever. Nothing in a file is executed. Here are the fields and their limits; the policy itself is made
+in :mod:`autonoise.policy.policy`.
 """
 
 from __future__ import annotations
@@ -11,29 +12,28 @@ import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypedDict
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from autonoise.errors import AutonoiseError, PolicyError
 from autonoise.files import dump_yaml, read_data, write_whole
-from autonoise.policy.policy import Policy
 from autonoise.technique.parameters import parameters_of
 from autonoise.technique.registry import get_technique
 from autonoise.technique.schedule import Gate, Schedule, Shape
-from autonoise.technique.step import Step, digest
+from autonoise.technique.step import Step, Steps, digest
 from autonoise.types import DataType, InputSpec, Scale
 
 log = logging.getLogger("autonoise")
 FORMAT = "autonoise-policy/1"
 LARGEST_SAMPLE = 50_000_000
-"""Values of one sample above which an input description is taken for a mistake."""
-
-
+"""The most values that one sample may have; an input description with more is taken for a mistake."""
 _Column = Annotated[int, Field(ge=0, le=10_000_000)]
 
 
 class ScheduleModel(BaseModel):
+    """How a step's strength changes, :class:`autonoise.technique.schedule.Schedule`."""
+
     model_config = ConfigDict(extra="forbid", strict=True)
     shape: Shape = "constant"
     start: float | None = None
@@ -42,6 +42,8 @@ class ScheduleModel(BaseModel):
 
 
 class GateModel(BaseModel):
+    """When a step acts at all, :class:`autonoise.technique.schedule.Gate`."""
+
     model_config = ConfigDict(extra="forbid", strict=True)
     every: int = Field(default=1, ge=1)
     unit: Literal["epoch", "update"] = "update"
@@ -120,20 +122,31 @@ def json_schema() -> dict[str, Any]:
     return PolicyModel.model_json_schema()
 
 
-def policy_to_dict(policy: Policy) -> dict[str, Any]:
-    out: dict[str, Any] = {"format": FORMAT, "name": policy.name, "data_type": str(policy.data_type)}
-    if policy.input is not None:
-        out["input"] = policy.input.to_dict()
-    out["steps"] = [step.to_dict() for step in policy.steps]
-    out["strength"] = policy.strength
-    for key in ("scores", "provenance", "check"):
-        if getattr(policy, key):
-            out[key] = json.loads(json.dumps(getattr(policy, key)))
+class Contents(TypedDict):
+    """The fields of a policy, read and checked one by one; the names are those of ``Policy``."""
+
+    data_type: DataType
+    steps: tuple[Step, ...]
+    name: str
+    input: InputSpec | None
+    strength: float
+    scores: dict[str, Any]
+    provenance: dict[str, Any]
+    check: dict[str, Any]
+
+
+def described(steps: Steps) -> dict[str, Any]:
+    """The fields of a file that say what a policy does, in their order."""
+    out: dict[str, Any] = {"format": FORMAT, "name": steps.name, "data_type": str(steps.data_type)}
+    if steps.input is not None:
+        out["input"] = steps.input.to_dict()
+    out["steps"] = [step.to_dict() for step in steps.steps]
+    out["strength"] = steps.strength
     return out
 
 
-def policy_from_dict(values: Mapping[str, Any], where: str, *, tell: bool = True) -> Policy:
-    """A policy from plain data; ``where`` names their source in messages.
+def contents_of(values: Mapping[str, Any], where: str, *, tell: bool = True) -> Contents:
+    """The fields of a policy from plain data; ``where`` names their source in messages.
 
     ``tell``: warn of a technique whose formula has changed since the policy was found.
     Raises PolicyError with the place and the remedy.
@@ -152,20 +165,16 @@ def policy_from_dict(values: Mapping[str, Any], where: str, *, tell: bool = True
     spec = None
     if model.input is not None:
         spec = InputSpec.from_dict(model.data_type, model.input.model_dump(exclude_unset=True))
-    steps = tuple(_step(s, f"{where}: steps[{i}]", tell=tell) for i, s in enumerate(model.steps))
-    try:
-        return Policy(
-            model.data_type,
-            steps,
-            model.name,
-            spec,
-            model.strength,
-            model.scores,
-            model.provenance,
-            model.check.model_dump(exclude_unset=True),
-        )
-    except PolicyError as e:
-        raise PolicyError(f"{where}: {e}") from None
+    return Contents(
+        data_type=model.data_type,
+        steps=tuple(_step(s, f"{where}: steps[{i}]", tell=tell) for i, s in enumerate(model.steps)),
+        name=model.name,
+        input=spec,
+        strength=model.strength,
+        scores=model.scores,
+        provenance=model.provenance,
+        check=model.check.model_dump(exclude_unset=True),
+    )
 
 
 def _first_problem(e: ValidationError) -> str:
@@ -241,19 +250,16 @@ def _step(model: StepModel, where: str, *, tell: bool) -> Step:
         raise PolicyError(f"{where}: {model.technique}: {e}") from None
 
 
-def load_policy(path: str | Path) -> Policy:
-    """Read a policy file (YAML or JSON).
-
-    Raises PolicyError, one line that names the place and the remedy, for anything that is no valid policy.
-    """
-    values = read_data(path, PolicyError, "policy file")
-    return policy_from_dict(values, str(path))
+def read_policy(path: str | Path) -> Mapping[str, Any]:
+    """What stands in a policy file (YAML or JSON), not checked yet. Raises PolicyError where it cannot be read."""
+    return read_data(path, PolicyError, "policy file")
 
 
-def save_policy(policy: Policy, path: str | Path) -> None:
-    content = policy_to_dict(policy)
+def write_policy(content: dict[str, Any], path: str | Path) -> None:
+    """Write a policy's plain data with a digest of it: JSON where the name ends in .json, otherwise YAML."""
+    content = dict(content)
     check = {**content.pop("check", {}), "digest": content_digest(content)}
-    # near the top: a file that was cut off anywhere below is then noticed
+    # the digest stands near the top, so that it is still there, and does not fit, in a file that was cut off below
     values = {"format": content.pop("format"), "check": check, **content}
     if str(path).endswith(".json"):
         write_whole(path, json.dumps(values, indent=1) + "\n")

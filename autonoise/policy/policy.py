@@ -1,25 +1,17 @@
-"""Policy and Step: what is searched, exported and imported."""
+"""The document: what a search exports and a training loads again."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autonoise.errors import PolicyError, UnknownNameError
-from autonoise.technique.step import (
-    _STAGE_ORDER,
-    COST_LIMIT,
-    SECOND_GRADIENT,
-    Step,
-    _extra_passes,
-    _is_number,
-    _rounded,
-    digest,
-    views_of,
-)
-from autonoise.types import DataType, Family, InputSpec, Stage, member
+from autonoise.errors import PolicyError
+from autonoise.policy.format import contents_of, described, read_policy, write_policy
+from autonoise.technique.step import Steps
+from autonoise.types import InputSpec
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -30,111 +22,29 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Policy:
-    """Which noise to train with: an ordered list of steps for one data type.
+class Policy(Steps):
+    """Which noise to train with: an ordered list of steps for one data type, with what is known about it.
 
     Raises PolicyError when it is made, if a technique does not work for the data type or two steps contradict
     each other. Steps run in the order of their stages, within a stage as listed.
 
+    Attributes:
+        scores: what the search measured, by name; plain data.
+        provenance: where the policy comes from (study, date, versions); plain data.
+        check: what lets a file be checked: a digest of its content, and statistics of the noise
+            (see :mod:`autonoise.policy.verify`).
+        data_type, steps, name, input, strength: see :class:`autonoise.technique.step.Steps`.
+
     Example:
+        >>> from autonoise import Policy, Step
         >>> policy = Policy("image", [Step.of("gaussian_noise", std=0.1, probability=0.5), Step.of("mixup")])
         >>> policy.passes
         1.0
     """
 
-    data_type: DataType
-    steps: tuple[Step, ...] = ()
-    name: str = "policy"
-    input: InputSpec | None = None
-    strength: float = 1.0
     scores: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     check: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        try:
-            object.__setattr__(self, "data_type", member(DataType, self.data_type, "data type"))
-        except UnknownNameError as e:
-            raise PolicyError(str(e)) from None
-        if self.input is not None and not isinstance(self.input, InputSpec):
-            raise PolicyError(f"a policy's input must be an InputSpec, but got {self.input!r:.80}")
-        if self.input is not None and self.input.data_type != self.data_type:
-            described = self.input.data_type
-            raise PolicyError(f"the policy is for {self.data_type} data, but its input describes {described} data")
-        if not isinstance(self.steps, Sequence) or not all(isinstance(s, Step) for s in self.steps):
-            raise PolicyError('the steps of a policy must be Step objects: Step.of("mixup", alpha=0.3)')
-        ordered = sorted(self.steps, key=lambda s: _STAGE_ORDER[s.stage])
-        object.__setattr__(self, "steps", tuple(ordered))
-        if not _is_number(self.strength) or not 0 <= self.strength <= 100:
-            raise PolicyError(f"0 <= strength <= 100 must hold, but got {self.strength!r}")
-        object.__setattr__(self, "strength", float(self.strength))
-        self._check()
-
-    def _check(self) -> None:
-        for step in self.steps:
-            kind = type(step.technique)
-            if self.data_type not in kind.data_types:
-                reason = kind.refused.get(self.data_type) or f"it works for {', '.join(sorted(kind.data_types))}"
-                raise PolicyError(f"{step.name} does not work for {self.data_type} data: {reason}")
-        for i, a in enumerate(self.steps):
-            for b in self.steps[i + 1 :]:
-                if a.name == b.name and a.site == b.site:
-                    raise PolicyError(f"{a.name} stands twice in the policy; merge the two steps or remove one")
-                clash = (a.technique.tags & b.technique.conflicts) | (b.technique.tags & a.technique.conflicts)
-                if clash:
-                    about = sorted(clash)[0].replace("_", " ")
-                    raise PolicyError(f"{a.name} and {b.name} contradict each other ({about}); remove one")
-        # each step by itself, without what a second gradient repeats: a file that once loaded must load for ever
-        passes = 1 + sum(map(_extra_passes, self.steps))
-        if passes > COST_LIMIT:
-            raise PolicyError(
-                f"the policy costs {passes:.1f} passes a step, more than {COST_LIMIT:.0f}: use fewer attack "
-                f"steps, or a gate such as every 4th update"
-            )
-
-    @property
-    def passes(self) -> float:
-        """Cost of a training step in forward-backward passes, averaged over schedule and gate; 1 = plain.
-
-        A second gradient (SAM) repeats the extra passes of all other step techniques, but no attack.
-        """
-        attacks = repeated = second = 0.0
-        for s in self.steps:
-            extra = _extra_passes(s, apart=self.views_apart)
-            if s.stage is not Stage.STEP:
-                attacks += extra
-            elif SECOND_GRADIENT in s.technique.tags:
-                second += extra
-            else:
-                repeated += extra
-        return attacks + (1 + repeated) * (1 + second)
-
-    @property
-    def views_apart(self) -> bool:
-        """Whether clean and noisy views need a pass of their own, since another technique wants the noisy batch."""
-        return any(s.stage in (Stage.ADVERSARIAL, Stage.PAIR) for s in self.steps) or any(
-            s.stage is Stage.STEP and not views_of(s) and SECOND_GRADIENT not in s.technique.tags for s in self.steps
-        )
-
-    @property
-    def families(self) -> frozenset[Family]:
-        """The families of noise a model sees when trained with this policy."""
-        return frozenset().union(*(s.technique.families for s in self.steps))
-
-    @property
-    def hash(self) -> str:
-        """Twelve hex digits over what the policy does: two policies that do the same have the same hash."""
-        return digest(
-            {
-                "data_type": str(self.data_type),
-                "steps": [s.to_dict() for s in self.steps],
-                "strength": _rounded(self.strength),
-            }
-        )[:12]
-
-    def at_stage(self, stage: Stage) -> list[tuple[int, Step]]:
-        """(index, step) of the steps of one stage."""
-        return [(i, s) for i, s in enumerate(self.steps) if s.stage == stage]
 
     def scaled(self, strength: float) -> Policy:
         """The same policy with another global strength, for a bigger model or more data."""
@@ -158,7 +68,35 @@ class Policy:
         replace: bool = False,
         raw_transform: RawTransform | None = None,
     ) -> NoiseInjector:
-        """Attach to a model about to be trained; see :class:`autonoise.injector.injector.NoiseInjector`."""
+        """Attach the policy to a model that is about to be trained; the injector that is returned adds the noise.
+
+        See :class:`autonoise.injector.injector.NoiseInjector` for the lines in the training loop. One policy at a
+        time acts on a model.
+
+        Args:
+            model: the model, on its device already; wrap it in DistributedDataParallel before, compile it after.
+            epochs, steps_per_epoch: the length of training; ``steps_per_epoch`` counts optimiser updates, which are
+                fewer than batches where gradients are accumulated. Schedules stretch over the whole length.
+            optimizer: the one that trains the model. Only gradient noise needs it, and only in the form of three
+                lines (``training_step`` gets the optimiser anyway).
+            input: the description of the batches, where they look different from those of the search (other means,
+                other token ids); it is checked on the first batch. By default the policy's own, adapted to the first
+                batch.
+            num_classes: needed where it is not the number of outputs of the model's last linear layer.
+            forward: ``forward(model, batch) -> logits``, for a model that is not called as ``model(batch)`` or
+                ``model(**batch)``.
+            loss: ``loss(logits, targets) -> scalar``, in place of cross entropy.
+            sites: where a word for a place in the model shall point, as a glob over module names:
+                ``{"penultimate": "head.fc"}``.
+            seed, rank: every draw is a function of both. The rank comes from torch.distributed where it is not given.
+            allow_partial: accept that steps which cannot act (noise on strings without the transform in the loader,
+                a place that never runs) do nothing; by default that is an AttachError.
+            replace: detach the policy that the model has already; by default a second policy is refused.
+            raw_transform: the policy's noise on strings, made by :meth:`raw_transform`, where the data loader had to
+                be built before the model.
+
+        Raises AttachError when the policy does not fit the model or, later, the first batch.
+        """
         from autonoise.injector.injector import NoiseInjector
 
         return NoiseInjector(
@@ -186,15 +124,27 @@ class Policy:
         return RawTransform(self, epochs=epochs, seed=seed)
 
     def to_dict(self) -> dict[str, Any]:
-        from autonoise.policy.format import policy_to_dict
-
-        return policy_to_dict(self)
+        """Plain data, as in a policy file; defaults are left out."""
+        beside = {"scores": self.scores, "provenance": self.provenance, "check": self.check}
+        # through JSON, so that nobody can change the policy by changing what is returned
+        return described(self) | {k: json.loads(json.dumps(v)) for k, v in beside.items() if v}
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any], where: str = "policy") -> Policy:
-        from autonoise.policy.format import policy_from_dict
+    def from_dict(cls, values: Mapping[str, Any], where: str = "policy", *, tell: bool = True) -> Policy:
+        """The policy of plain data as :meth:`to_dict` returns it.
 
-        return policy_from_dict(values, where)
+        Args:
+            values: read from a file or another source, not checked yet.
+            where: the source, as error messages shall name it.
+            tell: warn of a technique whose formula has changed since the policy was found.
+
+        Raises PolicyError, one line with the place and the remedy, for anything that is no valid policy.
+        """
+        contents = contents_of(values, where, tell=tell)
+        try:
+            return cls(**contents)
+        except PolicyError as e:
+            raise PolicyError(f"{where}: {e}") from None
 
     @classmethod
     def from_trial(cls, trial: Any) -> Policy:
@@ -206,6 +156,17 @@ class Policy:
 
     def save(self, path: str | Path) -> None:
         """Write a YAML file, or JSON where the name ends in .json; whole or not at all."""
-        from autonoise.policy.format import save_policy
+        write_policy(self.to_dict(), path)
 
-        save_policy(self, path)
+
+def load_policy(path: str | Path) -> Policy:
+    """Read a policy file (YAML or JSON).
+
+    Raises PolicyError, one line that names the place and the remedy, for anything that is no valid policy.
+    """
+    return Policy.from_dict(read_policy(path), str(path))
+
+
+def save_policy(policy: Policy, path: str | Path) -> None:
+    """The same as ``policy.save(path)``."""
+    policy.save(path)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from autonoise.errors import SpaceError
-from autonoise.policy.format import policy_from_dict
 from autonoise.policy.policy import Policy
 from autonoise.technique.parameters import Choice, Parameter, Range, Text, parameters_of
 from autonoise.technique.registry import get_technique
@@ -155,4 +154,4 @@ def policy_in_space_file(values: Mapping[str, Any], data_type: DataType, where: 
         "steps": values.get("steps", []),
         "provenance": {"source": str(values.get("source", ""))},
     }
-    return policy_from_dict(body, where)
+    return Policy.from_dict(body, where)

@@ -18,7 +18,6 @@ from autonoise.data import Dataset, Rows, Splits, split, take
 from autonoise.errors import AutonoiseError, InsufficientStudiesError
 from autonoise.files import resource_dir, write_json
 from autonoise.policy import Policy
-from autonoise.policy.format import policy_from_dict
 from autonoise.study.folder import StudyFolder
 from autonoise.training.task import Task
 from autonoise.types import Array, DataType
@@ -135,7 +134,7 @@ def _read(path: Path) -> Banked | None:
         if values["format"] != FORMAT:
             return None
         # starting points of a search, which are trained anew: a formula that changed since is nothing to warn of
-        policies = tuple(policy_from_dict(p, str(path), tell=False) for p in values["policies"])
+        policies = tuple(Policy.from_dict(p, str(path), tell=False) for p in values["policies"])
         return Banked(
             str(values["study"]),
             DataType(values["data_type"]),

@@ -11,8 +11,8 @@ from typing import Any
 
 import optuna
 
-from autonoise.injector.depth import counted
 from autonoise.policy import Policy
+from autonoise.policy.places import counted
 from autonoise.policy.verify import statistics_of
 from autonoise.study.config import StudyConfig
 from autonoise.study.folder import StudyFolder

@@ -1,31 +1,24 @@
-"""A technique in a policy: when, how often and where it acts."""
+"""``Step``: one technique with when, how often and where it acts. ``Steps``: a list of them, what a policy does."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from autonoise.errors import PolicyError
+from autonoise.errors import PolicyError, UnknownNameError
 from autonoise.technique.parameters import hint
 from autonoise.technique.registry import Technique, get_technique
 from autonoise.technique.schedule import Gate, Schedule
-from autonoise.types import Stage
-
-if TYPE_CHECKING:
-    pass
-
-
-_STAGE_ORDER = {stage: i for i, stage in enumerate(Stage)}
-
+from autonoise.types import DataType, Family, InputSpec, Stage, member
 
 SECOND_GRADIENT = "second_gradient"
-"""Tag of techniques that do the whole forward and backward pass of an update again."""
-
-
+"""Tag of techniques that do the whole forward and backward pass of an update a second time."""
 COST_LIMIT = 16.0
-"""Passes per training step above which a policy is taken for a mistake."""
+"""Forward-backward passes in a training step. A policy that costs more is refused: it is taken for a mistake."""
+_STAGE_ORDER = {stage: i for i, stage in enumerate(Stage)}
 
 
 @dataclass(frozen=True)
@@ -33,11 +26,16 @@ class Step:
     """One technique with when, how often and where it acts.
 
     Attributes:
-        probability: share of samples (input to activation stages) or updates (weight, loss, gradient) it acts on.
-        schedule, gate: see :mod:`autonoise.technique.schedule`.
-        site: where in the model; empty for the technique's own default.
-        sites: how many such places the searched model had (see ``injector/depth.py``); 0 where that is unknown.
-        magnitude: ``fixed``, or ``uniform``: each sample's strength is drawn from U(0, 1) times the parameters.
+        technique: the technique with its parameters.
+        probability: the chance, 0 to 1, that the step acts: on each sample by itself in the stages from input to
+            activation, on a whole update in the stages weight, loss, gradient and step.
+        schedule, gate: how the strength changes while training goes on, and in which epochs or updates the step acts
+            at all; see :mod:`autonoise.technique.schedule`.
+        site: the place in the model, a word or a glob over module names; empty for the technique's own default.
+        magnitude: ``fixed``: the parameters as written; ``uniform``: for each sample they are multiplied by a number
+            drawn from U(0, 1).
+        sites: the number of places that ``site`` meant in the model of the search; 0 where that is unknown. In a
+            model with another number of places the strength is adapted (see ``injector/depth.py``).
     """
 
     technique: Technique
@@ -115,8 +113,121 @@ class Step:
         return out | {k: getattr(self, k) for k in ("site", "sites") if getattr(self, k)}
 
 
+@dataclass(frozen=True)
+class Steps:
+    """The part of a policy that decides how a model trains: an ordered list of steps for one data type.
+
+    :class:`autonoise.policy.policy.Policy` adds what only a file needs: scores, provenance, a check.
+
+    Raises PolicyError when it is made, if a technique does not work for the data type or two steps contradict
+    each other. Steps run in the order of their stages, within a stage as listed.
+
+    Attributes:
+        data_type: what the model is trained on.
+        steps: sorted by stage.
+        name: for people and messages; it changes nothing.
+        input: what the batches of the search looked like, so that strengths in physical units mean the same again.
+        strength: a number that every step's strength is multiplied by, 0 (no noise) to 100; 1 = as found.
+    """
+
+    data_type: DataType
+    steps: tuple[Step, ...] = ()
+    name: str = "policy"
+    input: InputSpec | None = None
+    strength: float = 1.0
+
+    def __post_init__(self) -> None:
+        try:
+            object.__setattr__(self, "data_type", member(DataType, self.data_type, "data type"))
+        except UnknownNameError as e:
+            raise PolicyError(str(e)) from None
+        if self.input is not None and not isinstance(self.input, InputSpec):
+            raise PolicyError(f"a policy's input must be an InputSpec, but got {self.input!r:.80}")
+        if self.input is not None and self.input.data_type != self.data_type:
+            described = self.input.data_type
+            raise PolicyError(f"the policy is for {self.data_type} data, but its input describes {described} data")
+        if not isinstance(self.steps, Sequence) or not all(isinstance(s, Step) for s in self.steps):
+            raise PolicyError('the steps of a policy must be Step objects: Step.of("mixup", alpha=0.3)')
+        ordered = sorted(self.steps, key=lambda s: _STAGE_ORDER[s.stage])
+        object.__setattr__(self, "steps", tuple(ordered))
+        if not _is_number(self.strength) or not 0 <= self.strength <= 100:
+            raise PolicyError(f"0 <= strength <= 100 must hold, but got {self.strength!r}")
+        object.__setattr__(self, "strength", float(self.strength))
+        self._check_steps()
+
+    def _check_steps(self) -> None:
+        """Raise PolicyError for a technique of other data types, for steps that contradict each other, for the cost."""
+        for step in self.steps:
+            kind = type(step.technique)
+            if self.data_type not in kind.data_types:
+                reason = kind.refused.get(self.data_type) or f"it works for {', '.join(sorted(kind.data_types))}"
+                raise PolicyError(f"{step.name} does not work for {self.data_type} data: {reason}")
+        for i, a in enumerate(self.steps):
+            for b in self.steps[i + 1 :]:
+                if a.name == b.name and a.site == b.site:
+                    raise PolicyError(f"{a.name} stands twice in the policy; merge the two steps or remove one")
+                clash = (a.technique.tags & b.technique.conflicts) | (b.technique.tags & a.technique.conflicts)
+                if clash:
+                    about = sorted(clash)[0].replace("_", " ")
+                    raise PolicyError(f"{a.name} and {b.name} contradict each other ({about}); remove one")
+        # Each step counts by itself here, without what a second gradient repeats: that was added to ``passes`` later,
+        # and a policy file that could be loaded once must load for ever.
+        passes = 1 + sum(map(_extra_passes, self.steps))
+        if passes > COST_LIMIT:
+            raise PolicyError(
+                f"the policy costs {passes:.1f} passes a step, more than {COST_LIMIT:.0f}: use fewer attack "
+                f"steps, or a gate such as every 4th update"
+            )
+
+    @property
+    def passes(self) -> float:
+        """What a training step costs, in forward-backward passes, on average over schedules and gates; 1 = plain.
+
+        A second gradient (SAM) repeats the extra passes of all other techniques of the step stage, but no attack.
+        """
+        attacks = repeated = second = 0.0
+        for s in self.steps:
+            extra = _extra_passes(s, apart=self.views_apart)
+            if s.stage is not Stage.STEP:
+                attacks += extra
+            elif SECOND_GRADIENT in s.technique.tags:
+                second += extra
+            else:
+                repeated += extra
+        return attacks + (1 + repeated) * (1 + second)
+
+    @property
+    def views_apart(self) -> bool:
+        """Whether clean and noisy views need a pass of their own, since another technique wants the noisy batch."""
+        return any(s.stage in (Stage.ADVERSARIAL, Stage.PAIR) for s in self.steps) or any(
+            s.stage is Stage.STEP and not views_of(s) and SECOND_GRADIENT not in s.technique.tags for s in self.steps
+        )
+
+    @property
+    def families(self) -> frozenset[Family]:
+        """The families of noise that a model sees when it is trained with these steps."""
+        return frozenset().union(*(s.technique.families for s in self.steps))
+
+    @property
+    def hash(self) -> str:
+        """Twelve hex digits over what the policy does: two policies that do the same have the same hash."""
+        return digest(
+            {
+                "data_type": str(self.data_type),
+                "steps": [s.to_dict() for s in self.steps],
+                "strength": _rounded(self.strength),
+            }
+        )[:12]
+
+    def at_stage(self, stage: Stage) -> list[tuple[int, Step]]:
+        """The steps of one stage, each with its position among all steps."""
+        return [(i, s) for i, s in enumerate(self.steps) if s.stage == stage]
+
+
 def views_of(step: Step) -> int:
-    """Draws of the clean batch that go through the model together with it (a consistency loss's)."""
+    """The number of noisy draws of a batch that go through the model together with the clean one, for a consistency
+    loss; 0 for other techniques.
+    """
     return int(getattr(step.technique, "views", 0))
 
 
@@ -134,9 +245,11 @@ def _rounded(value: Any) -> Any:
 
 
 def _share_of_time(schedule: Schedule) -> float:
+    """Share of training, 0 to 1, in which a schedule is above 0."""
     return sum(schedule(i / 100) > 0 for i in range(101)) / 101
 
 
 def _extra_passes(step: Step, *, apart: bool = False) -> float:
+    """Passes that a step adds to a training step on average; ``apart``: its views need a pass of their own."""
     extra = max(step.technique.passes - 1, 0) + (apart and views_of(step) > 0)
     return extra * _share_of_time(step.schedule) / step.gate.every

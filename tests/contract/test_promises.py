@@ -73,7 +73,7 @@ def test_nothing_happens_at_zero(kind: type[Technique], data_type: DataType, zer
     policy = dataclasses.replace(policy, steps=tuple(s for s in policy.steps if s.name == kind.name))
     trainer = Trainer(policy, form, attach={"epochs": 100}).run(2)
     assert same(trainer.record.seen, [form(data_type, seed=n) for n in range(2)])
-    soft = trainer.injector.wants_soft
+    soft = trainer.injector.attached.wants_soft
     assert same([trainer.record.losses, trainer.record.weights], plain_training(data_type, form, soft))
 
 

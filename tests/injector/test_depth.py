@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from autonoise.errors import PolicyError
-from autonoise.injector.depth import counted
 from autonoise.policy import Policy, Step, load_policy
+from autonoise.policy.places import counted
 from autonoise.proxies import build_proxy
 from autonoise.types import DataType, InputSpec
 

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autonoise.errors import AttachError
-from autonoise.injector.before_forward import SoftTargets, frozen_statistics
+from autonoise.injector.attached import frozen_statistics
+from autonoise.injector.targets import SoftTargets
 from autonoise.policy import NoiseInjector, Policy, Step
 from autonoise.types import DataType, InputSpec
 
@@ -151,7 +152,7 @@ def test_pairs_are_mixed_as_their_targets_however_the_layer_is_laid_out(arrange:
     x = numbers(ROWS, 5, 4)
     _, y = injector.perturb(x, LABELS)
     model(x)
-    plan = injector.layers.batch.plans[0]
+    plan = injector.attached.batch.plans[0]
     w = plan.weight[:, None, None]
     assert float(plan.weight.min()) < 0.95
     assert torch.allclose(model.after, w * x + (1 - w) * x[plan.permutation], atol=1e-6)
@@ -183,7 +184,7 @@ def test_sequence_and_batch_of_one_length_are_told_apart() -> None:
     mixed: list[Tensor] = []
     norm.register_forward_hook(lambda _, __, out: mixed.append(out.detach()))
     model(x)
-    plan, clean = injector.layers.batch.plans[0], outputs[0].transpose(0, 1)
+    plan, clean = injector.attached.batch.plans[0], outputs[0].transpose(0, 1)
     w = plan.weight[:, None, None]
     assert torch.allclose(mixed[0].transpose(0, 1), w * clean + (1 - w) * clean[plan.permutation], atol=1e-6)
 

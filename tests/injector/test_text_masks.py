@@ -125,7 +125,7 @@ def test_masked_token_training_and_the_denoising_mask_reach_every_word() -> None
     injector = Policy("text", (Step.of("denoising_autoencoder", p=0.95),), input=SPEC).attach(
         model, epochs=1, steps_per_epoch=9
     )
-    ids, info = injector.open(IDS)
+    ids, info = injector.attached.open(IDS)
     technique = injector.policy.steps[0].technique
     hit = torch.zeros_like(WORDS)
     for seed in range(6):

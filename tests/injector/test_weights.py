@@ -174,7 +174,7 @@ def test_checkpointing_with_passes_of_both_kinds_is_refused() -> None:
 
 def test_norms_and_biases_keep_their_weights() -> None:
     model = nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4), nn.BatchNorm1d(4))
-    swapped = Policy("tabular", (Step.of("weight_noise"),)).attach(model, epochs=1, steps_per_epoch=1).weights[0]
+    swapped = Policy("tabular", (Step.of("weight_noise"),)).attach(model, epochs=1, steps_per_epoch=1).placed.weights[0]
     assert swapped.count == 1
 
 

@@ -120,7 +120,7 @@ def test_a_search_from_data_to_verdict_and_again(tmp_path: Path, series: str) ->
     assert set(states) <= {"COMPLETE", "PRUNED"}  # what is still queued is no result
     assert Policy.from_trial(study.get_trials()[0]).steps == ()
 
-    from autonoise.policy.format import load_policy
+    from autonoise.policy import load_policy
 
     policy = load_policy(folder / "policy.yaml")
     assert policy.scores["verdict"] == outcome.result["verdict"]
