@@ -124,22 +124,14 @@ def member(kind: type[Word], value: object, noun: str) -> Word:
 
 
 _RELATED_PAIRS: tuple[tuple[Family, Family], ...] = (
-    (Family.INDEPENDENT, Family.IMPULSE),
-    (Family.IMPULSE, Family.OUTLIER),
-    (Family.BLUR, Family.RESAMPLING),
-    (Family.PHOTOMETRIC, Family.GAIN),
-    (Family.COMPRESSION, Family.QUANTISATION),
-    (Family.LOW_FREQUENCY, Family.SHIFT),
-    (Family.CHARACTER_EDIT, Family.CHARACTER_CONFUSION),
-    (Family.CHARACTER_EDIT, Family.SPACING),
-    (Family.TOKEN_EDIT, Family.MISSINGNESS),
-    (Family.TRUNCATION, Family.MISSINGNESS),
-    (Family.OCCLUSION, Family.MISSINGNESS),
-    (Family.VALUE_SWAP, Family.CATEGORY),
-    (Family.GAIN, Family.SATURATION),
-    (Family.GEOMETRIC, Family.TIME_WARP),
-    (Family.MIXING, Family.BACKGROUND),
-)
+    (Family.INDEPENDENT, Family.IMPULSE), (Family.IMPULSE, Family.OUTLIER), (Family.BLUR, Family.RESAMPLING),
+    (Family.PHOTOMETRIC, Family.GAIN), (Family.COMPRESSION, Family.QUANTISATION),
+    (Family.LOW_FREQUENCY, Family.SHIFT), (Family.CHARACTER_EDIT, Family.CHARACTER_CONFUSION),
+    (Family.CHARACTER_EDIT, Family.SPACING), (Family.TOKEN_EDIT, Family.MISSINGNESS),
+    (Family.TRUNCATION, Family.MISSINGNESS), (Family.OCCLUSION, Family.MISSINGNESS),
+    (Family.VALUE_SWAP, Family.CATEGORY), (Family.GAIN, Family.SATURATION),
+    (Family.GEOMETRIC, Family.TIME_WARP), (Family.MIXING, Family.BACKGROUND),
+)  # fmt: skip
 RELATED: frozenset[frozenset[Family]] = frozenset(frozenset(pair) for pair in _RELATED_PAIRS)
 
 
@@ -204,14 +196,8 @@ class InputSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for a policy file; fields at their defaults are left out."""
-        out: dict[str, Any] = {}
-        for f in fields(self):
-            value = getattr(self, f.name)
-            if f.name in {"data_type"} or value == f.default:
-                continue
-            out[f.name] = _plain(value)
-        out["scale"] = str(self.scale)
-        return out
+        values = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
+        return {k: _plain(v) for k, v in values.items() if k != "data_type"} | {"scale": str(self.scale)}
 
     @classmethod
     def from_dict(cls, data_type: DataType, values: Mapping[str, Any]) -> InputSpec:

@@ -164,7 +164,7 @@ def test_weights_are_noisy_inside_and_clean_outside(name: str, kind: type[Techni
             module.dropout = 0.0
     parameters = {n: p.detach().clone() for n, p in model.named_parameters()}
     wanted = {n for n, p in parameters.items() if p.ndim > 1}
-    swap = attach(Policy(data_type, (Step(kind()),)), model).weights[0]
+    swap = attach(Policy(data_type, (Step(kind()),)), model).placed.weights[0]
     used: list[int] = []
     original = swap._noise
     swap._noise = lambda w, number: (used.append(id(w)), original(w, number))[1]
