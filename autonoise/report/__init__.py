@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -127,8 +128,8 @@ def _usage(result: Result) -> tuple[str, str]:
 
 
 def _sentence(text: str) -> str:
-    """The text with a capital letter and a full stop."""
-    text = text.strip()
+    """The text with a capital letter, a full stop, and the minus signs of the tables."""
+    text = re.sub(r"(?<![\w-])-(?=\d)", "−", text.strip())
     if not text or text == NONE:
         return ""
     end = "" if text[-1] in ".!?" else "."

@@ -26,7 +26,7 @@ ROLES = {
     "baseline": "trained without noise",
     "preset": "the best published recipe",
     "start": "the best starting policy of the search space, unchanged by the search",
-    "policy": "what the search found",
+    "policy": "the policy that the search chose",
 }
 """What each contestant is, in the words of the report."""
 NOTABLE = 0.01
@@ -81,7 +81,7 @@ def _explained(result: Result, shown: Contestants) -> str:
     parts = []
     if weight is not None:
         parts.append(
-            f"score = {fixed(1 - weight, 2)} × clean + {fixed(weight, 2)} × noisy accuracy on held-out families."
+            f"Score = {fixed(1 - weight, 2)} × clean + {fixed(weight, 2)} × noisy accuracy on held-out families."
         )
     parts.append(
         "Brackets hold 95 % intervals for further trainings and further rows like these. All contestants were tested "
@@ -105,7 +105,8 @@ def _role(label: str, c: ContestantResult) -> str:
 
 def _answers(result: Result) -> list[str]:
     """The answers to the two questions of the verdict; none in results that were made before there were two."""
-    told = [f"against {_QUESTIONS.get(q, q)}: {_ANSWERS.get(a, a)}" for q, a in result.answers.items()]
+    found = {q: _ANSWERS.get(a, a) for q, a in result.answers.items()}
+    told = [f"against {words}: {found[q]}" for q, words in _QUESTIONS.items() if q in found]
     return [f"The policy {'; '.join(told)}."] if told else []
 
 
@@ -126,7 +127,9 @@ def difference_cell(t: Triple | None) -> Cell:
     if t is None:
         return Cell(NONE)
     tone: Tone = "good" if t[1] > 0 else "bad" if t[2] < 0 else "muted"
-    return Cell(signed(t[0]), interval(t, sign=True), tone)
+    # an end that rounds to 0.000 would not show on which side of 0 it lies
+    digits = 4 if tone != "muted" and min(abs(t[1]), abs(t[2])) < 0.0005 else 3
+    return Cell(signed(t[0]), interval(t, digits, sign=True), tone)
 
 
 def _gap(title: str, column: str, shown: Contestants, result: Result, empty: int) -> list[Cell]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from report_samples import plain, result
 
 from autonoise.report import build_page, render_markdown
+from autonoise.report.page import Cell
+from autonoise.report.results import difference_cell
 from autonoise.study.result import Result
 
 
 def test_answers_seeds_looks_and_groups_are_told() -> None:
     told = result(
-        answers={"no noise": "better", "best recipe": "as good as"},
+        answers={"best recipe": "as good as", "no noise": "better"},  # the file has its keys in alphabetical order
         looks=4,
         verdicts=2,
         level=0.00625,
@@ -59,4 +61,15 @@ def test_the_contestants_are_explained() -> None:
         "Baseline: trained without noise. Preset: the best published recipe, noise-and-dropout (2 techniques)." in note
     )
     assert "Start: the best starting policy of the search space, unchanged by the search, dropout, weak" in note
-    assert "Policy: what the search found, " in note
+    assert "Policy: the policy that the search chose, " in note
+
+
+def test_an_end_that_rounds_to_nothing_shows_its_side() -> None:
+    assert difference_cell((-0.007, -0.0141, -0.0004)) == Cell("−0.007", "[−0.0141, −0.0004]", "bad")
+    assert difference_cell((0.02, 0.0002, 0.0398)) == Cell("+0.020", "[+0.0002, +0.0398]", "good")
+    assert difference_cell((0.01, -0.0001, 0.02)) == Cell("+0.010", "[±0.000, +0.020]", "muted")
+
+
+def test_the_sentence_has_the_minus_signs_of_the_tables() -> None:
+    page = build_page(result(sentence="better: clean accuracy -0.009 [-0.041, +0.023] by a-1 with --seeds 5"), [])[0]
+    assert page.sentence == "Clean accuracy −0.009 [−0.041, +0.023] by a-1 with --seeds 5."
