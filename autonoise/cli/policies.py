@@ -44,10 +44,11 @@ def recommend(
     data: options.Data,
     out: options.PolicyOut = None,
     bank: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             help="Folder that holds the folders of finished studies; left out: ./studies and the studies that come "
-            "with autonoise."
+            "with autonoise.",
+            callback=options.filled,
         ),
     ] = None,
     data_type: options.DataType = None,
@@ -62,9 +63,9 @@ def recommend(
     from autonoise.data import load
     from autonoise.study import bank as earlier
 
-    if bank is not None and not bank.is_dir():
+    if bank is not None and not Path(bank).is_dir():
         raise StudyError(f"--bank {bank}: no such folder; it must hold the folders of finished studies")
-    places = [bank] if bank is not None else earlier.places_for(Path("studies") / "any")
+    places = [Path(bank)] if bank is not None else earlier.places_for(Path("studies") / "any")
     dataset = load(data, data_type=data_type, target=target, group=group, text_column=text_column)
     console = make_console()
     try:

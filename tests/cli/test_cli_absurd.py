@@ -89,6 +89,7 @@ ABSURD: dict[str, tuple[str, ...]] = {
     "recommend file.txt": ("file.txt",),
     "recommend folder": ("folder",),
     "recommend wine --bank file.txt": ("--bank file.txt: no such folder",),
+    "recommend wine --bank=": ("--bank", "it is empty"),
     "recommend wine --out folder": ("folder is a folder; name the file to write",),
     "recommend wine --out p.txt": ("must end in .yaml",),
     "recommend wine --target=": ("--target", "it is empty"),
