@@ -13,14 +13,17 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 
 WIDTH = 5.0
-"""Inches of a panel, 480 CSS pixels: two stand side by side on a desk, one fills a telephone."""
+"""Width of a picture in inches (480 CSS pixels): two fit side by side on a desktop screen, one fills a telephone's."""
 INK, MUTED, GRID = "#1f2933", "#6b7480", "#e4e7eb"
 _FONTS = "system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', 'Liberation Sans', Arial, sans-serif"
 
 
 @dataclass(frozen=True)
 class Look:
-    """Colour, marker and line of a contestant: told apart by shape as well, for print and colour blindness."""
+    """Colour, marker and line of a contestant; ``size``: of its marker, in points.
+
+    Contestants differ in shape as well as in colour, for black-and-white print and for colour-blind readers.
+    """
 
     colour: str
     marker: str
@@ -29,7 +32,7 @@ class Look:
 
 
 LOOKS: Mapping[str, Look] = {
-    # Okabe and Ito's palette, the grey darkened
+    # colours of Okabe and Ito, which colour-blind readers can tell apart; the grey is darker than theirs
     "baseline": Look("#5f6b7a", "o", "--", 5.0),
     "preset": Look("#d55e00", "s", "-.", 4.6),
     "start": Look("#009e73", "^", ":", 4.8),
@@ -69,25 +72,26 @@ _STYLE = {
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Matplotlib's settings for the time of drawing and writing; names with dollar signs are no formulas."""
+    """Matplotlib's settings while a picture is drawn and written; a dollar sign in a name begins no formula."""
     with mpl.rc_context(_STYLE):  # type: ignore[arg-type]
         yield
 
 
 def panel(height: float, width: float = WIDTH) -> tuple[Canvas, Axes]:
+    """An empty picture with one pair of axes; sizes in inches."""
     canvas = Canvas(figsize=(width, height), layout="constrained")
     return canvas, canvas.add_subplot()
 
 
 def to_svg(canvas: Canvas) -> str:
-    """SVG text whose letters are the reader's own sans-serif."""
+    """The picture as SVG, whose text is set in a font that the reader's computer has."""
     buffer = io.StringIO()
     canvas.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return buffer.getvalue().replace("'DejaVu Sans'", f"{_FONTS}, 'DejaVu Sans'")
 
 
 def to_png(canvas: Canvas, *, width: int) -> bytes:
-    """PNG of ``width`` pixels."""
+    """The picture as a PNG, ``width`` pixels wide."""
     FigureCanvasAgg(canvas)
     buffer = io.BytesIO()
     canvas.savefig(buffer, format="png", dpi=width / canvas.get_figwidth(), metadata={"Software": None})
@@ -95,7 +99,7 @@ def to_png(canvas: Canvas, *, width: int) -> bytes:
 
 
 def short(text: str, length: int = 26) -> str:
-    """A label that leaves room for the picture."""
+    """The text, cut to ``length`` characters: a long label would leave no room for the picture."""
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
 

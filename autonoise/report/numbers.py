@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 NONE = "–"
+"""What stands where there is no number."""
 Triple = tuple[float, float, float]
+"""A mean and the ends of its interval."""
 
 
 def number(value: Any) -> float | None:
@@ -27,11 +29,13 @@ def triple(value: Any) -> Triple | None:
 
 
 def fixed(value: Any, digits: int = 3) -> str:
+    """A number with ``digits`` decimals."""
     x = number(value)
     return NONE if x is None else _minus(f"{x:.{digits}f}")
 
 
 def signed(value: Any, digits: int = 3) -> str:
+    """The same with its sign; ± where it rounds to 0."""
     x = number(value)
     if x is None:
         return NONE
@@ -40,6 +44,7 @@ def signed(value: Any, digits: int = 3) -> str:
 
 
 def percent(value: Any, *, sign: bool = False) -> str:
+    """A share of 1 in whole percent."""
     x = number(value)
     return NONE if x is None else f"{signed(100 * x, 0) if sign else fixed(100 * x, 0)} %"
 
@@ -62,6 +67,7 @@ def significant(value: Any, digits: int = 3) -> str:
 
 
 def duration(seconds: Any) -> str:
+    """A time span in the unit that suits it: ``4.2 s``, ``95 s``, ``10 min``, ``2 h 05 min``."""
     x = number(seconds)
     if x is None:
         return NONE
@@ -83,6 +89,7 @@ def moment(iso: Any) -> str:
 
 
 def plural(n: int, noun: str) -> str:
+    """``1 row``, ``1,800 rows``."""
     return f"{n:,} {noun if n == 1 else noun + 's'}"
 
 

@@ -11,7 +11,7 @@ Tone = Literal["", "good", "bad", "muted", "code", "strong"]
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a table: the value, its interval or unit in small print, and how it is meant."""
+    """A cell of a table: its text, an interval or unit in small print, and ``tone``, which sets its colour or font."""
 
     text: str
     small: str = ""
@@ -20,8 +20,9 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A table; the first cell of each row names it. ``lead``: how many columns hold text, before those of numbers;
-    ``wide``: all of them do.
+    """A table; the first cell of each row is its heading.
+
+    ``lead``: how many columns from the left hold text, the others hold numbers; ``wide``: all columns hold text.
     """
 
     head: Sequence[str]
@@ -60,7 +61,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """A whole report. ``kind`` is the verdict as a colour: better, none, worse."""
+    """A whole report. ``kind`` chooses the colour of the verdict: "better", "worse" or "none" (neither of them)."""
 
     title: str
     subtitle: str

@@ -46,7 +46,7 @@ def settings(step: Mapping[str, Any]) -> str:
         unit = f" ({parameter.unit})" if isinstance(parameter, Range) and parameter.unit else ""
         parts.append(f"{name.replace('_', ' ')} {significant(value)}{unit}")
     if step.get("magnitude") == "uniform":
-        parts.append("strength drawn anew from 0 to these")
+        parts.append("drawn anew between 0 and these values")
     if step.get("site"):
         parts.append(f"at {step['site']}")
     return ", ".join(parts)

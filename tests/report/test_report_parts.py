@@ -67,7 +67,7 @@ def test_schedules_in_words(schedule: dict[str, Any] | None, words: str) -> None
 
 
 def test_steps_in_words() -> None:
-    assert settings(STEPS[1]) == "std 0.314 (input scale), strength drawn anew from 0 to these"
+    assert settings(STEPS[1]) == "std 0.314 (input scale), drawn anew between 0 and these values"
     assert how_often(STEPS[2]) == "50 % of samples, every 2nd update"
     assert how_often({"technique": "sam", "gate": {"every": 13, "unit": "epoch"}}) == "all updates, every 13th epoch"
     assert settings({"technique": "from_the_future", "depth": 3}) == "depth 3"
