@@ -116,7 +116,10 @@ class AudioPreparation:
 
 
 def prepare(dataset: Dataset, train: Array) -> AudioPreparation:
-    """Nothing is measured: waveforms stay in -1..1; ``train`` is not looked at."""
+    """Nothing is measured, so ``train`` is not looked at: waveforms stay in -1..1.
+
+    Whether a batch holds lengths follows from all rows, as in :func:`autonoise.data.timeseries.prepare`.
+    """
     x = np.asarray(dataset.x)
     spec = InputSpec(
         data_type=DataType.AUDIO,

@@ -19,14 +19,18 @@ SUFFIXES = frozenset({
     ".rf64",
 })  # fmt: skip
 
+LENGTH_QUANTILE = 0.99
+"""Share of the training clips that keep their whole length: one recording left running would make all rows as long."""
+
 
 def read_files(
     files: Sequence[Path], notes: Notes, *, train: Array | None = None, like: float | None = None
 ) -> tuple[Array, int, float | None]:
-    """Read sound files as mono at one rate: (rows, rate, no full scale: files say it themselves).
+    """Read sound files as mono at one rate: (rows, sample rate in Hz, None, as files know their own full scale).
 
-    The rate is the lowest one found, at most 16 kHz. Clips longer than the 99th percentile are cut to it. Both are
-    told. Raises MissingExtraError without soundfile, DataError on an unreadable or empty file.
+    The rate is the lowest one of the training files, at most 16 kHz; files of another rate are resampled. Clips longer
+    than the 99th percentile of the training clips are cut to it. Both are told. ``train`` (N,) marks the training
+    files, None: all are. Raises MissingExtraError without soundfile, DataError on an unreadable or empty file.
     """
     try:
         import soundfile
@@ -49,15 +53,18 @@ def read_files(
     if stereo:
         notes.tell(f"{stereo} clips of several channels are mixed down to their mean")
     rates = Counter(rate for _, rate in clips)
-    target = min(DEFAULT_RATE, *rates)
+    trained = np.ones(len(files), dtype=bool) if train is None else train
+    target = min(DEFAULT_RATE, *(rate for (_, rate), t in zip(clips, trained, strict=True) if t))
     if set(rates) != {target}:
         found = ", ".join(f"{n} of {rate} Hz" for rate, n in sorted(rates.items()))
         notes.tell(f"clips resampled to {target} Hz (found {found})", guess=len(rates) > 1)
     waves = [_resample(wave, rate, target) for wave, rate in clips]
     lengths = np.array([len(w) for w in waves])
-    longest = int(np.ceil(np.quantile(lengths, 0.99)))
+    longest = int(np.ceil(np.quantile(lengths[trained], LENGTH_QUANTILE)))
     if lengths.max() > longest:
-        notes.tell(f"{int((lengths > longest).sum())} clips cut to {longest / target:.2f} s, the 99th percentile")
+        notes.tell(
+            f"{int((lengths > longest).sum())} clips cut to {longest / target:.2f} s, the 99th percentile of training"
+        )
     x = np.full((len(waves), longest), np.nan, dtype=np.float32)
     for row, wave in zip(x, waves, strict=True):
         row[: len(wave)] = wave[:longest]

@@ -59,10 +59,10 @@ class _Picture:
 def read_files(
     files: Sequence[Path], notes: Notes, *, train: Array | None = None, like: float | None = None
 ) -> tuple[Array, int | None, float | None]:
-    """Read picture files at one common size; (rows, no sample rate, what is white if it is one number for all).
+    """Read picture files at one common size; (rows, None, the white of all if it is one number).
 
-    The size is the most common one, its longest side at most 64; other pictures are stretched to it. Grey if all
-    are grey, else RGB. Transparent pixels lie on white, EXIF turns are applied, the first frame is taken. Files of
+    The size is the most common one of the training pictures, its longest side at most 64; other pictures are stretched
+    to it. All are grey if the training pictures are, else RGB. Transparent pixels lie on white, EXIF turns are applied, the first frame is taken. Files of
     more than 8 bits, and those of few levels, are scaled by what the training files fill. All of it is told.
     """
     trained = np.ones(len(files), dtype=bool) if train is None else train
@@ -79,7 +79,7 @@ def read_files(
         if count:
             notes.tell(f"{count} {what}")
     return (
-        _one_size([p.image for p in read if p.image is not None], notes),
+        _one_size([p.image for p in read if p.image is not None], trained, notes),
         None,
         next(iter(whites.values())) if len(whites) == 1 else None,
     )
@@ -173,13 +173,19 @@ def _white(kind: str, read: Sequence[_Picture], train: Array, notes: Notes, like
     return white
 
 
-def _one_size(pictures: Sequence[Image.Image], notes: Notes) -> Array:
-    (width, height), same = Counter(p.size for p in pictures).most_common(1)[0]
+def _one_size(pictures: Sequence[Image.Image], train: Array, notes: Notes) -> Array:
+    """(N, H, W, C) of the most common size and of the colours of the training pictures."""
+    trained = [p for p, t in zip(pictures, train, strict=True) if t]
+    (width, height), _ = Counter(p.size for p in trained).most_common(1)[0]
     shrink = min(1.0, FOLDER_SIDE / max(width, height))
     size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
-    if shrink < 1 or same < len(pictures):
-        notes.tell(f"{sum(p.size != size for p in pictures)} pictures resized to {size[0]}x{size[1]}")
-    mode = "L" if all(p.mode == "L" for p in pictures) else "RGB"
+    resized = sum(p.size != size for p in pictures)
+    if resized:
+        notes.tell(f"{resized} pictures resized to {size[0]}x{size[1]}")
+    mode = "L" if all(p.mode == "L" for p in trained) else "RGB"
+    coloured = sum(p.mode != "L" for p in pictures) if mode == "L" else 0
+    if coloured:
+        notes.tell(f"{coloured} pictures in colour become grey, as all training pictures are", guess=True)
     x = np.stack(
         [
             np.asarray(p.convert(mode).resize(size, Image.Resampling.BILINEAR) if p.size != size else p.convert(mode))

@@ -66,7 +66,12 @@ class SeriesPreparation:
 
 
 def prepare(dataset: Dataset, train: Array) -> SeriesPreparation:
-    """Measure mean and standard deviation of each channel over the training values that are not missing."""
+    """Measure mean and standard deviation of each channel over the training values that are not missing.
+
+    Whether a batch holds lengths, and how many steps it has, follows from all rows, since all are stored in one array
+    and fed to one model: with training rows of full length alone, a shorter test row could not say where it ends.
+    No number that a value is changed by comes from the test rows.
+    """
     x = np.asarray(dataset.x)
     mean, std = column_statistics(np.asarray(take(dataset.x, train)).transpose(0, 2, 1).reshape(-1, x.shape[1]))
     spec = InputSpec(
