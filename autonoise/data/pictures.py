@@ -62,8 +62,9 @@ def read_files(
     """Read picture files at one common size; (rows, None, the white of all if it is one number).
 
     The size is the most common one of the training pictures, its longest side at most 64; other pictures are stretched
-    to it. All are grey if the training pictures are, else RGB. Transparent pixels lie on white, EXIF turns are applied, the first frame is taken. Files of
-    more than 8 bits, and those of few levels, are scaled by what the training files fill. All of it is told.
+    to it. All are grey if the training pictures are, else RGB. Transparent pixels lie on white, turns that a camera
+    noted (EXIF) are applied, of several frames the first is taken. Files of more than 8 bits, and those of few levels,
+    are scaled by what the training files fill. All of it is told.
     """
     trained = np.ones(len(files), dtype=bool) if train is None else train
     read = [_read(file, {}) for file in files]

@@ -15,7 +15,8 @@ ENCODINGS = {
     "utf-8 mark": ("utf-8", codecs.BOM_UTF8),
     "utf-16 little": ("utf-16-le", codecs.BOM_UTF16_LE),
     "utf-16 big": ("utf-16-be", codecs.BOM_UTF16_BE),
-    "utf-32": ("utf-32-le", codecs.BOM_UTF32_LE),
+    "utf-32 little": ("utf-32-le", codecs.BOM_UTF32_LE),
+    "utf-32 big": ("utf-32-be", codecs.BOM_UTF32_BE),
 }
 every = pytest.mark.parametrize("encoding", ENCODINGS)
 zipped = pytest.mark.parametrize("gz", ["", ".gz"])

@@ -55,10 +55,11 @@ def test_one_long_training_clip_does_not_make_all_rows_long(tmp_path):
     for c in "ab":
         (tmp_path / c).mkdir()
         for i in range(100):
-            soundfile.write(tmp_path / c / f"{i}.wav", np.full(500 if c == "a" and i == 0 else 100, 0.25), 8000)
+            samples = 500 if c == "a" and i == 0 else 100 if i < 20 else 80
+            soundfile.write(tmp_path / c / f"{i}.wav", np.full(samples, 0.25), 8000)
     d = data.load(tmp_path)
     assert d.x.shape == (200, 100) and "1 clips cut to 0.01 s, the 99th percentile of training" in d.notes
-    np.testing.assert_allclose(d.x, 0.25, atol=1e-4)
+    np.testing.assert_allclose(d.x[np.isfinite(d.x)], 0.25, atol=1e-4)
 
 
 def test_channels_and_rates_are_told(tmp_path):
