@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from autonoise.errors import StudyError
 from autonoise.policy import Policy, load_policy
 from autonoise.study.config import StudyConfig
 from autonoise.study.folder import StudyFolder
+from autonoise.study.result import Measured, Result
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +34,7 @@ class SearchResult:
 
     config: StudyConfig
     folder: StudyFolder
-    numbers: Mapping[str, Any] | None
+    numbers: Result | None
     stopped: bool
 
     @property
@@ -46,17 +47,17 @@ class SearchResult:
     @property
     def verdict(self) -> str | None:
         """``better``, ``no significant gain``, ``worse`` ...; None before the verdict. docs/scoring.md tells all."""
-        return None if self.numbers is None else str(self.numbers["verdict"])
+        return None if self.numbers is None else self.numbers.verdict
 
     @property
     def sentence(self) -> str:
         """The verdict in a line, with its numbers."""
-        return "stopped before the verdict" if self.numbers is None else str(self.numbers["sentence"])
+        return "stopped before the verdict" if self.numbers is None else self.numbers.sentence
 
     @property
     def recommendation(self) -> str:
         """What to train with, in words."""
-        return "none before the verdict" if self.numbers is None else str(self.numbers["recommendation"])
+        return "none before the verdict" if self.numbers is None else self.numbers.recommendation
 
     @property
     def report(self) -> Path:
@@ -74,13 +75,13 @@ class SearchResult:
         if self.numbers is None:
             raise StudyError("there is no verdict yet: the same call goes on with the search")
         rows = {}
-        for label, contestant in self.numbers["contestants"].items():
-            row: dict[str, Any] = {"name": contestant["name"]}
+        for label, contestant in self.numbers.contestants.items():
+            row: dict[str, Any] = {"name": contestant.name}
             for column in _COLUMNS:
-                values = contestant[column] or [float("nan")] * 3
+                values: Measured = getattr(contestant, column) or Measured(math.nan, math.nan, math.nan)
                 name = _NAMES.get(column, column)
-                row |= {name: values[0], f"{name}_low": values[1], f"{name}_high": values[2]}
-            rows[label] = {**row, "passes": contestant["passes"]}
+                row |= {name: values.mean, f"{name}_low": values.low, f"{name}_high": values.high}
+            rows[label] = {**row, "passes": contestant.passes}
         return pd.DataFrame.from_dict(rows, orient="index")
 
     def __repr__(self) -> str:

@@ -13,7 +13,7 @@ from autonoise.data import summary
 from autonoise.errors import StudyError
 from autonoise.files import dump_yaml, write_whole
 from autonoise.search.acting import offered
-from autonoise.search.trials import _enqueue, _search
+from autonoise.search.trials import enqueue, run_trials
 from autonoise.space.space import SearchSpace
 from autonoise.study.budget import Budget, Evaluations
 from autonoise.study.config import StudyConfig
@@ -22,6 +22,8 @@ from autonoise.study.noise_data import with_noise_data
 from autonoise.study.observer import Observer
 from autonoise.study.prepare import baseline_numbers, build_task, describe, ensure_corruptions, tell_noisy_parts
 from autonoise.study.processes import Stop, one_thread, stop_on_interrupt
+from autonoise.study.result import Result
+from autonoise.study.session import Session
 from autonoise.study.storage import (
     claim,
     open_storage,
@@ -31,7 +33,7 @@ from autonoise.study.storage import (
 )
 from autonoise.training.factory import ModelFactory
 from autonoise.training.task import Task
-from autonoise.verdict import conclude as concluding
+from autonoise.verdict.conclude import conclude
 from autonoise.verdict.trainings import Runner
 
 POOL_LIMIT = 4
@@ -41,7 +43,7 @@ POOL_LIMIT = 4
 class Outcome:
     """How a search ended: its result (None when it was stopped before the verdict) and its folder."""
 
-    result: dict[str, Any] | None
+    result: Result | None
     folder: StudyFolder
     stopped: bool
 
@@ -118,15 +120,16 @@ def _phases(
         )
         stop.deadline = budget.deadline(study)
         sweep(study)
-        _enqueue(config, space, task, study, folder)
-        _search(config, space, task, study, folder, observer, stop, budget)
+        session = Session(config, space, task, study, folder, budget, observer, stop)
+        enqueue(session)
+        run_trials(session)
         write_trials(study, folder)
         if stop():
             return Outcome(None, folder, stopped=True)
         plan = budget.after_search(study, observer.line)
         runner = Runner(config, task, folder, _pool(config), ahead=budget.reserve(plan, numbers["seconds"], 1))
         try:
-            result = concluding.conclude(config, space, task, study, folder, runner, observer, stop, plan, budget)
+            result = conclude(session, runner, plan)
         finally:
             runner.close()
     return Outcome(result, folder, stopped=result is None and stop())

@@ -141,7 +141,7 @@ def main() -> None:
         for config in configs:
             if not (Path(config.out) / "memory.json").exists():
                 outcome = run_search(config)
-                print(config.study, (outcome.result or {}).get("verdict", "no verdict"), flush=True)
+                print(config.study, outcome.result.verdict if outcome.result else "no verdict", flush=True)
         with ProcessPoolExecutor(2, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)) as pool:
             found = list(pool.map(judge, configs, [root] * len(configs), [options.seeds] * len(configs)))
     rows = sorted((r for r in found if r is not None), key=lambda r: r.data_type)

@@ -33,11 +33,13 @@ def run(data: str, engine: str, seed: int, budget: int, epochs: int | None, trai
     from autonoise.data import Splits
     from autonoise.search.objective import Objective
     from autonoise.search.sampler import make_sampler
-    from autonoise.search.trials import _enqueue
+    from autonoise.search.trials import enqueue
     from autonoise.space.space import SearchSpace
+    from autonoise.study.budget import Budget
     from autonoise.study.config import StudyConfig
     from autonoise.study.folder import StudyFolder
     from autonoise.study.prepare import build_task, ensure_corruptions
+    from autonoise.study.session import Session
     from autonoise.study.storage import open_storage, open_study
     from autonoise.study.trial_record import TrialRecord
     from autonoise.verdict.statistics import parts_of, value
@@ -65,7 +67,7 @@ def run(data: str, engine: str, seed: int, budget: int, epochs: int | None, trai
         study = open_study(config, open_storage(config.storage_url))
         study.sampler = make_sampler(engine, prior=space.prior, seed=seed, trials=0, worker=0)
         if engine == "autonoise":
-            _enqueue(config, space, task, study, folder)
+            enqueue(Session(config, space, task, study, folder, Budget(config)))
         objective = Objective(task, space, config)
         wall = time.perf_counter()
         inside, work, best, points = 0.0, 0.0, -1.0, []

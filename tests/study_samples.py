@@ -13,8 +13,11 @@ import optuna
 from autonoise.evaluation.score import Score
 from autonoise.policy import Policy, Step
 from autonoise.space.space import SearchSpace
+from autonoise.study.budget import Budget
 from autonoise.study.config import StudyConfig
-from autonoise.study.folder import RunResult
+from autonoise.study.folder import RunResult, StudyFolder
+from autonoise.study.processes import Stop
+from autonoise.study.session import Session
 from autonoise.training.train import Trained
 from autonoise.verdict.trainings import Job
 
@@ -134,3 +137,14 @@ def new_study(**options: Any) -> optuna.Study:
     options.setdefault("direction", "maximize") if "directions" not in options else None
     config = StudyConfig(data="wine", study="s", out="s")
     return optuna.create_study(pruner=make_pruner(config), sampler=optuna.samplers.RandomSampler(seed=0), **options)
+
+
+def session_of(
+    task: Any = None, config: StudyConfig | None = None, study: optuna.Study | None = None, *, stopped: bool = False
+) -> Session:
+    """A session without a time limit; where no task is given, one whose only corruption is "jitter"."""
+    jitter = SimpleNamespace(name="jitter", family="independent")
+    task = task or SimpleNamespace(frozen=(jitter,), real=None, factory=None)
+    config = config or config_of(Path("nowhere"))
+    folder = StudyFolder(config.out)
+    return Session(config, space_of(), task, study or new_study(), folder, Budget(config), stop=Stop(asked=stopped))

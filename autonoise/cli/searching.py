@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
     from autonoise.found import SearchResult
     from autonoise.study.config import StudyConfig
+    from autonoise.study.result import Measured, Result
 
 _DATA, _SCORE, _RUN = "Data", "Score", "Running"
 UNKNOWN = "not measurable"
@@ -165,14 +165,14 @@ def run(data: str, given: dict[str, Any], *, quiet: bool, strict: bool) -> int:
     return strict_status(result.numbers) if strict else 0
 
 
-def strict_status(result: Mapping[str, Any] | None) -> int:
+def strict_status(result: Result | None) -> int:
     """0: better than no noise and than the best recipe; 3: than no noise alone; 1: neither is sure, or no verdict.
 
     A policy that surely loses more clean accuracy than --max-clean-drop allows is not better than anything.
     """
-    if result is None or result["answers"]["no noise"] != "better" or result["verdict"] == "breaks the clean limit":
+    if result is None or result.answers["no noise"] != "better" or result.verdict == "breaks the clean limit":
         return 1
-    return 0 if result["answers"].get("best recipe", "better") == "better" else 3
+    return 0 if result.answers.get("best recipe", "better") == "better" else 3
 
 
 def _say_how_to_continue(console: Console, config: StudyConfig) -> None:
@@ -191,35 +191,35 @@ def show_outcome(console: Console, config: StudyConfig, outcome: SearchResult) -
     result, folder = outcome.numbers, outcome.folder
     if result is None:
         return
-    counts = result["counts"]
-    if counts["failed"]:
-        console.print(f"{counts['failed']} trials failed, the last with: {_last_reason(config)}", soft_wrap=True)
-    console.print(f"recommended: {result['recommendation']}", soft_wrap=True)
+    counts = result.counts
+    if counts is not None and counts.failed:
+        console.print(f"{counts.failed} trials failed, the last with: {_last_reason(config)}", soft_wrap=True)
+    console.print(f"recommended: {result.recommendation}", soft_wrap=True)
     rows = [
         (
             label,
-            c["name"],
-            *(interval(c[k]) if c[k] else UNKNOWN for k in ("clean", "search", "held_out")),
-            _closed(result, c["gap_closed_held_out"]) if label != "baseline" else "-",
-            f"{c['passes']:.2f}",
+            c.name,
+            *(interval(m) if m else UNKNOWN for m in (c.clean, c.search, c.held_out)),
+            _closed(result, c.gap_closed_held_out) if label != "baseline" else "-",
+            f"{c.passes:.2f}",
         )
-        for label, c in result["contestants"].items()
+        for label, c in result.contestants.items()
     ]
     columns = ("", "name", "clean", "noisy (searched)", "noisy (held out)", "gap closed", "passes")
     console.print(table(columns, rows, right=columns[2:]))
-    for warning in result.get("warnings", []):
+    for warning in result.warnings:
         console.print(f"note: {warning}", soft_wrap=True)
     dashboard = f"autonoise dashboard {shlex.quote(config.out)}"
     where = f"policy  {folder.policy_file}      report  {folder.report_html}      dashboard  {dashboard}"
     console.print(where, soft_wrap=True)
 
 
-def _closed(result: Mapping[str, Any], gap: list[float] | None) -> str:
+def _closed(result: Result, gap: Measured | None) -> str:
     from autonoise.cli.output import percent
 
     if gap:
         return percent(gap)
-    return UNKNOWN if result["gaps"]["held_out"] is None else "no gap to close"
+    return UNKNOWN if result.gaps["held_out"] is None else "no gap to close"
 
 
 def _last_reason(config: StudyConfig) -> str:

@@ -160,7 +160,7 @@ def status_of(config: StudyConfig) -> dict[str, Any]:
     if result is None and folder.result_file.exists():
         raise StudyError(f"{folder.result_file} is damaged: delete it and run autonoise search {config.out} again")
     if result is not None and row["phase"] != "search":
-        row |= {"phase": "done", "verdict": result["verdict"], "sentence": result["sentence"]}
+        row |= {"phase": "done", "verdict": result.verdict, "sentence": result.sentence}
     return row
 
 

@@ -1,4 +1,4 @@
-"""A whole search, from data to verdict. Every phase can be killed and is picked up by the same command."""
+"""The trials of a search: what is queued before them, who runs them, and what is told of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 import multiprocessing
 import os
 import time
-from collections.abc import Callable
 
 import optuna
 from optuna.trial import TrialState
@@ -16,27 +15,23 @@ from autonoise.policy import Policy
 from autonoise.search.objective import Objective
 from autonoise.search.sampler import make_sampler
 from autonoise.search.worker import process_entry, work
-from autonoise.space.space import SearchSpace
 from autonoise.study.bank import warm_start
-from autonoise.study.budget import Budget
-from autonoise.study.config import StudyConfig
 from autonoise.study.export import write_current
-from autonoise.study.folder import StudyFolder
-from autonoise.study.observer import Observer, Progress
-from autonoise.study.processes import Stop
+from autonoise.study.observer import Progress
+from autonoise.study.session import Session
 from autonoise.study.storage import completed, finished, running, sweep
 from autonoise.study.trial_record import StudyRecord, attributes, write_facts
-from autonoise.training.task import Task
 
 TRUSTED = 3
 """Seeds, the most promising of a space first, that get a full training whatever the short one says."""
 
 
-def _enqueue(config: StudyConfig, space: SearchSpace, task: Task, study: optuna.Study, folder: StudyFolder) -> None:
-    """The baseline, the seed combinations, presets and what nearby studies found, before anything else."""
+def enqueue(session: Session) -> None:
+    """Queue the baseline, what nearby studies found, the seed combinations and the presets, before anything else."""
+    space, study = session.space, session.study
     if StudyRecord.of(study).seeded:
         return
-    banked = warm_start(task, folder) if config.memory else []
+    banked = warm_start(session.task, session.folder) if session.config.memory else []
     trusted = [(p, "memory") for p in banked] + [(p, "seed") for p in space.seeds[:TRUSTED]]
     others = [(p, "") for p in (*space.seeds[TRUSTED:], *space.presets)]
     for policy, origin in [(Policy(space.data_type), ""), *trusted, *others]:
@@ -45,39 +40,24 @@ def _enqueue(config: StudyConfig, space: SearchSpace, task: Task, study: optuna.
     write_facts(study, seeded=True)
 
 
-def _search(
-    config: StudyConfig,
-    space: SearchSpace,
-    task: Task,
-    study: optuna.Study,
-    folder: StudyFolder,
-    observer: Observer,
-    stop: Stop,
-    budget: Budget,
-) -> None:
+def run_trials(session: Session) -> None:
     """Trials up to the total, on one worker here or several processes beside this one."""
+    config, study, stop = session.config, session.study, session.stop
     before = len(finished(study))
     if before >= config.trials:
         return
     if before:
-        observer.line(f"continuing: {before} of {config.trials} trials are there")
-    known: list[int] = []
-    begun = time.time()
-    trying = [""]
-
-    def show(study: optuna.Study) -> None:
-        stop.deadline = budget.deadline(study)
-        write_current(study, task, config, folder, known)
-        observer.progress(progress_of(study, config, begun, before, stop.deadline, trying[0]))
-
+        session.observer.line(f"continuing: {before} of {config.trials} trials are there")
+    watch = _Watch(session, before)
     if config.workers == 1:
         trials = len(study.get_trials(deepcopy=False))
-        study.sampler = make_sampler(config.engine, prior=space.prior, seed=config.seed, trials=trials, worker=0)
-        objective = Objective(task, space, config, watch=_watcher(trying, observer, study, config, begun, before, stop))
-        work(study, objective, config, stop, after=show)
+        study.sampler = make_sampler(
+            config.engine, prior=session.space.prior, seed=config.seed, trials=trials, worker=0
+        )
+        work(study, Objective(session.task, session.space, config, watch=watch.trying), stop, after=watch.after_trial)
     else:
-        _processes(config, space, study, stop, show)
-    _await_others(study, stop, observer)
+        _processes(session, watch)
+    _await_others(session)
     if not completed(study, feasible=False):
         reasons = [record.reason for record in finished(study)]
         if stop.late:
@@ -86,41 +66,51 @@ def _search(
             raise StudyError(f"no trial was completed; the last ended with: {next(iter(reasons[::-1]), 'nothing ran')}")
 
 
-def _watcher(
-    trying: list[str],
-    observer: Observer,
-    study: optuna.Study,
-    config: StudyConfig,
-    begun: float,
-    before: int,
-    stop: Stop,
-) -> Callable[[str], None]:
-    def watch(text: str) -> None:
-        trying[0] = text
-        observer.progress(progress_of(study, config, begun, before, stop.deadline, text))
+class _Watch:
+    """What is done around each trial: the deadline moves, policy.yaml is kept current, the observer is told."""
 
-    return watch
+    def __init__(self, session: Session, before: int) -> None:
+        """``before``: trials that were finished when this run began."""
+        self._session, self._before, self._begun = session, before, time.time()
+        self._trying = ""
+        self._written: int | None = None
+
+    def trying(self, text: str) -> None:
+        """A trial has drawn its policy, here in words."""
+        self._trying = text
+        self._tell()
+
+    def after_trial(self, study: optuna.Study) -> None:
+        session = self._session
+        session.stop.deadline = session.budget.deadline(study)
+        self._written = write_current(session, self._written)
+        self._tell()
+
+    def _tell(self) -> None:
+        self._session.observer.progress(progress_of(self._session, self._begun, self._before, self._trying))
 
 
-def _await_others(study: optuna.Study, stop: Stop, observer: Observer) -> None:
+def _await_others(session: Session) -> None:
     """Let workers that joined from elsewhere end their last trials, as long as these may reasonably take."""
+    study, stop = session.study, session.stop
     longest = max((record.seconds for record in finished(study)), default=0.0)
     patience = max(60.0, 3 * longest)
     until = time.time() + patience
     if running(study):
-        observer.line(f"waiting up to {patience:.0f} s for trials of other workers: {running(study)}")
+        session.observer.line(f"waiting up to {patience:.0f} s for trials of other workers: {running(study)}")
     while running(study) and not stop() and not stop.late and time.time() < until:
         time.sleep(0.5)
 
 
-def _processes(
-    config: StudyConfig, space: SearchSpace, study: optuna.Study, stop: Stop, show: Callable[[optuna.Study], None]
-) -> None:
+def _processes(session: Session, watch: _Watch) -> None:
+    config, study, stop = session.config, session.study, session.stop
     context = multiprocessing.get_context("spawn")
     # the deadline moves with the speed that the trials meet
     deadline = context.Value("d", stop.deadline or math.inf)
     workers = [
-        context.Process(target=process_entry, args=(config, dict(space.source), i, os.getpid(), deadline), daemon=True)
+        context.Process(
+            target=process_entry, args=(config, dict(session.space.source), i, os.getpid(), deadline), daemon=True
+        )
         for i in range(config.workers)
     ]
     for process in workers:
@@ -139,18 +129,18 @@ def _processes(
         now = len(finished(study))
         if now != seen:
             seen = now
-            show(study)
+            watch.after_trial(study)
             deadline.value = stop.deadline or math.inf
     faulty = [p.exitcode for p in workers if p.exitcode not in (0, 130)]
     if len(faulty) == len(workers) and not stop.asked:
         raise StudyError("all workers died; run with --workers 1 to see why")
     sweep(study)
-    show(study)
+    watch.after_trial(study)
 
 
-def progress_of(
-    study: optuna.Study, config: StudyConfig, begun: float, before: int, deadline: float | None, trying: str
-) -> Progress:
+def progress_of(session: Session, begun: float, before: int, trying: str) -> Progress:
+    """Where the search stands. ``begun``: time at which its trials began, ``before``: trials that were there then."""
+    study, config, deadline = session.study, session.config, session.stop.deadline
     trials = finished(study)
     best = next(iter(completed(study)), None)
     base = next((record for record in completed(study, feasible=False) if record.without_noise), None)

@@ -21,7 +21,6 @@ from autonoise.study.prepare import build_task, ensure_corruptions
 from autonoise.study.processes import Stop, die_with, one_thread, stop_on_interrupt
 from autonoise.study.storage import finished, open_storage, open_study, taken
 from autonoise.study.trial_record import TrialRecord
-from autonoise.training.task import Task
 
 if TYPE_CHECKING:
     from multiprocessing.sharedctypes import Synchronized
@@ -32,11 +31,10 @@ FAULTS_IN_A_ROW = 8
 def work(
     study: optuna.Study,
     objective: Objective,
-    config: StudyConfig,
     stop: Stop,
     after: Callable[[optuna.Study], None] = lambda study: None,
 ) -> None:
-    """Run trials until the study has ``config.trials`` of them, the deadline passes or a stop is asked for.
+    """Run trials until the study has as many as its config asks for, the deadline passes or a stop is asked for.
 
     A fault (an exception in a model, out of memory) fails its trial, and the search goes on; the same worker
     raises StudyError after several faults in a row with nothing completed.
@@ -47,7 +45,7 @@ def work(
     def remember(_: optuna.Study, trial: FrozenTrial) -> None:
         last[:] = [trial]
 
-    while not stop() and not stop.late and taken(study) < config.trials:
+    while not stop() and not stop.late and taken(study) < objective.config.trials:
         study.optimize(objective, n_trials=1, catch=(Exception,), callbacks=[remember], show_progress_bar=False)
         failed = bool(last) and last[-1].state == TrialState.FAIL
         faults = faults + 1 if failed else 0
@@ -55,10 +53,6 @@ def work(
         if faults >= FAULTS_IN_A_ROW:
             reason = TrialRecord.of(last[-1]).reason or "unknown"
             raise StudyError(f"{faults} trials in a row failed, the last with: {reason}; mend that and run again")
-
-
-def make_objective(task: Task, space: SearchSpace, config: StudyConfig) -> Objective:
-    return Objective(task, space, config)
 
 
 def run_worker(
@@ -83,7 +77,7 @@ def run_worker(
     study.sampler = make_sampler(config.engine, prior=space.prior, seed=config.seed, trials=trials, worker=index)
     stop = Stop(deadline=deadline) if deadline is None or isinstance(deadline, float) else Stop(shared=deadline)
     with stop_on_interrupt(stop, lambda text: None):
-        work(study, make_objective(task, space, config), config, stop)
+        work(study, Objective(task, space, config), stop)
     return len(finished(study))
 
 

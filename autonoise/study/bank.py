@@ -19,6 +19,7 @@ from autonoise.errors import AutonoiseError, InsufficientStudiesError
 from autonoise.files import resource_dir, write_json
 from autonoise.policy import Policy
 from autonoise.study.folder import StudyFolder
+from autonoise.study.result import Measured, Result
 from autonoise.training.task import Task
 from autonoise.types import Array, DataType
 
@@ -84,28 +85,32 @@ def _signal(x: Rows) -> dict[str, float]:
     }
 
 
-def deposit(task: Task, folder: StudyFolder, result: Mapping[str, Any], final: Policy) -> None:
+def deposit(task: Task, folder: StudyFolder, result: Result, final: Policy) -> None:
     """Leave what later studies may learn from in the study's folder."""
-    contestants = result["contestants"]
+    contestants = result.contestants
     frozen = {f.name: f.amounts[2] for f in task.frozen}
-    others = [s for s in result["standings"] if s["role"] == "found"]
+    gap_closed = contestants["policy"].gap_closed_held_out
+
+    def mean(measured: Measured | None) -> float | None:
+        return None if measured is None else measured.mean
+
     body = {
         "format": FORMAT,
-        "study": result["study"],
-        "data_type": result["data_type"],
+        "study": result.study,
+        "data_type": result.data_type,
         "fingerprint": task.dataset.fingerprint,
         "tolerance": frozen,
         "features": features_of(task.dataset, training_rows(task.splits)),
         "summary": {
-            "data": result["describe"],
-            "verdict": result["verdict"],
-            **{
-                k: {n: c[k][0] if c[k] else None for n, c in contestants.items()}
-                for k in ("clean", "search", "held_out", "score")
-            },
-            "answers": dict(result["answers"]),
-            "gap_closed": contestants["policy"]["gap_closed_held_out"],
-            "found": len(others),
+            "data": result.describe,
+            "verdict": result.verdict,
+            "clean": {n: mean(c.clean) for n, c in contestants.items()},
+            "search": {n: mean(c.search) for n, c in contestants.items()},
+            "held_out": {n: mean(c.held_out) for n, c in contestants.items()},
+            "score": {n: mean(c.score) for n, c in contestants.items()},
+            "answers": dict(result.answers),
+            "gap_closed": None if gap_closed is None else list(gap_closed),
+            "found": sum(s.role == "found" for s in result.standings),
         },
         "policies": [_bare(final)],
     }

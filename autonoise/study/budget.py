@@ -84,12 +84,12 @@ class Budget:
     """
 
     config: StudyConfig
-    presets: int
-    processes: int
-    calibrated: float
-    evaluations: Evaluations
-    started: float
-    begun: float
+    presets: int = 0
+    processes: int = 1
+    calibrated: float = 0.0
+    evaluations: Evaluations = Evaluations()
+    started: float = 0.0
+    begun: float = 0.0
 
     @property
     def left(self) -> float:

@@ -17,6 +17,7 @@ import numpy as np
 from autonoise.corruptions.frozen import FrozenCorruption, freeze, thaw
 from autonoise.errors import StudyError
 from autonoise.files import write_json, write_whole
+from autonoise.study.result import Result
 from autonoise.types import Array
 
 
@@ -137,13 +138,14 @@ class StudyFolder:
             raise StudyError(f"{self.corruptions_file} is damaged; start again in another folder by --out") from None
         return thaw(data)
 
-    def save_result(self, result: Mapping[str, Any]) -> None:
-        write_json(self.result_file, _finite(result))
+    def save_result(self, result: Result) -> None:
+        """Write result.json; a number that is not finite becomes null."""
+        write_json(self.result_file, _finite(result.to_dict()))
 
-    def load_result(self) -> dict[str, Any] | None:
+    def load_result(self) -> Result | None:
+        """What result.json holds; None where there is none yet, or none that can be read."""
         try:
-            loaded: dict[str, Any] = json.loads(self.result_file.read_text())
-            return loaded
+            return Result.from_dict(json.loads(self.result_file.read_text()))
         except (OSError, ValueError):
             return None
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from autonoise.policy import Policy
-from autonoise.study.config import StudyConfig
 from autonoise.study.folder import RunResult
+from autonoise.study.session import Session
 from autonoise.study.trial_record import TrialRecord
 from autonoise.verdict.statistics import Interval, Parts, paired, parts_of, value
 from autonoise.verdict.trainings import Job, Runner
@@ -57,22 +57,14 @@ def pick_candidates(trials: Sequence[TrialRecord], n: int) -> list[Policy]:
     return list(found.values())
 
 
-def race(
-    entries: Mapping[str, tuple[Policy, str]],
-    runner: Runner,
-    config: StudyConfig,
-    families: Mapping[str, str],
-    seeds: int,
-    stop: Callable[[], bool],
-    done: Callable[[int], None],
-    another: Callable[[Sequence[RunResult], int], bool] = lambda runs, entries: True,
-) -> list[Standing]:
+def race(session: Session, runner: Runner, entries: Mapping[str, tuple[Policy, str]], seeds: int) -> list[Standing]:
     """Train every entry on fresh seeds, seed by seed; clear losers leave after each round.
 
-    The baseline, the best preset and the best starting policy always stay. ``another`` says, by the runs so far and
-    the number of entries left, whether there is time for a further round. Returns the standings, best first; only
-    entries of the last round can win.
+    The baseline, the best preset and the best starting policy always stay. A further round begins only where the
+    session's budget has time for it. Returns the standings, best first; only entries of the last round can win.
     """
+    weight, families, stop = session.config.noise_weight, session.families, session.stop
+    done = session.counter("confirm", seeds * len(entries))
     results: dict[str, list[RunResult]] = {key: [] for key in entries}
     alive = list(entries)
     for seed in range(seeds):
@@ -83,10 +75,10 @@ def race(
         alive = [k for k in alive if len(results[k]) == seed + 1]
         if stop() or not alive:
             break
-        alive = _survivors(alive, entries, results, config.noise_weight, families)
-        if not another([r for found in results.values() for r in found], len(alive)):
+        alive = _survivors(alive, entries, results, weight, families)
+        if not session.budget.another_round([r for found in results.values() for r in found], len(alive)):
             break
-    standings = [standing_of(*entries[k], results[k], config.noise_weight, families) for k in entries if results[k]]
+    standings = [standing_of(*entries[k], results[k], weight, families) for k in entries if results[k]]
     rounds = max((len(s.results) for s in standings), default=0)
     return sorted(standings, key=lambda s: (len(s.results) < rounds, -s.score))
 
@@ -125,21 +117,15 @@ def _survivors(
     return kept
 
 
-def minimise(
-    policy: Policy,
-    runner: Runner,
-    config: StudyConfig,
-    families: Mapping[str, str],
-    seeds: int,
-    stop: Callable[[], bool],
-    done: Callable[[int], None],
-) -> tuple[Policy, list[Contribution]]:
+def minimise(session: Session, runner: Runner, policy: Policy, seeds: int) -> tuple[Policy, list[Contribution]]:
     """Leave out each technique in turn on the confirm part; remove those that do not help.
 
     A technique goes when the policy without it is no worse than ``ADVANTAGE`` of an accuracy point on average, and
     surely by less than ``CERTAIN``; the reduced policy is accepted only if, all removals together, it still is no
     worse; else with half of the removals, and so on.
     """
+    weight, families, stop = session.config.noise_weight, session.families, session.stop
+    done = session.counter("minimise", seeds * len(policy.steps))
     if len(policy.steps) < 2 or stop():
         return policy, []
     without = [replace(policy, steps=tuple(s for s in policy.steps if s is not step)) for step in policy.steps]
@@ -149,7 +135,7 @@ def minimise(
     if any(r is None for r in runs):
         return policy, []
     parts = [
-        [parts_of(r, config.noise_weight, families) for r in runs[i * seeds : (i + 1) * seeds] if r is not None]
+        [parts_of(r, weight, families) for r in runs[i * seeds : (i + 1) * seeds] if r is not None]
         for i in range(len(variants))
     ]
     margin = ADVANTAGE * 0.01
@@ -165,7 +151,7 @@ def minimise(
     while going:
         smaller = replace(policy, steps=tuple(s for i, s in enumerate(policy.steps) if i not in going))
         checked = runner.run([Job(smaller, "confirm", seed) for seed in range(seeds)], stop=stop, done=done)
-        kept = [parts_of(r, config.noise_weight, families) for r in checked if r is not None]
+        kept = [parts_of(r, weight, families) for r in checked if r is not None]
         if len(kept) == seeds and paired(parts[0], kept, 0.8).mean <= margin:
             return smaller, [replace(c, kept=i not in going) for i, c in enumerate(contributions)]
         going = going[: len(going) // 2]

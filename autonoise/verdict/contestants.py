@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from autonoise.corruptions.frozen import FrozenCorruption
 from autonoise.evaluation.score import gap_closed
 from autonoise.policy import Policy
 from autonoise.study.folder import RunResult
+from autonoise.study.result import ContestantResult, CorruptionResult, Difference, Gap, Measured
 from autonoise.types import Array
 from autonoise.verdict.statistics import LEVEL, Estimate, Interval, Side, estimate, linear_parts
 
@@ -91,7 +91,7 @@ class Numbers:
         side = self.side(baseline, 1.0, -1.0, keep)
         return None if side is None else estimate(side, groups=self.groups)
 
-    def gap_closed(self, c: Contestant, baseline: Contestant, keep: Sequence[str]) -> list[float] | None:
+    def gap_closed(self, c: Contestant, baseline: Contestant, keep: Sequence[str]) -> Measured | None:
         """(noisy - noisy of the baseline) / gap with its interval by the delta method; None where no gap is to close.
 
         With the ratio r, the numerator minus r * gap is noisy - (r * clean + (1 - r) * noisy of the baseline).
@@ -105,11 +105,11 @@ class Numbers:
         if not np.isfinite(ratio):
             return None
         if c is baseline:
-            return [0.0, 0.0, 0.0]
+            return Measured(0.0, 0.0, 0.0)
         first, second = self.side(c, 0.0, 1.0, keep), self.side(baseline, ratio, 1 - ratio, keep)
         assert first is not None
         around = estimate(first, second, self.groups).interval().scaled(1 / gap.mean)
-        return Interval(ratio, ratio + around.low, ratio + around.high).to_list()
+        return Interval(ratio, ratio + around.low, ratio + around.high).measured()
 
 
 def is_gap(gap: Estimate) -> bool:
@@ -117,99 +117,79 @@ def is_gap(gap: Estimate) -> bool:
     return math.isfinite(gap.variance) and gap.mean > 0 and gap.mean >= NO_GAP * math.sqrt(gap.variance)
 
 
-def columns(held: Held) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The noisy columns of a table and the corruptions that each is the mean of."""
-    yield from (("search", held.search), ("held_out", held.held_out), ("held_out_all", held.every_held_out))
+def measured(e: Estimate | None, level: float = LEVEL) -> Measured | None:
+    """The mean with an interval that misses with probability ``level``; None for what is not measurable."""
+    return None if e is None else e.interval(level).measured()
 
 
-def listed(e: Estimate | None, level: float = LEVEL) -> list[float] | None:
-    """[mean, low, high]; None for what is not measurable."""
-    return None if e is None else e.interval(level).to_list()
-
-
-def table_of(c: Contestant, baseline: Contestant, numbers: Numbers) -> dict[str, Any]:
+def table_of(c: Contestant, baseline: Contestant, numbers: Numbers) -> ContestantResult:
     """All numbers of a contestant. Intervals are of the mean over all models and rows of this kind, at 95 %."""
-    rows: dict[str, Any] = {"clean": listed(numbers.mean(c, 0.0, ()))}
-    for name, keep in columns(numbers.held):
-        rows[name] = listed(numbers.mean(c, 1.0, keep))
-        rows[f"gap_closed_{name}"] = numbers.gap_closed(c, baseline, keep)
-    rows["score"] = listed(numbers.mean(c, numbers.weight, numbers.held.held_out))
-    means = {
-        f"{key}_{group}": float(np.mean([r.numbers[group][key] for r in c.runs]))
-        for group in c.runs[0].numbers
-        for key in NUMBERS
-    }
-    return {
-        **rows,
-        "numbers": means,
-        "name": c.policy.name,
-        "hash": c.policy.hash,
-        "passes": c.policy.passes,
-        "seconds": float(np.mean([r.seconds for r in c.runs])),
-        "steps": [s.to_dict() for s in c.policy.steps],
-        "diverged": sum(r.diverged for r in c.runs),
-        "families": sorted(map(str, c.policy.families)),
-        "seeds": len(c.runs),
-    }
+    held = numbers.held
+
+    def noisy(keep: Sequence[str]) -> Measured | None:
+        return measured(numbers.mean(c, 1.0, keep))
+
+    return ContestantResult(
+        c.policy.name,
+        c.policy.hash,
+        clean=measured(numbers.mean(c, 0.0, ())),
+        search=noisy(held.search),
+        held_out=noisy(held.held_out),
+        held_out_all=noisy(held.every_held_out),
+        score=measured(numbers.mean(c, numbers.weight, held.held_out)),
+        gap_closed_search=numbers.gap_closed(c, baseline, held.search),
+        gap_closed_held_out=numbers.gap_closed(c, baseline, held.held_out),
+        gap_closed_held_out_all=numbers.gap_closed(c, baseline, held.every_held_out),
+        numbers={
+            f"{key}_{group}": float(np.mean([r.numbers[group][key] for r in c.runs]))
+            for group in c.runs[0].numbers
+            for key in NUMBERS
+        },
+        passes=c.policy.passes,
+        seconds=float(np.mean([r.seconds for r in c.runs])),
+        steps=tuple(s.to_dict() for s in c.policy.steps),
+        families=tuple(sorted(map(str, c.policy.families))),
+        diverged=sum(r.diverged for r in c.runs),
+        seeds=len(c.runs),
+    )
 
 
-def gaps_of(baseline: Contestant, numbers: Numbers) -> dict[str, dict[str, Any] | None]:
+def gaps_of(baseline: Contestant, numbers: Numbers) -> dict[str, Gap | None]:
     """For each noisy column what noise costs the baseline, and whether that is a gap; None: not measurable."""
-    out: dict[str, dict[str, Any] | None] = {}
-    for name, keep in columns(numbers.held):
-        gap = numbers.gap(baseline, keep)
-        out[name] = None if gap is None else {"gap": listed(gap), "closable": is_gap(gap)}
-    return out
+    held = numbers.held
+    columns = {"search": held.search, "held_out": held.held_out, "held_out_all": held.every_held_out}
+    gaps = {name: numbers.gap(baseline, keep) for name, keep in columns.items()}
+    return {name: None if gap is None else Gap(measured(gap), is_gap(gap)) for name, gap in gaps.items()}
 
 
-def difference_of(
-    numbers: Numbers, a: Contestant, b: Contestant, score: Interval | None, level: float
-) -> dict[str, list[float] | None]:
+def difference_of(numbers: Numbers, a: Contestant, b: Contestant, score: Interval | None, level: float) -> Difference:
     """The difference a - b in all figures; ``score`` was found look by look, the others are at its last ``level``."""
     held = numbers.held
-    return {
-        "score": None if score is None else score.to_list(),
-        "clean": listed(numbers.between(a, b, 0.0, ()), level),
-        "search": listed(numbers.between(a, b, 1.0, held.search), level),
-        "held_out": listed(numbers.between(a, b, 1.0, held.held_out), level),
-    }
+    return Difference(
+        None if score is None else score.measured(),
+        measured(numbers.between(a, b, 0.0, ()), level),
+        measured(numbers.between(a, b, 1.0, held.search), level),
+        measured(numbers.between(a, b, 1.0, held.held_out), level),
+    )
 
 
 def corruption_table(
     frozen: Sequence[FrozenCorruption], contestants: Sequence[Contestant], held: Held, real: bool
-) -> list[dict[str, Any]]:
-    out: list[dict[str, Any]] = []
+) -> tuple[CorruptionResult, ...]:
+    """The contestants' accuracy under each corruption; ``real``: the user's own noisy rows are one of them."""
+    out = []
     for f in frozen:
         accuracy = {
-            c.label: np.mean([r.corruptions[f.group][f.name] for r in c.runs], axis=0).round(4).tolist()
+            c.label: tuple(np.mean([r.corruptions[f.group][f.name] for r in c.runs], axis=0).round(4).tolist())
             for c in contestants
             if f.name in c.runs[0].corruptions.get(f.group, {})
         }
+        counts = f.name in held.held_out or f.group == "search"
+        exposure, amounts = held.exposure[f.name], tuple(f.amounts)
         if accuracy:
-            out.append(
-                {
-                    "name": f.name,
-                    "group": f.group,
-                    "family": str(f.family),
-                    "exposure": held.exposure[f.name],
-                    "counts": f.name in held.held_out or f.group == "search",
-                    "amounts": list(f.amounts),
-                    "note": f.note,
-                    "accuracy": accuracy,
-                }
-            )
+            out.append(CorruptionResult(f.name, f.group, str(f.family), exposure, counts, amounts, f.note, accuracy))
     if real:
-        accuracy = {c.label: [float(np.mean([r.noisy["real"].mean() for r in c.runs]))] for c in contestants}
-        out.append(
-            {
-                "name": "real",
-                "group": "held_out",
-                "family": "real",
-                "exposure": "unseen",
-                "counts": True,
-                "amounts": [],
-                "note": "the user's own noisy set",
-                "accuracy": accuracy,
-            }
-        )
-    return out
+        accuracy = {c.label: (float(np.mean([r.noisy["real"].mean() for r in c.runs])),) for c in contestants}
+        note = "the user's own noisy set"
+        out.append(CorruptionResult("real", "held_out", "real", "unseen", counts=True, note=note, accuracy=accuracy))
+    return tuple(out)

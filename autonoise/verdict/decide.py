@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+
+from autonoise.study.result import ContestantResult, Difference, Measured, Result
 
 BETTER, NO_GAIN, WORSE = "better", "no significant gain", "worse"
 BREAKS, NOT_MEASURABLE = "breaks the clean limit", "not measurable"
@@ -16,31 +17,26 @@ CHEAPER = 0.2
 """Passes per step by which another helpful contestant must be cheaper for the recommendation to name it."""
 KEPT, MAY_BREAK, BROKEN = "kept", "may be broken", "broken"
 
-Result = Mapping[str, Any]
-Numbers = Sequence[float]
-"""[mean, low, high]."""
 
-
-def answer(difference: Numbers | None) -> str:
+def answer(difference: Measured | None) -> str:
     """``better``, ``worse``, ``as good as`` (surely within ``MARGIN``), ``undecided`` or ``not measurable``."""
     if difference is None:
         return NOT_MEASURABLE
-    _, low, high = difference
-    if low > 0:
+    if difference.low > 0:
         return BETTER
-    if high < 0:
+    if difference.high < 0:
         return WORSE
-    return AS_GOOD if low >= -MARGIN and high <= MARGIN else UNDECIDED
+    return AS_GOOD if difference.low >= -MARGIN and difference.high <= MARGIN else UNDECIDED
 
 
-def answers(differences: Mapping[str, Mapping[str, Numbers | None]]) -> dict[str, str]:
+def answers(differences: Mapping[str, Difference]) -> dict[str, str]:
     """The answer to each question. ``differences``: opponent → the policy's score minus its own.
 
     Better than the best recipe is what is surely better than all of them, worse what is surely worse than one of them.
     Without a recipe among the opponents the second question is not asked.
     """
-    out = {NO_NOISE: answer(differences["baseline"]["score"])}
-    each = [answer(d["score"]) for label, d in differences.items() if label != "baseline"]
+    out = {NO_NOISE: answer(differences["baseline"].score)}
+    each = [answer(d.score) for label, d in differences.items() if label != "baseline"]
     if not each:
         return out
     if NOT_MEASURABLE in each:
@@ -54,14 +50,14 @@ def answers(differences: Mapping[str, Mapping[str, Numbers | None]]) -> dict[str
     return out
 
 
-def limit_of(clean: Numbers | None, most: float | None) -> str:
+def limit_of(clean: Measured | None, most: float | None) -> str:
     """Whether a contestant keeps ``--max-clean-drop``. ``clean``: its clean accuracy minus that of the baseline."""
-    if most is None or clean is None or clean[1] >= -most:
+    if most is None or clean is None or clean.low >= -most:
         return KEPT
-    return BROKEN if clean[2] < -most else MAY_BREAK
+    return BROKEN if clean.high < -most else MAY_BREAK
 
 
-def decide(differences: Mapping[str, Mapping[str, Numbers | None]], limit: str = KEPT) -> str:
+def decide(differences: Mapping[str, Difference], limit: str = KEPT) -> str:
     """The verdict in a word: ``better`` is better than no noise and than every recipe, within the limit."""
     found = answers(differences)
     if found[NO_NOISE] in (NOT_MEASURABLE, WORSE):
@@ -73,42 +69,43 @@ def decide(differences: Mapping[str, Mapping[str, Numbers | None]], limit: str =
 
 def best_recipe(result: Result) -> str | None:
     """The label of the recipe with the highest score, None where there is no recipe."""
-    recipes = {k: c for k, c in result["contestants"].items() if k not in ("baseline", "policy")}
+    recipes = {k: c for k, c in result.contestants.items() if k not in ("baseline", "policy")}
     return max(recipes, key=lambda k: _score(recipes[k]), default=None)
 
 
 def sentence(result: Result) -> str:
     """The verdict in a line: the word, both answers, what noise costs, clean accuracy."""
-    base, policy = result["contestants"]["baseline"], result["contestants"]["policy"]
+    base, policy = result.contestants["baseline"], result.contestants["policy"]
     recipe = best_recipe(result)
     asked = [("baseline", NO_NOISE), *([(recipe, RECIPE)] if recipe is not None else [])]
-    if result["verdict"] != NOT_MEASURABLE:
+    if result.verdict != NOT_MEASURABLE:
         parts = [_versus(result, label, question) for label, question in asked]
     else:
         parts = ["every noise kept for judging is of a family that a contestant trained on, or related to one"]
-        searched = result["differences"]["baseline"]["search"]
+        searched = result.differences["baseline"].search
         if searched is not None:
             parts.append(f"on the families searched with {_signed(searched)} over no noise")
-    if base["held_out"] is not None:
-        before, after = base["clean"][0] - base["held_out"][0], base["clean"][0] - policy["held_out"][0]
-        gap = policy["gap_closed_held_out"]
-        closed = f"gap closed {_percent(gap[0])} [{_percent(gap[1])}, {_percent(gap[2])}]" if gap else "no gap to close"
+    if base.clean is not None and base.held_out is not None and policy.held_out is not None:
+        before, after = base.clean.mean - base.held_out.mean, base.clean.mean - policy.held_out.mean
+        gap = policy.gap_closed_held_out
+        shown = f"{_percent(gap.mean)} [{_percent(gap.low)}, {_percent(gap.high)}]" if gap else ""
+        closed = f"gap closed {shown}" if gap else "no gap to close"
         parts.append(f"noise never trained on costs {after:.3f} instead of {before:.3f} ({closed})")
-    elif result["verdict"] != NOT_MEASURABLE:
+    elif result.verdict != NOT_MEASURABLE:
         parts.append("what noise never trained on costs is not measurable")
     told = {
         BROKEN: ", surely more lost than --max-clean-drop allows",
         MAY_BREAK: ", perhaps more lost than --max-clean-drop allows",
     }.get(_limit(result, "policy"), "")
-    parts.append(f"clean accuracy {_signed(result['differences']['baseline']['clean'])}{told}")
-    return f"{result['verdict']}: {'; '.join(parts)}"
+    parts.append(f"clean accuracy {_signed(result.differences['baseline'].clean)}{told}")
+    return f"{result.verdict}: {'; '.join(parts)}"
 
 
 def _versus(result: Result, label: str, question: str) -> str:
     """``better than no noise by +0.030 [+0.016, +0.044]``."""
-    found = result["answers"][question]
-    name = question if label == "baseline" else f"the {question} ({result['contestants'][label]['name']})"
-    numbers = _signed(result["differences"][label]["score"])
+    found = result.answers[question]
+    name = question if label == "baseline" else f"the {question} ({result.contestants[label].name})"
+    numbers = _signed(result.differences[label].score)
     words = {
         BETTER: f"better than {name} by",
         WORSE: f"worse than {name} by",
@@ -123,8 +120,8 @@ def recommend(result: Result) -> tuple[str, str]:
 
     The highest mean score among those that are surely better than no noise and do not surely break the clean limit.
     """
-    shown = result["contestants"]
-    over = {k: d["score"] for k, d in result["over_baseline"].items()}
+    shown = result.contestants
+    over = {k: d.score for k, d in result.over_baseline.items()}
     helpful = [k for k in over if answer(over[k]) == BETTER and _limit(result, k) != BROKEN]
     if helpful:
         best = max(helpful, key=lambda k: _score(shown[k]))
@@ -155,36 +152,36 @@ def recommend(result: Result) -> tuple[str, str]:
 
 def _beside(result: Result, best: str, helpful: Sequence[str]) -> str:
     """What a reader has to weigh beside the recommendation: an unsure lead, a cheaper equal, the clean limit."""
-    shown, text = result["contestants"], ""
+    shown, text = result.contestants, ""
     other = max((k for k in helpful if k != best), key=lambda k: _score(shown[k]), default=None)
     if other is not None and "policy" in (best, other):
-        _, low, high = result["differences"][other if best == "policy" else best]["score"]
-        if low <= 0 <= high:
+        score = result.differences[other if best == "policy" else best].score
+        if score is not None and score.low <= 0 <= score.high:
             text += f"; {_called(shown, other)} may be as good"
-            cost, cheaper = shown[best]["passes"], shown[other]["passes"]
+            cost, cheaper = shown[best].passes, shown[other].passes
             if cost - cheaper > CHEAPER:
                 text += f" at {cheaper:.1f} instead of {cost:.1f} passes a step"
     if _limit(result, best) == MAY_BREAK:
-        clean = _signed(result["over_baseline"][best]["clean"])
+        clean = _signed(result.over_baseline[best].clean)
         text += f"; its clean accuracy ({clean}) may fall by more than --max-clean-drop allows"
     return text
 
 
-def _called(shown: Mapping[str, Mapping[str, Any]], label: str) -> str:
-    name = shown[label]["name"]
-    return str(name) if label == "policy" else f"the {label} {name} (policies/{label}.yaml)"
+def _called(shown: Mapping[str, ContestantResult], label: str) -> str:
+    name = shown[label].name
+    return name if label == "policy" else f"the {label} {name} (policies/{label}.yaml)"
 
 
 def _limit(result: Result, label: str) -> str:
-    return str((result.get("clean_limit") or {}).get(label, KEPT))
+    return result.clean_limit.get(label, KEPT)
 
 
-def _score(contestant: Mapping[str, Any]) -> float:
-    return float(contestant["score"][0]) if contestant["score"] is not None else float("-inf")
+def _score(contestant: ContestantResult) -> float:
+    return contestant.score.mean if contestant.score is not None else float("-inf")
 
 
-def _signed(x: Numbers) -> str:
-    return f"{x[0]:+.3f} [{x[1]:+.3f}, {x[2]:+.3f}]"
+def _signed(x: Measured | None) -> str:
+    return NOT_MEASURABLE if x is None else f"{x.mean:+.3f} [{x.low:+.3f}, {x.high:+.3f}]"
 
 
 def _percent(x: float) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 import optuna
@@ -12,8 +12,9 @@ import optuna
 from autonoise.errors import StudyError
 from autonoise.policy import Policy
 from autonoise.study.config import StudyConfig
+from autonoise.study.result import Difference, Result, Variance
+from autonoise.study.session import Session
 from autonoise.study.trial_record import StudyRecord, write_facts
-from autonoise.training.task import Task
 from autonoise.types import Array
 from autonoise.verdict.contestants import Contestant, Held, Numbers, corruption_table, difference_of, gaps_of, table_of
 from autonoise.verdict.decide import answers, limit_of
@@ -26,23 +27,23 @@ FIRST_SEED = 100
 
 
 def judge(
-    task: Task,
-    config: StudyConfig,
-    study: optuna.Study,
+    session: Session,
     runner: Runner,
     policies: Mapping[str, Policy],
     seeds: int,
-    stop: Callable[[], bool],
-    done: Callable[[int], None],
     room: Callable[[int], bool] = lambda trainings: True,
-) -> dict[str, Any] | None:
+) -> Result | None:
     """Train and test all contestants and compare them, look by look; None when stopped before the end.
+
+    The result has the numbers of the verdict; what they mean in words is not yet said.
 
     ``policies``: label → policy, with "baseline" and "policy"; every other label is a recipe. ``seeds``: of the first
     look, rounded up so that every fold has as many. ``room`` says whether there is time for so many more trainings.
     """
     if not policies["policy"].steps:
         raise StudyError("the policy to judge is empty")
+    task, config, study = session.task, session.config, session.study
+    done = session.counter("verdict", seeds * len(policies))
     reads = _remember_reading(study, policies)
     held = Held.of(
         task.frozen,
@@ -55,38 +56,37 @@ def judge(
     trained: dict[str, Contestant] = {}
 
     def compared(counts: Mapping[str, int]) -> dict[Pair, Estimate] | None:
-        trained.update(_train(runner, policies, counts, task.folds, stop, done) or {})
+        trained.update(_train(runner, policies, counts, task.folds, session.stop, done) or {})
         whole = all(len(trained[label].runs) == k for label, k in counts.items() if label in trained)
         return _compared(trained, numbers) if trained and whole else None
 
     settled = settle(ledger, list(policies), compared, room)
     if settled is None:
         return None
-    return {
-        **_compare(trained, config, numbers, settled),
-        "gaps": gaps_of(trained["baseline"], numbers),
-        "corruptions": corruption_table(task.frozen, list(trained.values()), held, task.real is not None),
-        "held_out": list(held.held_out),
-        "seeds": ledger.step,
-        "seeds_of": settled.seeds,
-        "folds": task.folds,
-        "looks": ledger.all_looks,
-        "level": ledger.level,
-        "verdicts": ledger.verdict,
-        "variances": {f"{a} - {b}": _variances(e) for (a, b), e in settled.known.items()},
-        "test_rows": len(task.splits.test),
-        "test_groups": _number_of(numbers.groups),
-        "test_read_at": StudyRecord.of(study).test_read_at,
-        "test_reads": reads,
-    }
+    told = _compare(trained, config, numbers, settled)
+    return replace(
+        told,
+        gaps=gaps_of(trained["baseline"], numbers),
+        corruptions=corruption_table(task.frozen, list(trained.values()), held, task.real is not None),
+        held_out=held.held_out,
+        seeds=ledger.step,
+        seeds_of=settled.seeds,
+        folds=task.folds,
+        looks=ledger.all_looks,
+        level=ledger.level,
+        verdicts=ledger.verdict,
+        variances={f"{a} - {b}": _variance(e) for (a, b), e in settled.known.items()},
+        test_rows=len(task.splits.test),
+        test_groups=_number_of(numbers.groups),
+        test_read_at=StudyRecord.of(study).test_read_at or "",
+        test_reads=reads,
+    )
 
 
-def _compare(
-    trained: Mapping[str, Contestant], config: StudyConfig, numbers: Numbers, settled: Settled
-) -> dict[str, Any]:
+def _compare(trained: Mapping[str, Contestant], config: StudyConfig, numbers: Numbers, settled: Settled) -> Result:
     """The contestants' numbers, all differences, and the answers that follow from them."""
 
-    def difference(a: str, b: str) -> dict[str, list[float] | None]:
+    def difference(a: str, b: str) -> Difference:
         return difference_of(
             numbers,
             trained[a],
@@ -98,13 +98,14 @@ def _compare(
     recipes = [label for label in trained if label not in ("baseline", "policy")]
     differences = {label: difference("policy", label) for label in trained if label != "policy"}
     over = {"policy": differences["baseline"], **{label: difference(label, "baseline") for label in recipes}}
-    return {
-        "contestants": {label: table_of(c, trained["baseline"], numbers) for label, c in trained.items()},
-        "differences": differences,
-        "over_baseline": over,
-        "answers": answers(differences),
-        "clean_limit": {label: limit_of(d["clean"], config.max_clean_drop) for label, d in over.items()},
-    }
+    return Result(
+        config.study,
+        contestants={label: table_of(c, trained["baseline"], numbers) for label, c in trained.items()},
+        differences=differences,
+        over_baseline=over,
+        answers=answers(differences),
+        clean_limit={label: limit_of(d.clean, config.max_clean_drop) for label, d in over.items()},
+    )
 
 
 def _number_of(groups: Sequence[Array | None]) -> int | None:
@@ -145,9 +146,9 @@ def _compared(trained: Mapping[str, Contestant], numbers: Numbers) -> dict[Pair,
     return {pair: e for pair, e in compared.items() if e is not None}
 
 
-def _variances(e: Estimate) -> dict[str, Any]:
-    """What the benchmark of the verdict's power simulates: variance of the rows' mean, and between seeds by side."""
-    return {"rows": e.rows, "folds": e.excess, "per_seed": list(e.per_seed), "seeds": list(e.seeds)}
+def _variance(e: Estimate) -> Variance:
+    """What the error of a comparison is made of; the benchmark of the verdict's power simulates studies from it."""
+    return Variance(e.rows, e.excess, e.per_seed, e.seeds)
 
 
 def _remember_reading(study: optuna.Study, policies: Mapping[str, Policy]) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 from scipy import stats
 
 from autonoise.study.folder import RunResult
+from autonoise.study.result import Measured
 from autonoise.types import Array
 
 LEVEL = 0.05
@@ -36,8 +37,9 @@ class Interval:
         low, high = max(self.low, earlier.low), min(self.high, earlier.high)
         return Interval(self.mean, min(low, self.mean), max(high, self.mean))
 
-    def to_list(self) -> list[float]:
-        return [round(self.mean, 5), round(self.low, 5), round(self.high, 5)]
+    def measured(self) -> Measured:
+        """As it stands in the result: to five digits after the point."""
+        return Measured(round(self.mean, 5), round(self.low, 5), round(self.high, 5))
 
 
 Parts = list[tuple[float, Array]]

@@ -7,15 +7,13 @@ be too weak for the user's model.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from autonoise.policy import Policy
-from autonoise.study.config import StudyConfig
-from autonoise.training.task import Task
+from autonoise.study.result import Transfer, TransferSetting
+from autonoise.study.session import Session
 from autonoise.types import Array
 from autonoise.verdict.statistics import parts_of, value
 from autonoise.verdict.trainings import Job, Runner
@@ -39,52 +37,37 @@ class Peak:
     flat: bool
 
 
-def calibrate_strength(
-    policy: Policy,
-    task: Task,
-    config: StudyConfig,
-    runner: Runner,
-    families: Mapping[str, str],
-    stop: Callable[[], bool],
-    done: Callable[[int], None],
-) -> dict[str, Any] | None:
+def measure_transfer(session: Session, runner: Runner, policy: Policy) -> Transfer | None:
     """Measure on the confirm part and recommend a strength for the same model and for one four times as wide.
 
     The recommendation's interval comes from resampling the seeds; None when stopped.
     """
-    settings = [s for s in SETTINGS if task.factory is None or s[0] == 1.0]
+    settings = [s for s in SETTINGS if session.task.factory is None or s[0] == 1.0]
     jobs = [
         Job(policy.scaled(s), "confirm", k, size=size, rows=rows)
         for size, rows in settings
         for s in STRENGTHS
         for k in range(SEEDS)
     ]
-    runs = runner.run(jobs, stop=stop, done=done)
+    done = session.counter("transfer strength", len(SETTINGS) * len(STRENGTHS) * SEEDS)
+    runs = runner.run(jobs, stop=session.stop, done=done)
     if any(r is None for r in runs):
         return None
-    scores = np.array([value(parts_of(r, config.noise_weight, families)) for r in runs if r is not None])
+    weight, families = session.config.noise_weight, session.families
+    scores = np.array([value(parts_of(r, weight, families)) for r in runs if r is not None])
     table = scores.reshape(len(settings), len(STRENGTHS), SEEDS)
     peaks = [_peak(size, rows, table[i].mean(1), table[i]) for i, (size, rows) in enumerate(settings)]
     resampled = _resample(table, settings)
     best, bigger = _fit(settings, [p.log_strength for p in peaks])
     low, high = np.percentile([b for _, b in resampled], [10, 90])
-    return {
-        "settings": [
-            {
-                "size": p.size,
-                "rows": p.rows,
-                "strengths": list(STRENGTHS),
-                "scores": list(p.scores),
-                "best": math.exp(p.log_strength),
-                "flat": p.flat,
-            }
-            for p in peaks
-        ],
-        "proxy": math.exp(best),
-        "bigger": math.exp(bigger),
-        "bigger_factor": BIGGER,
-        "bigger_interval": [math.exp(float(low)), math.exp(float(high))],
-    }
+    found = Transfer(
+        tuple(TransferSetting(p.size, p.rows, STRENGTHS, p.scores, math.exp(p.log_strength), p.flat) for p in peaks),
+        proxy=math.exp(best),
+        bigger=math.exp(bigger),
+        bigger_factor=BIGGER,
+        bigger_interval=(math.exp(float(low)), math.exp(float(high))),
+    )
+    return replace(found, sentence=words(found))
 
 
 def _peak(size: float, rows: float, means: Array, table: Array) -> Peak:
@@ -120,10 +103,10 @@ def _resample(table: Array, settings: list[tuple[float, float]], rounds: int = 2
     return [_fit(settings, [_vertex(row + rng.normal(0, spread, row.shape)) for row in means]) for _ in range(rounds)]
 
 
-def words(found: Mapping[str, Any]) -> str:
+def words(found: Transfer) -> str:
     """The recommendation in a line."""
-    low, high = found["bigger_interval"]
+    low, high = found.bigger_interval
     return (
-        f"strength {found['proxy']:.2f} suits the proxy; for a model {found['bigger_factor']:.0f} times as wide use "
-        f"about {found['bigger']:.2f} [{low:.2f}, {high:.2f}]: policy.scaled({found['bigger']:.2f})"
+        f"strength {found.proxy:.2f} suits the proxy; for a model {found.bigger_factor:.0f} times as wide use "
+        f"about {found.bigger:.2f} [{low:.2f}, {high:.2f}]: policy.scaled({found.bigger:.2f})"
     )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from autonoise.policy import Policy
+from autonoise.study.result import FrontResult
 from autonoise.study.trial_record import TrialRecord
 from autonoise.verdict.confirm import Standing
 
@@ -27,17 +27,9 @@ def _dominates(a: tuple[float, float, float], b: tuple[float, float, float]) -> 
     return all(x >= y for x, y in zip(a, b, strict=True)) and a != b
 
 
-def front_table(trials: Sequence[TrialRecord]) -> list[dict[str, Any]]:
-    return [
-        {
-            "trial": t.number,
-            "clean": t.clean,
-            "noisy": t.noisy,
-            "passes": t.passes,
-            "techniques": list(t.techniques),
-        }
-        for t in front(trials)
-    ]
+def front_table(trials: Sequence[TrialRecord]) -> tuple[FrontResult, ...]:
+    """The front as it stands in the result."""
+    return tuple(FrontResult(t.number, t.clean, t.noisy, t.passes, t.techniques) for t in front(trials))
 
 
 def named_winners(standings: Sequence[Standing], chosen: Policy) -> dict[str, tuple[Policy, Standing | None]]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from autonoise.cli.searching import _closed, strict_status
+from autonoise.study.result import Gap, Measured, Result
 
 
-def result(noise: str, recipe: str | None, verdict: str = "better") -> dict[str, Any]:
+def result(noise: str, recipe: str | None, verdict: str = "better") -> Result:
     told = {"no noise": noise} | ({"best recipe": recipe} if recipe else {})
-    return {"answers": told, "verdict": verdict}
+    return Result(answers=told, verdict=verdict)
 
 
 @pytest.mark.parametrize(
@@ -30,11 +29,11 @@ def result(noise: str, recipe: str | None, verdict: str = "better") -> dict[str,
         (result("better", "better", "breaks the clean limit"), 1),
     ],
 )
-def test_the_exit_status_of_strict(found: dict[str, Any] | None, status: int) -> None:
+def test_the_exit_status_of_strict(found: Result | None, status: int) -> None:
     assert strict_status(found) == status
 
 
 def test_no_gap_and_not_measurable_are_words() -> None:
-    assert _closed({"gaps": {"held_out": None}}, None) == "not measurable"
-    assert _closed({"gaps": {"held_out": {"closable": False}}}, None) == "no gap to close"
-    assert _closed({"gaps": {"held_out": {"closable": True}}}, [0.42, 0.35, 0.49]) == "42 % [35, 49]"
+    assert _closed(Result(gaps={"held_out": None}), None) == "not measurable"
+    assert _closed(Result(gaps={"held_out": Gap(closable=False)}), None) == "no gap to close"
+    assert _closed(Result(gaps={"held_out": Gap(closable=True)}), Measured(0.42, 0.35, 0.49)) == "42 % [35, 49]"

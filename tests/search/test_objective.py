@@ -39,7 +39,7 @@ def run(
     config = config_of(Path("nowhere"), trials=len(study.get_trials()) + len(policies), **settings)
     for policy in policies:
         study.enqueue_trial(space.parameters_of(policy))
-    work(study, Objective(task, space, config), config, Stop())  # type: ignore[arg-type]
+    work(study, Objective(task, space, config), Stop())  # type: ignore[arg-type]
     return study
 
 
@@ -100,7 +100,7 @@ def test_many_faults_in_a_row_end_the_search_in_one_line() -> None:
     study = new_study()
     config = config_of(Path("nowhere"), trials=50)
     with pytest.raises(StudyError, match=r"8 trials in a row failed.*no such device"):
-        work(study, Objective(FakeTask(fault), SPACE, config), config, Stop())  # type: ignore[arg-type]
+        work(study, Objective(FakeTask(fault), SPACE, config), Stop())  # type: ignore[arg-type]
     assert len(study.get_trials()) == FAULTS_IN_A_ROW
 
 
@@ -145,7 +145,7 @@ def test_seeds_report_their_short_training_but_are_never_pruned() -> None:
         study.enqueue_trial(SPACE.parameters_of(policy), user_attrs={PREFIX + "origin": "seed"})
     study.enqueue_trial(SPACE.parameters_of(policies[4]))
     config = config_of(Path("nowhere"), trials=5)
-    work(study, Objective(task, SPACE, config), config, Stop())  # type: ignore[arg-type]
+    work(study, Objective(task, SPACE, config), Stop())  # type: ignore[arg-type]
     assert [t.state.name for t in study.get_trials()] == [*["COMPLETE"] * 4, "PRUNED"]
     assert [t.intermediate_values for t in study.get_trials()] == [{1: pytest.approx(0.9 - 0.05 * i)} for i in range(5)]
 

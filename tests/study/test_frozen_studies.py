@@ -65,9 +65,9 @@ def study_as_found(kind: str, folder: Path) -> dict[str, Any]:
             for t in study.get_trials()
             if t.state.is_finished()
         ],
-        "contestants": {k: [c["hash"], c["score"][0]] for k, c in outcome.result["contestants"].items()},
-        "verdict": outcome.result["verdict"],
-        "differences": {k: d["score"] for k, d in outcome.result["differences"].items()},
+        "contestants": {k: [c.hash, c.score.mean] for k, c in outcome.result.contestants.items() if c.score},
+        "verdict": outcome.result.verdict,
+        "differences": {k: d.score for k, d in outcome.result.differences.items()},
     }  # fmt: skip
 
 

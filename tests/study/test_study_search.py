@@ -12,7 +12,7 @@ import numpy as np
 import optuna
 import pandas as pd
 import pytest
-from study_samples import MIXUP, config_of, new_study, space_of
+from study_samples import MIXUP, config_of, new_study, session_of, space_of
 
 from autonoise.corruptions.base import Corruption, corruptions_for
 from autonoise.data.builtin import cbf_series
@@ -54,7 +54,7 @@ def _small(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> N
         return (*both[0], *both[1])
 
     if "again" not in request.node.name:
-        monkeypatch.setattr("autonoise.verdict.conclude.write_study_report", lambda folder, result, study: None)
+        monkeypatch.setattr("autonoise.verdict.export.write_study_report", lambda session, result: None)
     monkeypatch.setattr("autonoise.run._pool", lambda config: 1)
     monkeypatch.setattr("autonoise.study.prepare.corruptions_for", few)
     monkeypatch.setattr("autonoise.study.bank.resource_dir", lambda name: Path("/nonexistent"))
@@ -107,7 +107,7 @@ def test_a_search_from_data_to_verdict_and_again(tmp_path: Path, series: str) ->
     assert {"balanced.yaml", "robust.yaml", "cheap.yaml"} <= {p.name for p in (folder / "policies").iterdir()}
     assert watching.phases == {"calibrate", "confirm", "minimise", "verdict"}
     assert watching.lines[0].startswith("timeseries · 120 rows, 3 classes")
-    assert watching.lines[-1] == outcome.result["sentence"]
+    assert watching.lines[-1] == outcome.result.sentence
     assert StudyConfig.load(folder / "study.yaml").trials == 4
 
     study = study_of(folder)
@@ -123,19 +123,19 @@ def test_a_search_from_data_to_verdict_and_again(tmp_path: Path, series: str) ->
     from autonoise.policy import load_policy
 
     policy = load_policy(folder / "policy.yaml")
-    assert policy.scores["verdict"] == outcome.result["verdict"]
+    assert policy.scores["verdict"] == outcome.result.verdict
     assert policy.provenance["seed"] == 0
     assert policy.input is not None
-    assert set(outcome.result["differences"]) <= {"baseline", "preset", "start"}
+    assert set(outcome.result.differences) <= {"baseline", "preset", "start"}
     # a starting policy of the space is confirmed as presets are, and meets what was found unless it is that itself
-    start = next(s for s in outcome.result["standings"] if s["role"] == "start")
-    assert (start["name"], start["techniques"]) == ("a start", ["gaussian_noise"])
-    if "start" in outcome.result["differences"]:
+    start = next(s for s in outcome.result.standings if s.role == "start")
+    assert (start.name, start.techniques) == ("a start", ("gaussian_noise",))
+    if "start" in outcome.result.differences:
         assert load_policy(folder / "policies" / "start.yaml").name == "a start"
         assert "policy − start" in (folder / "report.md").read_text()
         assert "start" in policy.scores["score"]
     else:
-        assert outcome.result["contestants"]["policy"]["steps"][0]["technique"] == "gaussian_noise"
+        assert outcome.result.contestants["policy"].steps[0]["technique"] == "gaussian_noise"
 
     again = search(folder, series, space)
     assert again.result == outcome.folder.load_result()
@@ -147,13 +147,13 @@ def test_a_search_from_data_to_verdict_and_again(tmp_path: Path, series: str) ->
     # the same command with a larger total goes on
     more = search(folder, series, space, trials=5, calibrate=False)
     assert more.result is not None
-    assert more.result["counts"]["complete"] + more.result["counts"]["pruned"] == 5
-    assert more.result["test_read_at"] == outcome.result["test_read_at"]
-    hashes = [[c["hash"] for c in r["contestants"].values()] for r in (more.result, outcome.result)]
+    assert more.result.counts.complete + more.result.counts.pruned == 5
+    assert more.result.test_read_at == outcome.result.test_read_at
+    hashes = [[c.hash for c in r.contestants.values()] for r in (more.result, outcome.result)]
     read_again = hashes[0] != hashes[1]
-    assert outcome.result["test_reads"] == 1
-    assert more.result["test_reads"] == 1 + read_again
-    assert any("test part was read 2 times" in w for w in more.result["warnings"]) == read_again
+    assert outcome.result.test_reads == 1
+    assert more.result.test_reads == 1 + read_again
+    assert any("test part was read 2 times" in w for w in more.result.warnings) == read_again
 
 
 def test_wrong_labels_are_trained_on_and_never_judged_by(tmp_path: Path, series: str) -> None:
@@ -161,7 +161,7 @@ def test_wrong_labels_are_trained_on_and_never_judged_by(tmp_path: Path, series:
     rare = series.replace("series.npz", "rare.npz")
     outcome = search(tmp_path / "s", rare, space=space, label_noise=0.3, trials=3)
     assert outcome.result is not None
-    assert any("no number here speaks of 1 class" in w and "'3'" in w for w in outcome.result["warnings"])
+    assert any("no number here speaks of 1 class" in w and "'3'" in w for w in outcome.result.warnings)
     assert "gce" in (tmp_path / "s" / "resolved_space.yaml").read_text()
     assert "use.gce" in study_of(tmp_path / "s").get_trials()[0].params
     task = build_task(config_of(tmp_path / "s", data=series, label_noise=0.3))
@@ -176,11 +176,14 @@ def test_trials_of_other_workers_are_waited_for() -> None:
     trial.set_user_attr(PREFIX + "pid", os.getpid())
     end = threading.Timer(1.0, lambda: study.tell(trial, 0.5))
     end.start()
-    _await_others(study, Stop(), watching)
+    session = session_of(study=study)
+    session.observer = watching
+    _await_others(session)
     assert [t.state.name for t in study.get_trials()] == ["COMPLETE"]
     assert watching.lines == ["waiting up to 60 s for trials of other workers: 1"]
     study.ask().set_user_attr(PREFIX + "pid", os.getpid())
-    _await_others(study, Stop(asked=True), watching)  # Ctrl-C is heard
+    session.stop.asked = True  # Ctrl-C is heard
+    _await_others(session)
 
 
 def test_what_is_refused_before_the_first_training_leaves_nothing(tmp_path: Path, series: str) -> None:
@@ -197,10 +200,10 @@ def test_a_noisy_set_of_the_users_own(tmp_path: Path, series: str, alone: bool) 
     noisy = series.replace("series", "noisy")
     result = search(tmp_path / "s", series, noisy_val=noisy, noisy_val_only=alone, trials=3).result
     assert result is not None
-    assert "real" in result["held_out"]
-    assert (result["held_out"] == ["real"]) == alone
-    assert [c["name"] for c in result["corruptions"]][-1] == "real"
-    assert (len(result["corruptions"]) == 1) == alone
+    assert "real" in result.held_out
+    assert (result.held_out == ("real",)) == alone
+    assert [c.name for c in result.corruptions][-1] == "real"
+    assert (len(result.corruptions) == 1) == alone
     trial = study_of(tmp_path / "s").get_trials()[0]
     families = [k for k in trial.user_attrs if k.startswith(PREFIX + "noisy.")]
     assert PREFIX + "noisy.real" in families
@@ -240,12 +243,13 @@ def test_pareto_with_constraints_and_calibration(tmp_path: Path, series: str) ->
     result = search(tmp_path / "s", series, **settings).result
     assert result is not None
     assert len(study_of(tmp_path / "s").directions) == 2
-    assert result["counts"]["pruned"] == 0
-    assert "transfer" not in result
+    assert result.counts.pruned == 0
+    assert result.transfer is None
     with_transfer = search(tmp_path / "s", series, calibrate=True, **settings).result
     assert with_transfer is not None
-    assert with_transfer["transfer"]["bigger_factor"] == 4.0
-    assert len(with_transfer["transfer"]["settings"]) == 4
+    assert with_transfer.transfer is not None
+    assert with_transfer.transfer.bigger_factor == 4.0
+    assert len(with_transfer.transfer.settings) == 4
 
 
 @pytest.mark.slow
@@ -265,7 +269,7 @@ def test_a_deadline_ends_the_search_and_the_verdict_is_reached_all_the_same(
     monkeypatch.setattr(Stop, "late", property(lambda stop: stop.deadline is not None and next(asked) >= 2))
     result = search(tmp_path / "s", series, timeout=36_000.0, trials=500).result
     assert result is not None
-    assert result["counts"]["complete"] + result["counts"]["pruned"] == 2
+    assert result.counts.complete + result.counts.pruned == 2
 
 
 def test_a_timeout_that_leaves_no_time_for_a_trial_is_one_line(tmp_path: Path, series: str) -> None:
@@ -282,7 +286,7 @@ def test_a_model_of_the_users_own(tmp_path: Path, series: str) -> None:
     watching = Watching()
     result = search(tmp_path / "s", series, model=f"{file}:make", observer=watching, trials=3, epochs=20).result
     assert result is not None
-    assert "model Sequential" in result["describe"]
+    assert "model Sequential" in result.describe
 
 
 def test_a_space_for_other_data_is_refused(tmp_path: Path, series: str) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import optuna
 import pytest
-from study_samples import FakeRunner, config_of, policy_of
+from study_samples import FakeRunner, policy_of, session_of
 
 from autonoise.policy import Policy
 from autonoise.study.budget import Plan
@@ -18,16 +17,7 @@ from autonoise.verdict.conclude import _best_first, opponents
 from autonoise.verdict.confirm import OPPONENTS, minimise, pick_candidates, race
 from autonoise.verdict.trainings import Job
 
-CONFIG = config_of(Path("nowhere"))
-FAMILIES = {"jitter": "independent"}
 BASE = Policy("tabular", name="no-noise")
-
-
-def never() -> bool:
-    return False
-
-
-def ignore(n: int) -> None: ...
 
 
 def entries_of(qualities: dict[str, tuple[float, str]]) -> tuple[dict[str, tuple[Policy, str]], dict[str, float]]:
@@ -50,7 +40,7 @@ def test_clear_losers_leave_the_race() -> None:
         }
     )
     runner = FakeRunner(lambda job: quality[job.policy.hash])
-    standings = race(entries, runner, CONFIG, FAMILIES, 3, never, ignore)
+    standings = race(session_of(), runner, entries, 3)
     per_policy = Counter(h for h, _ in runner.trained)
     trained = {name: per_policy[p.hash] for name, (p, _) in entries.items()}
     # "close" stays after the first seed; after the second it is behind beyond doubt
@@ -72,7 +62,7 @@ def test_the_best_starting_policy_stays_as_the_best_preset_does() -> None:
         }
     )
     runner = FakeRunner(lambda job: quality[job.policy.hash])
-    standings = race(entries, runner, CONFIG, FAMILIES, 2, never, ignore)
+    standings = race(session_of(), runner, entries, 2)
     per_policy = Counter(h for h, _ in runner.trained)
     assert {n: per_policy[p.hash] for n, (p, _) in entries.items()} == {
         "baseline": 2,
@@ -95,7 +85,7 @@ def test_the_best_starting_policy_stays_as_the_best_preset_does() -> None:
 def test_a_race_that_is_stopped() -> None:
     entries, quality = entries_of({"baseline": (0.6, "baseline"), "good": (0.9, "found")})
     runner = FakeRunner(lambda job: quality[job.policy.hash])
-    assert race(entries, runner, CONFIG, FAMILIES, 3, lambda: True, ignore) == []
+    assert race(session_of(stopped=True), runner, entries, 3) == []
     assert runner.trained == []
 
 
@@ -103,7 +93,7 @@ def test_a_technique_that_does_not_help_is_left_out() -> None:
     worth = {"gaussian_noise": 0.05, "dropout": 0.0, "mixup": 0.03}
     policy = policy_of("gaussian_noise", "dropout", "mixup")
     runner = FakeRunner(lambda job: 0.7 + sum(worth[s.name] for s in job.policy.steps))
-    smaller, found = minimise(policy, runner, CONFIG, FAMILIES, 2, never, ignore)
+    smaller, found = minimise(session_of(), runner, policy, 2)
     assert {s.name for s in smaller.steps} == {"gaussian_noise", "mixup"}
     assert {c.technique: c.kept for c in found} == {"gaussian_noise": True, "dropout": False, "mixup": True}
     assert {c.technique: round(c.interval.mean, 6) for c in found} == worth
@@ -115,7 +105,7 @@ def test_techniques_that_stand_in_for_each_other_are_not_both_removed() -> None:
         return 0.7 + 0.05 * ("gaussian_noise" in names) + 0.1 * bool(names & {"dropout", "mixup"})
 
     policy = policy_of("gaussian_noise", "dropout", "mixup")
-    smaller, found = minimise(policy, FakeRunner(quality), CONFIG, FAMILIES, 2, never, ignore)
+    smaller, found = minimise(session_of(), FakeRunner(quality), policy, 2)
     assert [s.name for s in smaller.steps] == ["gaussian_noise", "dropout"]
     assert {c.technique: c.kept for c in found} == {"gaussian_noise": True, "dropout": True, "mixup": False}
 
@@ -125,7 +115,7 @@ def test_of_what_cannot_all_go_as_much_goes_as_costs_nothing() -> None:
         return {4: 0.7, 3: 0.7, 2: 0.6, 1: 0.5}[len(job.policy.steps)]
 
     policy = policy_of("gaussian_noise", "dropout", "mixup", "label_smoothing")
-    smaller, found = minimise(policy, FakeRunner(quality), CONFIG, FAMILIES, 2, never, ignore)
+    smaller, found = minimise(session_of(), FakeRunner(quality), policy, 2)
     assert len(smaller.steps) == 3
     assert sum(not c.kept for c in found) == 1
 
@@ -134,13 +124,13 @@ def test_where_nothing_helps_the_least_useless_stays() -> None:
     worth = {"gaussian_noise": -0.02, "dropout": 0.001, "mixup": -0.01}
     policy = policy_of("gaussian_noise", "dropout", "mixup")
     runner = FakeRunner(lambda job: 0.7 + sum(worth[s.name] for s in job.policy.steps))
-    smaller, _ = minimise(policy, runner, CONFIG, FAMILIES, 2, never, ignore)
+    smaller, _ = minimise(session_of(), runner, policy, 2)
     assert [s.name for s in smaller.steps] == ["dropout"]
 
 
 def test_one_technique_has_nothing_to_leave_out() -> None:
     policy, runner = policy_of("dropout"), FakeRunner(lambda job: 0.5)
-    assert minimise(policy, runner, CONFIG, FAMILIES, 2, never, ignore) == (policy, [])
+    assert minimise(session_of(), runner, policy, 2) == (policy, [])
     assert runner.trained == []
 
 

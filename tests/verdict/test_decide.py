@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from autonoise.study.result import ContestantResult, Difference, Measured, Result
 from autonoise.verdict.decide import answer, answers, best_recipe, decide, limit_of, recommend, sentence
 
-UP, DOWN, CLOSE, OPEN = [0.05, 0.02, 0.08], [-0.05, -0.08, -0.02], [0.001, -0.004, 0.006], [0.01, -0.02, 0.04]
+UP, DOWN = Measured(0.05, 0.02, 0.08), Measured(-0.05, -0.08, -0.02)
+CLOSE, OPEN = Measured(0.001, -0.004, 0.006), Measured(0.01, -0.02, 0.04)
 
 
 @pytest.mark.parametrize(
@@ -28,11 +31,11 @@ UP, DOWN, CLOSE, OPEN = [0.05, 0.02, 0.08], [-0.05, -0.08, -0.02], [0.001, -0.00
     ],
 )
 def test_one_answer(difference: list[float] | None, expected: str) -> None:
-    assert answer(difference) == expected
+    assert answer(None if difference is None else Measured(*difference)) == expected
 
 
-def against(**scores: Any) -> dict[str, dict[str, Any]]:
-    return {k: {"score": v} for k, v in scores.items()}
+def against(**scores: Any) -> dict[str, Difference]:
+    return {k: Difference(score=v) for k, v in scores.items()}
 
 
 @pytest.mark.parametrize(
@@ -60,30 +63,24 @@ def test_two_answers_and_a_word(differences: Any, noise: str, recipe: str | None
 
 
 def test_the_clean_limit() -> None:
-    assert limit_of([-0.04, -0.05, -0.03], None) == "kept"
-    assert limit_of([-0.04, -0.05, -0.03], 0.02) == "broken"
-    assert limit_of([-0.04, -0.05, -0.03], 0.03) == "may be broken"  # not surely by more than that
-    assert limit_of([-0.04, -0.05, -0.03], 0.045) == "may be broken"
-    assert limit_of([-0.04, -0.05, -0.03], 0.05) == "kept"
+    clean = Measured(-0.04, -0.05, -0.03)
+    assert limit_of(clean, None) == "kept"
+    assert limit_of(clean, 0.02) == "broken"
+    assert limit_of(clean, 0.03) == "may be broken"  # not surely by more than that
+    assert limit_of(clean, 0.045) == "may be broken"
+    assert limit_of(clean, 0.05) == "kept"
     assert decide(against(baseline=UP, preset=UP), "broken") == "breaks the clean limit"
     assert decide(against(baseline=UP, preset=UP), "may be broken") == "better"
     assert decide(against(baseline=DOWN, preset=UP), "broken") == "worse"
 
 
-def around(x: float) -> list[float]:
-    return [x, x - 0.01, x + 0.01]
+def around(x: float) -> Measured:
+    return Measured(x, x - 0.01, x + 0.01)
 
 
-def contestant(name: str, score: float, passes: float = 1.0, **more: Any) -> dict[str, Any]:
-    return {
-        "name": name,
-        "score": around(score),
-        "clean": around(0.87),
-        "held_out": around(0.63),
-        "passes": passes,
-        "gap_closed_held_out": [0.42, 0.35, 0.49],
-        **more,
-    }
+def contestant(name: str, score: float, passes: float = 1.0, **more: Any) -> ContestantResult:
+    numbers = {"clean": around(0.87), "held_out": around(0.63), "gap_closed_held_out": Measured(0.42, 0.35, 0.49)}
+    return ContestantResult(name, score=around(score), passes=passes, **{**numbers, **more})
 
 
 def result_of(
@@ -94,26 +91,22 @@ def result_of(
     *,
     passes: tuple[float, float] = (1.0, 1.0),
     limits: Any = None,
-    clean: Any = (-0.004, -0.011, 0.003),
-) -> dict[str, Any]:
+    clean: Measured = Measured(-0.004, -0.011, 0.003),
+) -> Result:
     """``policy`` and ``preset``: score minus that of no noise; ``between``: policy minus preset."""
-    clean = list(clean)
-    out: dict[str, Any] = {
-        "contestants": {
+    differences = {"baseline": Difference(policy, clean, UP), "preset": Difference(between, clean)}
+    return Result(
+        contestants={
             "baseline": contestant("no-noise", 0.75),
             "preset": contestant("AugMix", scores[1], passes[1]),
             "policy": contestant("found-1", scores[0], passes[0], held_out=around(0.73), clean=around(0.86)),
         },
-        "differences": {
-            "baseline": {"score": policy, "clean": clean, "search": UP},
-            "preset": {"score": between, "clean": clean},
-        },
-        "over_baseline": {"policy": {"score": policy, "clean": clean}, "preset": {"score": preset, "clean": DOWN}},
-        "clean_limit": limits or {},
-    }
-    out["answers"] = answers(out["differences"])
-    out["verdict"] = decide(out["differences"], out["clean_limit"].get("policy", "kept"))
-    return out
+        differences=differences,
+        over_baseline={"policy": Difference(policy, clean), "preset": Difference(preset, DOWN)},
+        clean_limit=limits or {},
+        answers=answers(differences),
+        verdict=decide(differences, (limits or {}).get("policy", "kept")),
+    )
 
 
 def test_the_highest_mean_among_the_surely_better_is_recommended() -> None:
@@ -157,15 +150,15 @@ def test_nothing_sure_is_undecided_and_no_noise_needs_a_reason() -> None:
         "baseline",
         "train without noise: nothing that was tried moves the score up by 0.01 or more",
     )
-    alone = result_of(DOWN, None, None)
-    del alone["over_baseline"]["preset"]
+    both = result_of(DOWN, None, None)
+    alone = replace(both, over_baseline={"policy": both.over_baseline["policy"]})
     assert recommend(alone) == ("baseline", "train without noise: the found policy is surely worse")
     assert recommend(result_of(None, None, None))[0] == "undecided"
 
 
 def test_who_breaks_the_clean_limit_is_not_recommended() -> None:
     broken = result_of(UP, UP, UP, limits={"policy": "broken", "preset": "kept"})
-    assert broken["verdict"] == "breaks the clean limit"
+    assert broken.verdict == "breaks the clean limit"
     assert recommend(broken)[0] == "preset"
     both = result_of(UP, UP, UP, limits={"policy": "broken", "preset": "broken"})
     assert recommend(both)[0] == "baseline"
@@ -179,14 +172,14 @@ def test_who_breaks_the_clean_limit_is_not_recommended() -> None:
 
 
 def test_the_sentence() -> None:
-    result = result_of([0.05, 0.03, 0.07], UP, [0.02, 0.01, 0.03])
+    result = result_of(Measured(0.05, 0.03, 0.07), UP, Measured(0.02, 0.01, 0.03))
     assert sentence(result) == (
         "better: better than no noise by +0.050 [+0.030, +0.070]; better than the best recipe (AugMix) by "
         "+0.020 [+0.010, +0.030]; noise never trained on costs 0.140 instead of 0.240 (gap closed 42 % [35 %, 49 %]); "
         "clean accuracy -0.004 [-0.011, +0.003]"
     )
-    result["contestants"]["policy"]["gap_closed_held_out"] = None
-    assert "(no gap to close)" in sentence(result)
+    no_gap = replace(result.contestants["policy"], gap_closed_held_out=None)
+    assert "(no gap to close)" in sentence(replace(result, contestants={**result.contestants, "policy": no_gap}))
     unclear = sentence(result_of(UP, UP, OPEN))
     assert unclear.startswith(
         "no significant gain: better than no noise by +0.050 [+0.020, +0.080]; undecided against "
@@ -201,6 +194,6 @@ def test_the_sentence() -> None:
 def test_the_best_recipe_is_that_with_the_highest_score() -> None:
     result = result_of(UP, UP, UP)
     assert best_recipe(result) == "preset"
-    result["contestants"]["seed"] = contestant("seed", 0.79)
-    assert best_recipe(result) == "seed"  # .79 against .78
-    assert best_recipe({"contestants": {k: result["contestants"][k] for k in ("baseline", "policy")}}) is None
+    met = result.contestants
+    assert best_recipe(replace(result, contestants={**met, "seed": contestant("seed", 0.79)})) == "seed"  # against .78
+    assert best_recipe(Result(contestants={k: met[k] for k in ("baseline", "policy")})) is None

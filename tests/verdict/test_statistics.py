@@ -203,7 +203,7 @@ def test_an_interval_of_several_looks() -> None:
     assert now.within(None) == now
     assert now.within(Interval(0.05, 0.01, 0.09)) == Interval(0.03, 0.01, 0.07)
     assert now.within(Interval(0.09, 0.04, 0.14)) == Interval(0.03, 0.03, 0.07)  # always around the best known mean
-    assert Interval(0.1, 0.0, 0.2).scaled(2).to_list() == [0.2, 0.0, 0.4]
+    assert Interval(0.1, 0.0, 0.2).scaled(2).measured() == (0.2, 0.0, 0.4)
 
 
 def test_variance_with_more_seeds() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,19 +11,20 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
-from study_samples import config_of, new_study, policy_of
+from study_samples import config_of, new_study, policy_of, session_of
 
 from autonoise.corruptions.frozen import FrozenCorruption
 from autonoise.errors import StudyError
 from autonoise.policy import Policy
 from autonoise.study.budget import Plan
-from autonoise.study.export import scores_of
 from autonoise.study.folder import RunResult
+from autonoise.study.result import FrontResult, Gap, Measured, Result
 from autonoise.study.trial_record import PREFIX, TrialRecord, attributes
 from autonoise.types import DataType, Family
 from autonoise.verdict.confirm import Standing
 from autonoise.verdict.contestants import NUMBERS, Contestant, Held, Numbers, table_of
 from autonoise.verdict.decide import NOT_MEASURABLE, decide, recommend, sentence
+from autonoise.verdict.export import scores_of
 from autonoise.verdict.judge import FIRST_SEED, judge
 from autonoise.verdict.trainings import Job
 from autonoise.verdict.winners import front, front_table, named_winners
@@ -113,58 +115,55 @@ def known(job: Job) -> RunResult:
 
 def verdict_of(
     runner: Any, *, task: Any = None, policies: Any = None, seeds: int = 5, study: Any = None, **config: Any
-) -> dict[str, Any]:
+) -> Result:
     out = judge(
-        task or task_of(),
-        config_of(Path("nowhere"), **config),
-        study or new_study(),
+        session_of(task or task_of(), config_of(Path("nowhere"), **config), study),
         runner,
         policies or THREE,
         seeds,
-        lambda: False,
-        lambda n: None,
     )
     assert out is not None
     return out
 
 
-def whole(verdict: dict[str, Any]) -> dict[str, Any]:
-    out = {**verdict, "verdict": decide(verdict["differences"], verdict["clean_limit"]["policy"])}
-    out["sentence"] = sentence(out)
-    out["recommended"], out["recommendation"] = recommend(out)
-    return out
+def whole(judged: Result) -> Result:
+    out = replace(judged, verdict=decide(judged.differences, judged.clean_limit["policy"]))
+    recommended, recommendation = recommend(out)
+    return replace(out, sentence=sentence(out), recommended=recommended, recommendation=recommendation)
 
 
 def test_every_contestant_gets_its_own_runs_and_numbers() -> None:
     runner = Runner(known)
     found = verdict_of(runner)
-    assert list(found["contestants"]) == ["baseline", "preset", "policy"]
+    assert list(found.contestants) == ["baseline", "preset", "policy"]
     means = {
-        k: [round(c[x][0], 3) for x in ("clean", "held_out", "search", "score")]
-        for k, c in found["contestants"].items()
+        k: [round(m.mean, 3) for m in (c.clean, c.held_out, c.search, c.score) if m is not None]
+        for k, c in found.contestants.items()
     }
     assert means == {  # .002 is the mean of the seeds' digits
         "baseline": [0.902, 0.502, 0.402, 0.702],
         "preset": [0.802, 0.602, 0.602, 0.702],
         "policy": [0.882, 0.702, 0.652, 0.792],
     }
-    assert [c["hash"] for c in found["contestants"].values()] == [p.hash for p in THREE.values()]
-    difference = {k: {x: round(v[0], 3) for x, v in d.items()} for k, d in found["differences"].items()}
+    assert [c.hash for c in found.contestants.values()] == [p.hash for p in THREE.values()]
+    difference = {
+        k: {x: round(v.mean, 3) for x, v in vars(d).items() if v is not None} for k, d in found.differences.items()
+    }
     assert difference == {
         "baseline": {"score": 0.09, "clean": -0.02, "search": 0.25, "held_out": 0.2},
         "preset": {"score": 0.09, "clean": 0.08, "search": 0.05, "held_out": 0.1},
     }
-    assert round(found["over_baseline"]["preset"]["clean"][0], 3) == -0.1  # the preset minus the baseline
-    assert found["over_baseline"]["policy"] == found["differences"]["baseline"]
-    by_name = {c["name"]: c["accuracy"] for c in found["corruptions"]}
-    assert by_name["drift"] == {"baseline": [0.502] * 5, "preset": [0.602] * 5, "policy": [0.702] * 5}
-    assert found["contestants"]["policy"]["numbers"]["nll_noisy_held_out"] == pytest.approx(0.702)
-    assert found["contestants"]["policy"]["numbers"]["nll_noisy_search"] == pytest.approx(0.652)
+    assert round(found.over_baseline["preset"].clean.mean, 3) == -0.1  # the preset minus the baseline
+    assert found.over_baseline["policy"] == found.differences["baseline"]
+    by_name = {c.name: c.accuracy for c in found.corruptions}
+    assert by_name["drift"] == {"baseline": (0.502,) * 5, "preset": (0.602,) * 5, "policy": (0.702,) * 5}
+    assert found.contestants["policy"].numbers["nll_noisy_held_out"] == pytest.approx(0.702)
+    assert found.contestants["policy"].numbers["nll_noisy_search"] == pytest.approx(0.652)
 
 
 def test_the_weight_is_that_of_noise() -> None:
     found = verdict_of(Runner(known), noise_weight=0.25)
-    assert found["contestants"]["policy"]["score"][0] == pytest.approx(0.75 * 0.882 + 0.25 * 0.702)
+    assert found.contestants["policy"].score.mean == pytest.approx(0.75 * 0.882 + 0.25 * 0.702)
 
 
 def test_seeds_of_the_verdict_are_no_others() -> None:
@@ -180,13 +179,13 @@ def test_seeds_of_the_verdict_are_no_others() -> None:
 def test_gap_closed_by_hand() -> None:
     found = verdict_of(Runner(known))
     # held out: (.7 - .5) / (.9 - .5); search: (.65 - .4) / (.9 - .4)
-    policy = found["contestants"]["policy"]
-    assert policy["gap_closed_held_out"][0] == pytest.approx(0.5, abs=1e-5)
-    assert policy["gap_closed_search"][0] == pytest.approx(0.5, abs=1e-5)
-    assert found["contestants"]["preset"]["gap_closed_held_out"][0] == pytest.approx(0.25, abs=1e-5)
-    assert found["contestants"]["baseline"]["gap_closed_held_out"] == [0.0, 0.0, 0.0]
-    assert found["gaps"]["held_out"] == {"gap": [pytest.approx(0.4, abs=1e-5)] * 3, "closable": True}
-    assert found["gaps"]["search"]["gap"][0] == pytest.approx(0.5, abs=1e-5)
+    policy = found.contestants["policy"]
+    assert policy.gap_closed_held_out[0] == pytest.approx(0.5, abs=1e-5)
+    assert policy.gap_closed_search[0] == pytest.approx(0.5, abs=1e-5)
+    assert found.contestants["preset"].gap_closed_held_out.mean == pytest.approx(0.25, abs=1e-5)
+    assert found.contestants["baseline"].gap_closed_held_out == (0.0, 0.0, 0.0)
+    assert found.gaps["held_out"] == Gap(Measured(0.4, 0.4, 0.4), closable=True)
+    assert found.gaps["search"].gap.mean == pytest.approx(0.5, abs=1e-5)
 
 
 def contestant(label: str, policy: Policy, runs: Sequence[RunResult]) -> Contestant:
@@ -228,14 +227,14 @@ def test_no_gap_to_close_below_three_standard_errors(gap: float, closable: bool)
     base = contestant("baseline", BASE, runs)
     assert Numbers(0.5, HELD).gap(base, ("drift",)).variance ** 0.5 == pytest.approx(0.00707, rel=1e-2)  # type: ignore[union-attr]
     table = table_of(contestant("policy", POLICY, [run_like(0.8, 0.79, 0.5)] * 5), base, Numbers(0.5, HELD))
-    assert (table["gap_closed_held_out"] is not None) == closable
+    assert (table.gap_closed_held_out is not None) == closable
 
 
 def test_accuracies_have_intervals_that_cover_rows_too() -> None:
     rows = np.resize([1.0, 1.0, 0.0, 1.0], ROWS)  # every seed is right on the same rows
     runs = [RunResult({}, {}, rows, {"drift": rows, "jitter": rows})] * 5
     c = contestant("policy", POLICY, runs)
-    mean, low, high = table_of(c, c, Numbers(0.5, HELD))["clean"]
+    mean, low, high = table_of(c, c, Numbers(0.5, HELD)).clean  # type: ignore[misc]
     assert mean == 0.75
     assert high - low == pytest.approx(2 * 2.0227 * (0.75 * 0.25 / (ROWS - 1)) ** 0.5, rel=1e-3)
 
@@ -248,17 +247,17 @@ def test_nothing_held_out_is_not_measurable_anywhere() -> None:
             policies={"baseline": BASE, "policy": policy_of("gaussian_noise")},
         )
     )
-    assert found["held_out"] == []
-    assert found["contestants"]["policy"]["held_out"] is None
-    assert found["contestants"]["policy"]["score"] is None
-    assert found["contestants"]["policy"]["gap_closed_held_out"] is None
-    assert found["differences"]["baseline"]["score"] is None
-    assert found["differences"]["baseline"]["clean"] is not None
-    assert found["answers"] == {"no noise": NOT_MEASURABLE}
-    assert found["verdict"] == NOT_MEASURABLE
-    assert found["sentence"].startswith("not measurable: every noise kept for judging")
-    assert "costs" not in found["sentence"]
-    assert found["recommended"] == "undecided"
+    assert found.held_out == ()
+    assert found.contestants["policy"].held_out is None
+    assert found.contestants["policy"].score is None
+    assert found.contestants["policy"].gap_closed_held_out is None
+    assert found.differences["baseline"].score is None
+    assert found.differences["baseline"].clean is not None
+    assert found.answers == {"no noise": NOT_MEASURABLE}
+    assert found.verdict == NOT_MEASURABLE
+    assert found.sentence.startswith("not measurable: every noise kept for judging")
+    assert "costs" not in found.sentence
+    assert found.recommended == "undecided"
     scores = scores_of(found)
     assert scores["held_out"] == {"baseline": NOT_MEASURABLE, "policy": NOT_MEASURABLE}
     assert scores["difference"] == {"baseline": NOT_MEASURABLE}
@@ -269,7 +268,7 @@ def test_nothing_held_out_is_not_measurable_anywhere() -> None:
 def test_every_fold_has_as_many_seeds(folds: int, asked: int, trained: int) -> None:
     runner = Runner(known)
     found = verdict_of(runner, task=task_of(folds), seeds=asked)
-    assert found["seeds"] == trained
+    assert found.seeds == trained
     own = [j.fold(folds) for j in runner.jobs if j.policy.hash == POLICY.hash]
     assert np.bincount(own).tolist() == [trained // folds] * folds
 
@@ -280,9 +279,8 @@ def test_folds_that_differ_widen_the_interval() -> None:
         return run_like(0.9, 0.5 + change, 0.4 + change)
 
     pair = {"baseline": BASE, "policy": POLICY}
-    _, low, high = verdict_of(Runner(differing), task=task_of(3), policies=pair, seeds=6)["differences"]["baseline"][
-        "held_out"
-    ]
+    found = verdict_of(Runner(differing), task=task_of(3), policies=pair, seeds=6)
+    _, low, high = found.differences["baseline"].held_out  # type: ignore[misc]
     # .04 between folds: se .04 / sqrt(3) and 2 degrees of freedom at the level of the first verdict
     assert (high - low) / 2 == pytest.approx(5.02 * 0.04 / 3**0.5, rel=0.02)
 
@@ -297,26 +295,24 @@ def test_groups_widen_the_interval() -> None:
     pair = {"baseline": BASE, "policy": POLICY}
     alone = verdict_of(Runner(grouped), policies=pair)
     found = verdict_of(Runner(grouped), policies=pair, task=task_of(group=np.repeat(list("abcd"), ROWS // 4)))
-    width = [
-        v["differences"]["baseline"]["score"][2] - v["differences"]["baseline"]["score"][1] for v in (alone, found)
-    ]
+    width = [score.high - score.low for v in (alone, found) if (score := v.differences["baseline"].score)]
     assert width[1] > 3 * width[0]
-    assert (alone["test_groups"], found["test_groups"]) == (None, 4)
+    assert (alone.test_groups, found.test_groups) == (None, 4)
 
 
 def test_a_policy_that_breaks_the_clean_limit() -> None:
     for limit, expected in ((0.05, "kept"), (0.01, "broken")):
         found = whole(verdict_of(Runner(known), max_clean_drop=limit))
-        assert found["clean_limit"]["policy"] == expected
-        assert found["clean_limit"]["preset"] == "broken"  # .1 lost
-    assert found["verdict"] == "breaks the clean limit"
-    assert "surely more lost than --max-clean-drop allows" in found["sentence"]
-    assert found["recommended"] == "baseline"
+        assert found.clean_limit["policy"] == expected
+        assert found.clean_limit["preset"] == "broken"  # .1 lost
+    assert found.verdict == "breaks the clean limit"
+    assert "surely more lost than --max-clean-drop allows" in found.sentence
+    assert found.recommended == "baseline"
 
 
 def test_a_verdict_is_refused_or_stopped() -> None:
     runner, config, study = Runner(known), config_of(Path("nowhere")), new_study()
-    stopped = judge(task_of(), config, study, runner, THREE, 5, lambda: True, lambda n: None)  # type: ignore[arg-type]
+    stopped = judge(session_of(task_of(), config, study, stopped=True), runner, THREE, 5)  # type: ignore[arg-type]
     assert stopped is None
     assert study.user_attrs[PREFIX + "test_read_at"]
     with pytest.raises(StudyError, match="empty"):
@@ -340,7 +336,7 @@ def test_the_front_by_hand() -> None:
         trial_of(5, 0.9, 0.5, 1.0),  # equal to 0: neither beats the other
     ]
     assert [t.number for t in front(trials)] == [0, 1, 3, 5]
-    assert front_table(trials)[1] == {"trial": 1, "clean": 0.8, "noisy": 0.7, "passes": 1.0, "techniques": ["dropout"]}
+    assert front_table(trials)[1] == FrontResult(1, 0.8, 0.7, 1.0, ("dropout",))
 
 
 def standing(policy: Policy, role: str, score: float, noisy: float) -> Standing:
@@ -386,14 +382,14 @@ def test_an_unclear_verdict_trains_the_noisy_baseline_again() -> None:
     runner = Runner(noisy)
     found = verdict_of(runner)
     own = {k: sorted(j.seed for j in runner.jobs if j.policy.hash == p.hash) for k, p in THREE.items()}
-    assert found["seeds_of"] == {k: len(v) for k, v in own.items()}
+    assert found.seeds_of == {k: len(v) for k, v in own.items()}
     assert (len(own["policy"]), len(own["preset"])) == (5, 5)
-    assert own["baseline"] == list(range(FIRST_SEED, FIRST_SEED + found["seeds_of"]["baseline"]))
-    assert found["seeds_of"]["baseline"] > 5
-    assert found["looks"] > 1
+    assert own["baseline"] == list(range(FIRST_SEED, FIRST_SEED + found.seeds_of["baseline"]))
+    assert found.seeds_of["baseline"] > 5
+    assert found.looks > 1
     # all runs count: an even number of seeds has as many high ones as low ones
     if len(own["baseline"]) % 2 == 0:
-        assert found["contestants"]["baseline"]["clean"][0] == pytest.approx(0.9)
+        assert found.contestants["baseline"].clean.mean == pytest.approx(0.9)
 
 
 def test_the_policy_file_holds_means_both_answers_and_the_seeds() -> None:
