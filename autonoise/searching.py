@@ -68,7 +68,7 @@ def search(
         >>> import autonoise, tempfile
         >>> from sklearn.datasets import load_iris
         >>> folder = tempfile.mkdtemp()
-        >>> quick = {"trials": 2, "epochs": 1, "seeds": 3, "progress": False}
+        >>> quick = {"trials": 1, "epochs": 1, "seeds": 3, "train_rows": 60, "progress": False}
         >>> result = autonoise.search(load_iris(return_X_y=True), out=folder, **quick)
         >>> result.policy.data_type
         <DataType.TABULAR: 'tabular'>

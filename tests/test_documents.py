@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from sklearn.datasets import load_iris
 
 import autonoise
 
@@ -29,6 +30,7 @@ def reader() -> dict[str, Any]:
     batches = [
         (torch.rand(8, 1, 8, 8, generator=torch_rng), torch.randint(10, (8,), generator=torch_rng)) for _ in range(2)
     ]
+    features, labels = load_iris(return_X_y=True)
     return {
         "autonoise": autonoise,
         "torch": torch,
@@ -38,6 +40,8 @@ def reader() -> dict[str, Any]:
         "optimizer": torch.optim.SGD(model.parameters(), lr=0.1),
         "x": batches[0][0],
         "y": batches[0][1],
+        "X": features,
+        "labels": labels,
         "train_and_score": lambda policy, learning_rate: -len(policy.steps) - learning_rate,
     }
 
@@ -47,7 +51,8 @@ def test_snippets_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(tmp_path)
     (tmp_path / "policy.yaml").write_text((ROOT / "examples" / "policy_image.yaml").read_text())
     names = reader()
-    for number, code in enumerate(snippets(page), start=1):
+    for number, text in enumerate(snippets(page), start=1):
+        code = text.replace('trials=40, timeout="20m"', "trials=2, epochs=1, seeds=3, progress=False")
         try:
             exec(compile(code, f"{page.name}, snippet {number}", "exec"), names)
         except Exception as e:

@@ -68,6 +68,7 @@ def test_the_commands_are_the_ones_this_file_knows() -> None:
         "autonoise techniques",
         "autonoise corruptions",
         "autonoise recommend",
+        "autonoise inspect",
     )
     unknown = [c for c in commands() if not c.startswith(known)]
     assert not unknown
@@ -95,7 +96,7 @@ def test_searching_showing_and_the_dashboard(folder: Path) -> None:
     for command in searches:
         found = run([*shlex.split(command)[1:], *SMALL], folder)
         assert found.returncode == 0, found.stderr
-    shows = [c for c in commands() if c.startswith("autonoise show")]
+    shows = [c for c in commands() if c.startswith(("autonoise show", "autonoise inspect"))]
     for command in shows:
         found = run(shlex.split(command)[1:], folder)
         assert found.returncode == 0, found.stderr
@@ -155,7 +156,7 @@ def test_three_lines_train() -> None:
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
     loader = [(torch.rand(8, 1, 8, 8), torch.randint(10, (8,))) for _ in range(3)]
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    code = blocks("python")[0].replace("policy.yaml", str(ROOT / "examples" / "policy_image.yaml"))
+    code = blocks("python")[1].replace("policy.yaml", str(ROOT / "examples" / "policy_image.yaml"))
     before, line = code.split("...\n", 1)
     space: dict[str, object] = {"autonoise": autonoise, "model": model, "loader": loader}
     exec(before, space)
