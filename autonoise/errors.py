@@ -23,6 +23,11 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
     return f"did you mean {' or '.join(near)}?" if near else ""
 
 
+def one_line(fault: BaseException, limit: int = 200) -> str:
+    """A fault of other code as ``Kind: message`` on one line, cut off after ``limit`` characters."""
+    return " ".join(f"{type(fault).__name__}: {fault}".split())[:limit]
+
+
 class AutonoiseError(Exception):
     """Base of everything autonoise raises on purpose; the command line turns it into one line, status 2."""
 

@@ -24,7 +24,9 @@ FLOORS: list[set[str]] = [
     {"policy"},
     {"space", "evaluation"},
     {"training"},
-    {"study", "search", "report", "verdict"},
+    {"study"},
+    {"search", "report"},
+    {"verdict"},
     {"run", "found", "searching"},
     {"cli", "integrations", "testing", "__init__", "__main__"},
 ]

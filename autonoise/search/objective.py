@@ -13,6 +13,7 @@ import numpy as np
 import optuna
 from optuna.trial import TrialState
 
+from autonoise.errors import one_line
 from autonoise.evaluation.score import Score, evaluate
 from autonoise.ops.random import seed_from
 from autonoise.policy import Policy
@@ -54,8 +55,7 @@ class Objective:
         except optuna.TrialPruned:
             raise
         except Exception as e:
-            reason = " ".join(f"{type(e).__name__}: {e}".split())[:300]
-            write_facts(trial, reason=reason)
+            write_facts(trial, reason=one_line(e, 300))
             raise
         finally:
             write_facts(trial, seconds=time.perf_counter() - started)

@@ -86,7 +86,7 @@ class Budget:
     config: StudyConfig
     presets: int = 0
     processes: int = 1
-    calibrated: float = 0.0
+    baseline_seconds: float = 0.0
     evaluations: Evaluations = Evaluations()
     started: float = 0.0
     begun: float = 0.0
@@ -109,7 +109,7 @@ class Budget:
         return EXPORTING + (STARTING if processes > 1 else 0.0) + making + runs / processes
 
     def _slower(self, seconds: float) -> float:
-        return seconds / self.calibrated if self.calibrated > 0 else 1.0
+        return seconds / self.baseline_seconds if self.baseline_seconds > 0 else 1.0
 
     def plan(self, seconds: float, available: float) -> Plan:
         """The most careful plan that fits into ``available`` seconds, or that few trials justify."""
@@ -125,14 +125,14 @@ class Budget:
         """When no further trial may begin, at the speed met so far: trials end in time, and the rest fits."""
         if self.config.timeout is None:
             return None
-        end, seconds = self.started + self.config.timeout, measured_seconds(study, self.calibrated)
+        end, seconds = self.started + self.config.timeout, measured_seconds(study, self.baseline_seconds)
         whole = max(end - self.begun, 0.0)
         plan = self.plan(seconds, CONCLUDING_SHARE * whole)
         return max(end - self.reserve(plan, seconds) - TYPICAL_COST * seconds, self.begun + SEARCH_SHARE * whole)
 
     def after_search(self, study: optuna.Study, say: Callable[[str], None] = lambda text: None) -> Plan:
         """The plan for what the search left; ``say`` is told where not even the smallest one fits."""
-        seconds = measured_seconds(study, self.calibrated)
+        seconds = measured_seconds(study, self.baseline_seconds)
         plan = self.plan(seconds, self.left)
         missing = self.reserve(plan, seconds) - self.left
         if missing > 0:
@@ -171,19 +171,19 @@ class Budget:
         return self._run_seconds(runs) + self._slowed(runs) * more
 
     def _slowed(self, runs: Sequence[RunResult]) -> float:
-        alone = self.calibrated * TYPICAL_COST + self.evaluations.confirm
-        return max(self._run_seconds(runs) / alone, 1.0) if self.calibrated > 0 else 1.0
+        alone = self.baseline_seconds * TYPICAL_COST + self.evaluations.confirm
+        return max(self._run_seconds(runs) / alone, 1.0) if self.baseline_seconds > 0 else 1.0
 
     def _run_seconds(self, runs: Sequence[RunResult]) -> float:
         """Mean seconds of a confirming run; runs side by side slow each other, which their seconds hold."""
-        seconds = [r.seconds for r in runs] or [self.calibrated * TYPICAL_COST + self.evaluations.confirm]
+        seconds = [r.seconds for r in runs] or [self.baseline_seconds * TYPICAL_COST + self.evaluations.confirm]
         return float(np.mean(seconds))
 
 
-def measured_seconds(study: optuna.Study, calibrated: float) -> float:
+def measured_seconds(study: optuna.Study, baseline_seconds: float) -> float:
     """Seconds of a full training as the search met them: a machine that others use is slower than calibrated."""
     met = [record.seconds / record.work for record in completed(study) if record.work > 0]
-    return max(calibrated, float(np.median(met)) / TYPICAL_COST) if met else calibrated
+    return max(baseline_seconds, float(np.median(met)) / TYPICAL_COST) if met else baseline_seconds
 
 
 CONFIRM_SEVERITIES = (1, 3, 5)

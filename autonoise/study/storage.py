@@ -14,7 +14,7 @@ from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from autonoise.errors import StudyError
+from autonoise.errors import StudyError, one_line
 from autonoise.files import write_whole
 from autonoise.study.config import StudyConfig
 from autonoise.study.folder import StudyFolder
@@ -46,8 +46,7 @@ def open_storage(url: str) -> BaseStorage:
             return RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 100}})
         return RDBStorage(url, heartbeat_interval=HEARTBEAT, grace_period=GRACE)
     except Exception as e:
-        line = " ".join(str(e).split())[:160]
-        raise StudyError(f"--storage {_masked(url)}: cannot be opened ({type(e).__name__}: {line})") from None
+        raise StudyError(f"--storage {_masked(url)}: cannot be opened ({one_line(e)})") from None
 
 
 def _masked(url: str) -> str:

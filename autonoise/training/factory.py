@@ -10,7 +10,7 @@ from pathlib import Path
 
 from torch import nn
 
-from autonoise.errors import StudyError
+from autonoise.errors import StudyError, one_line
 from autonoise.types import InputSpec
 
 ModelFactory = Callable[[InputSpec, int], nn.Module]
@@ -42,8 +42,7 @@ def load_factory(text: str) -> ModelFactory:
     except StudyError:
         raise
     except Exception as e:
-        fault = " ".join(f"{type(e).__name__}: {e}".split())[:200]
-        raise StudyError(f"--model: cannot import {where!r} ({fault}); mend it, or run where it can be") from None
+        raise StudyError(f"--model: cannot import {where!r} ({one_line(e)}); mend it, or run where it can be") from None
     factory = getattr(module, name, None)
     if not callable(factory):
         functions = [n for n, f in inspect.getmembers(module, callable) if not n.startswith("_")][:6]

@@ -15,7 +15,7 @@ from autonoise.corruptions.frozen import FrozenCorruption
 from autonoise.data import Dataset, Rows, Splits, prepare, take
 from autonoise.data.copies import NoisyParts, deal_out
 from autonoise.data.splits import stratified_order
-from autonoise.errors import DataError, StudyError
+from autonoise.errors import DataError, StudyError, one_line
 from autonoise.evaluation.sets import EvaluationSets
 from autonoise.ops.random import generator, seed_from
 from autonoise.policy import Policy
@@ -146,8 +146,7 @@ class Task:
             try:
                 model = self.factory(spec, spec.classes)
             except Exception as e:
-                fault = " ".join(f"{type(e).__name__}: {e}".split())[:200]
-                raise StudyError(f"--model: the factory failed on (InputSpec, classes): {fault}") from e
+                raise StudyError(f"--model: the factory failed on (InputSpec, classes): {one_line(e)}") from e
         if not isinstance(model, nn.Module):
             raise StudyError(f"--model must return a torch.nn.Module, but returned {type(model).__name__}")
         return model

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from autonoise.data.notes import told_already
-from autonoise.errors import AutonoiseError, StudyError
+from autonoise.errors import AutonoiseError, StudyError, one_line
 from autonoise.evaluation.score import Score, evaluate
 from autonoise.policy import Policy
 from autonoise.study.budget import CONFIRM_SEVERITIES
@@ -164,8 +164,7 @@ def _told(job: Job) -> Iterator[None]:
             "a training process died (out of memory?): use fewer --workers, or, as another --study, fewer --train-rows"
         ) from None
     except Exception as e:
-        fault = " ".join(f"{type(e).__name__}: {e}".split())[:200]
-        raise StudyError(f"training with {job.policy.name!r} failed ({fault}): mend that and run again") from e
+        raise StudyError(f"training with {job.policy.name!r} failed ({one_line(e)}): mend that and run again") from e
 
 
 _STATE: dict[str, tuple[Task, StudyFolder]] = {}

@@ -28,7 +28,7 @@ def now(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
 def budget(seconds: float = 2.0, evaluations: Evaluations = Evaluations(), **settings: Any) -> Budget:
     config = StudyConfig(**{"data": "x", "study": "s", "out": "o", "timeout": 1000.0, "seeds": 5} | settings)
-    return Budget(config, 1, 2, calibrated=seconds, evaluations=evaluations, started=100.0, begun=100.0)
+    return Budget(config, 1, 2, baseline_seconds=seconds, evaluations=evaluations, started=100.0, begun=100.0)
 
 
 def trials(*seconds_and_work: tuple[float, float]) -> optuna.Study:
