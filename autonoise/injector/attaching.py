@@ -27,7 +27,7 @@ class Hook:
 
     def __init__(self, module: nn.Module, function: Callable[..., Any], remove: Callable[[], None]) -> None:
         if not getattr(Hook.__call__, "_torchdynamo_disable", False):
-            # not when this file is read: torch takes a second to import what compiles
+            # done at the first use, not on import: torch takes a second to import its compiler
             Hook.__call__ = uncompiled(Hook.__call__)  # type: ignore[method-assign]
         self._module, self._function = module, function
         self.remove = remove

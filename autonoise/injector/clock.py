@@ -11,17 +11,20 @@ from autonoise.errors import AttachError
 from autonoise.ops.random import generator, seed_from
 from autonoise.technique.step import Step
 
-# What a generator is for; part of its seed, so that uses never share a stream.
 DRAW, LEAF, PLAN, SITE, VIEW = range(5)
+"""What random numbers are for: which rows a step acts on, the noise itself, who is mixed with whom, at which place,
+further views. It is part of their seed, so that two uses never get the same numbers."""
 BLOCK = 16
-"""Updates whose draws of who is perturbed are made at once: one by one they cost more than the noise of a table."""
+"""Which rows a step acts on is drawn for so many updates at once. Drawn for each update by itself, it would take longer
+than the noise of a small batch."""
 NOBODY = 1 << 62
+"""Stands for the first row that a step acts on where it acts on none: larger than any number of rows."""
 
 
 class Knob:
-    """The global strength of a policy at work: one number that every stage reads, in every process.
+    """The global strength of an attached policy: one number that every stage reads and that may change meanwhile.
 
-    In shared memory (``shared``) where loader workers read it, too.
+    ``shared``: it lies in shared memory, since the processes of a data loader read it too.
     """
 
     def __init__(self, strength: float, *, shared: bool = False) -> None:
@@ -35,14 +38,20 @@ class Knob:
 
     @value.setter
     def value(self, strength: float) -> None:
-        if not 0 <= strength <= 100:  # not a number fails, too
+        if not 0 <= strength <= 100:  # so written that not-a-number is refused too
             raise AttachError(f"0 <= strength <= 100 must hold, but got {strength!r}")
         self._held[0] = strength
 
 
 @dataclass(frozen=True)
 class _Block:
-    """Strengths before the multiplier, (BLOCK, at least size), and the first row of each update that is not 0."""
+    """What was drawn for BLOCK updates.
+
+    Attributes:
+        key: what it was drawn for.
+        values: (BLOCK, rows), the strength of each row before schedule, gate and global strength; 0: not acted on.
+        first: for each update, the first row whose strength is not 0, or NOBODY.
+    """
 
     key: tuple[int, int, float, bool]
     values: Tensor
@@ -51,9 +60,11 @@ class _Block:
 
 @dataclass
 class Clock:
-    """Counts updates and micro-batches; keys every draw by (seed, rank, update, micro-batch, step, purpose, extra).
+    """Counts updates and micro-batches, and gives every draw a seed of its own.
 
-    Because nothing is drawn in sequence, resuming, gradient checkpointing and DDP ranks get the right noise.
+    That seed is made of (seed, rank, update, micro-batch, step, purpose, extra). Because no draw depends on those
+    before it, the noise is right after resuming, in a pass that gradient checkpointing repeats, and in each process of
+    a distributed training.
     """
 
     seed: int
@@ -78,13 +89,20 @@ class Clock:
     def rng(
         self, index: int, purpose: int, extra: int = 0, device: torch.device | str = "cpu", *, per_update: bool = False
     ) -> Generator:
-        """``per_update``: the same on all ranks and micro-batches, for what replicas must decide or do alike."""
+        """The generator for one use, seeded for this point of training.
+
+        Args:
+            index: the step's position in the policy.
+            purpose: DRAW, LEAF, PLAN, SITE or VIEW.
+            extra: tells several draws of one purpose apart, for example by the number of a layer.
+            per_update: the same numbers in all processes and micro-batches, for what must be alike in them.
+        """
         rank, micro = (0, 0) if per_update else (self.rank, self.micro)
         seed = seed_from(self.seed, rank, self.update, micro, index, purpose, extra)
         place = (index, purpose, extra, str(device))
         if place not in self._generators:
             self._generators[place] = generator(seed, device)
-        # a use has its own generator for good: seeding one again takes half the time of making one
+        # generators are kept: seeding one again takes half the time of making one
         return self._generators[place].manual_seed(seed)
 
     def multiplier(self, step: Step, knob: float) -> float:
@@ -120,7 +138,7 @@ class Clock:
         return (amplitude * block.values[row, :size]).to(device) if block.first[row] < size else None
 
     def _block(self, index: int, extra: int, size: int, share: float, fixed: bool, per_update: bool) -> _Block:
-        """The draws of BLOCK updates from a multiple of it on; a function of the keys, whatever was drawn before."""
+        """The draws for the BLOCK updates that this one belongs to, the same whichever of them asks first."""
         rank, micro = (0, 0) if per_update else (self.rank, self.micro)
         width = 1 << max(size - 1, 0).bit_length()
         place, key = (index, extra, rank, micro, width), (self.seed, self.update // BLOCK, share, fixed)
@@ -135,7 +153,7 @@ class Clock:
         return block
 
     def everywhere(self, step: Step, knob: float) -> bool:
-        """Whether every row's strength is above 0, as far as that needs no draws."""
+        """Whether a step is certain to act on every row, which can be told without drawing anything."""
         scaled = step.technique.multiplier == "probability"
         share = step.probability * (self.multiplier(step, knob) if scaled else 1.0)
         return share >= 1 and (scaled or step.magnitude == "fixed")

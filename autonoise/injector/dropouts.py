@@ -35,7 +35,7 @@ class OwnDropout:
         inside = point.where == "input"
         self.named = not inside
         self.modules = _siblings(model, point, kinds) if inside else [(point.name, point.module)]
-        # what enters an in-place dropout is gone when it comes out
+        # an in-place dropout overwrites what enters it, so that it could not be taken back
         self._in_place: list[Any] = [m for _, m in self.modules if getattr(m, "inplace", False)]
         for module in self._in_place:
             module.inplace = False
@@ -72,13 +72,16 @@ class OwnDropout:
 
 
 def own_dropout(model: nn.Module, point: Point, kinds: Kinds, acts: Acts) -> OwnDropout | None:
-    """The model's own dropout at a point, as far as there may be one; ``acts``: whether the step acts in this pass."""
+    """The model's own dropout at a point, or None where there cannot be one.
+
+    ``acts`` says of a forward pass whether the step acts in it; the model's dropout is replaced only then.
+    """
     found = isinstance(point.module, kinds) if point.where == "output" else bool(_siblings(model, point, kinds))
     return OwnDropout(model, point, kinds, acts) if found else None
 
 
 def _siblings(model: nn.Module, point: Point, kinds: Kinds) -> list[tuple[str, nn.Module]]:
-    """Dropouts with the same parent."""
+    """(name, module) of the dropouts that belong to the same parent module as the point."""
     parent, _, _ = point.name.rpartition(".")
     prefix = f"{parent}." if parent else ""
     return [(f"{prefix}{n}", m) for n, m in model.get_submodule(parent).named_children() if isinstance(m, kinds)]

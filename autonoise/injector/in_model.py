@@ -1,4 +1,4 @@
-"""Noise inside the model: hooks at the sites of activation, embedding and layer-wise pair steps."""
+"""What acts inside the model: hooks at the places of activation and embedding steps, and of pairs mixed in a layer."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class LayerNoise:
         self.capture: dict[str, Tensor] = {}
 
     def add(self, index: int, step: Step, points: list[Point]) -> None:
-        """Let a step act at points; the order of calls is the order at a shared point."""
+        """Let a step act at points. Where two steps share a point, the one that was added first acts first."""
         self.points[index] = points
         if isinstance(step.technique, PairNoise):
             self.mixing[index] = set(range(len(points)))
@@ -60,7 +60,7 @@ class LayerNoise:
             self._hook(point, lambda h, i=index, s=step, n=number: self._act(h, i, s, n))
 
     def take_over(self, index: int, step: Step, points: list[Point]) -> None:
-        """Let a step replace the model's own modules (nn.Dropout) where it acts. To be called before any ``add``."""
+        """Let a step replace the model's own modules (nn.Dropout) where it acts. Call it before any ``add``."""
         assert isinstance(step.technique, ActivationNoise)
         for number, point in enumerate(points):
 
@@ -81,7 +81,7 @@ class LayerNoise:
         return words + (f", takes over {' or '.join(before)} if it stands directly before" if before else "")
 
     def add_delta(self, point: Point) -> None:
-        """Let an adversarial shift of the embedding enter at its output."""
+        """Let an attack's shift be added to the output of the embedding."""
 
         def shift(h: Tensor) -> Tensor:
             delta = self._attached.batch.delta
@@ -90,7 +90,7 @@ class LayerNoise:
         self._hook(point, shift, always=True)
 
     def watch(self, name: str, point: Point) -> None:
-        """Keep what passes at a point in ``capture[name]`` (penultimate features), during any training pass."""
+        """Keep in ``capture[name]`` what passes at a point (the features before the classifier) in training."""
 
         def keep(h: Tensor) -> Tensor:
             self.capture[name] = h
@@ -100,7 +100,7 @@ class LayerNoise:
 
     @contextmanager
     def quiet(self, delta: Tensor | None = None) -> Iterator[None]:
-        """Inner noise off (for gradient passes); ``delta`` stands in for the embedding's shift meanwhile."""
+        """No noise inside the model meanwhile; ``delta`` is what is added to the embedding instead of the shift."""
         batch = self._attached.batch
         before, kept = self._quiet, batch.delta
         self._quiet, batch.delta = True, delta
@@ -111,7 +111,11 @@ class LayerNoise:
 
     @contextmanager
     def no_recompute(self, names: list[str]) -> Iterator[None]:
-        """Refuse forward passes meanwhile: a recomputed quiet pass could not be told from a noisy one."""
+        """Refuse forward passes meanwhile.
+
+        Activation checkpointing repeats forward passes during the backward pass. Where some had noise inside the model
+        and others had none, nobody could tell which of them is being repeated.
+        """
         if names:
             self._refusal = (
                 f"activation checkpointing and inner noise do not go together with {', '.join(names)}, which needs "
@@ -124,6 +128,7 @@ class LayerNoise:
 
     @property
     def active(self) -> bool:
+        """Whether noise inside the model acts in the pass that is running."""
         if self._refusal:
             raise AttachError(self._refusal)
         return self._model.training and not self._quiet
@@ -178,7 +183,7 @@ class LayerNoise:
             return h
         moved = h.transpose(0, dim) if dim else h
         turned = moved.shape
-        # (B * parts, ...) as (B, parts, ...): what is drawn for a sample holds for all of its parts
+        # from (B * parts, ...) to (B, parts, ...): all parts of a sample get the same strength
         folded = strength.shape[0] != moved.shape[0]
         moved = moved.reshape(-1, repeat, *moved.shape[1:]) if folded else moved
         info = self._info_for(moved)
@@ -216,7 +221,7 @@ class LayerNoise:
         if strength is None:
             return None
         if strength.shape[0] * repeat != h.shape[dim]:
-            # a batch that perturb() has not seen: draw for its own size
+            # this is not the batch that perturb() saw: rows are drawn anew, for its own size
             return self._clock.strengths(step, index, h.shape[dim], self._attached.strength, h.device)
         return strength
 
@@ -242,7 +247,10 @@ class LayerNoise:
         return out.transpose(0, dim) if dim else out
 
     def _info_for(self, h: Tensor) -> BatchInfo:
-        """The batch's info as far as it fits these activations (B, ...): token validity for (B, L, E)."""
+        """What is known of the batch, as far as it holds for these activations (B, ...).
+
+        Which tokens are valid holds where they are (B, L, E).
+        """
         if self._attached.batch.inner is not None:
             return self._attached.batch.inner
         info, valid = self._attached.batch.info, self._attached.batch.info.valid
@@ -255,8 +263,9 @@ class LayerNoise:
 
 
 def batch_dimension(h: Tensor, size: int, *, prefer: int = 0) -> tuple[int, int]:
-    """(dimension that holds the batch, rows per sample): (L, B, E) of recurrent nets and (B * L, E) are known.
+    """(dimension that holds the batch, rows per sample) of activations that are not (B, ...) alone.
 
+    Known as well are (L, B, E), as recurrent nets have it, and (B * L, E), where each token is a row.
     ``prefer`` decides between dimensions 0 and 1 where both are as long as the batch.
     """
     if prefer and h.ndim >= 3 and h.shape[1] == size:

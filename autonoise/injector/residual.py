@@ -40,7 +40,7 @@ def _ends(module: nn.Module, children: dict[str, nn.Module], *, root: bool) -> l
     if named:
         return named
     if {"dense", "LayerNorm"} <= set(children):
-        # BERT and its kin: dense, then dropout, then LayerNorm(... + input)
+        # BERT and models like it: dense, then dropout, then LayerNorm(... + input)
         return [n for n, m in children.items() if isinstance(m, nn.Dropout)]
     attention = [n for n in (*_ATTENTION, "projection") if n in children]
     mlp = [n for n in _MLP if n in children]

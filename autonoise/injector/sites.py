@@ -66,7 +66,7 @@ def pair_site(step: Step, *, mixes_input: bool) -> str:
 
 
 def uncompiled(hook: Hook) -> Hook:
-    """The same function, but never traced by torch.compile, which would compile again for every new number it reads."""
+    """The same function, left out by torch.compile, which would compile it again for every new number it reads."""
     kept_out: Hook = torch.compiler.disable(hook)  # type: ignore[no-untyped-call]
     return kept_out
 
@@ -109,7 +109,7 @@ def _embedding(model: nn.Module) -> list[Point]:
 
 
 def _before_classifier(point: Point, classes: int) -> Point:
-    """Whoever names the classifier as ``penultimate`` means what goes into it, not the logits."""
+    """The input of the module where it is the classifier: ``penultimate`` means the features, not the logits."""
     is_classifier = isinstance(point.module, nn.Linear) and point.module.out_features == classes
     return Point(point.name, point.module, "input") if is_classifier else point
 

@@ -14,7 +14,7 @@ from autonoise.injector.attaching import Hook
 from autonoise.injector.sites import Point, uncompiled
 
 Noise = Callable[[Tensor, int], Tensor]
-"""(clean weight, number of the weight) → noisy weight."""
+"""From a clean weight, and its number among the weights of the step, to the noisy weight."""
 _FLAT = ("_flat_weights", "_flat_weight_refs")
 _KEPT = "_autonoise_flat"
 
@@ -51,19 +51,19 @@ class WeightSwap:
         self, module: nn.Module, slots: list[tuple[nn.Module, str]], first: int
     ) -> tuple[Callable[[nn.Module, Any], None], Callable[[nn.Module, Any, Any], None]]:
         def before(called: nn.Module, _: Any) -> None:
-            # replicas of DataParallel have no parameters of their own to shadow
+            # the replicas that DataParallel makes have no parameters that a noisy weight could hide
             if called is not module or not (module.training and self._active()):
                 return
             self.fired = True
             noisy = {}
             for offset, (owner, name) in enumerate(slots):
-                # another step of the policy may have been here before
+                # another step of the policy may have put a noisy weight here already: this one adds to it
                 weight = owner.__dict__.get(name, owner._parameters[name])
                 assert weight is not None
                 changed = but_padding(owner, weight, self._noise(weight, first + offset))
                 noisy[name] = owner.__dict__[name] = changed
             if isinstance(module, nn.RNNBase):
-                # recurrent modules run on this list, not on their attributes
+                # recurrent modules read their weights from this list, not from their attributes
                 clean: list[Any] = module._flat_weights
                 module.__dict__.setdefault(_KEPT, {k: module.__dict__[k] for k in _FLAT if k in module.__dict__})
                 module._flat_weights = [noisy.get(n, w) for n, w in zip(module._flat_weights_names, clean)]
@@ -101,13 +101,13 @@ class PlainForward:
     def __reduce__(self) -> tuple[Any, ...]:
         if self.before is not None:
             return (_itself, (self.before,))
-        # the copy is not filled yet, so that this is its class's forward
+        # the copy has no attributes of its own yet, so that "forward" is that of its class
         return getattr, (self.module, "forward")
 
     @classmethod
     def put_on(cls, module: nn.Module) -> None:
         if not getattr(cls.__call__, "_torchdynamo_disable", False):
-            # not when this file is read: torch takes a second to import what compiles
+            # done at the first use, not on import: torch takes a second to import its compiler
             cls.__call__ = uncompiled(cls.__call__)  # type: ignore[method-assign]
         if not isinstance(module.__dict__.get("forward"), cls):
             module.__dict__["forward"] = cls(module)
@@ -150,7 +150,11 @@ def weight_slots(module: nn.Module) -> list[tuple[nn.Module, str]]:
 
 
 def _computed(module: nn.Module) -> bool:
-    """Whether a weight of the module is no parameter but computed from others, by either way that torch has."""
+    """Whether a weight of the module is no parameter but computed from others.
+
+    torch has two ways for that: parametrisations, which change the class, and older hooks, which leave ``weight_g`` or
+    ``weight_orig`` among the parameters.
+    """
     by_class = [n for m in module.modules() if is_parametrized(m) for n in m.parametrizations]  # type: ignore[union-attr]
     by_hook = [n.removesuffix(end) for n in module._parameters for end in ("_g", "_orig") if n.endswith(end)]
     return any("weight" in name for name in (*by_class, *by_hook))

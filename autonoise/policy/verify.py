@@ -21,12 +21,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ROWS = 64
-TOLERANCE = 0.05
+"""Rows of the made-up batch; fewer where samples are large."""
 CLASSES = 10
+"""Classes of its targets."""
+TOLERANCE = 0.05
+"""The relative difference up to which a mean change counts as the same, since versions of torch round differently."""
 
 
 def statistics_of(policy: Policy, seed: int = 0) -> dict[str, float]:
-    """Mean absolute change by each input and target step alone, at full schedule, on a synthetic batch."""
+    """What each input or target step by itself changes on a made-up batch: the mean absolute change of a value.
+
+    Each step acts on all rows at the full strength of its parameters, whatever its probability and schedule say. The
+    keys are position and name, ``0.gaussian_noise``.
+    """
     if policy.input is None or not policy.input.layout:
         return {}
     adapter = batch_adapter(policy.data_type)
@@ -51,7 +58,10 @@ def statistics_of(policy: Policy, seed: int = 0) -> dict[str, float]:
 
 
 def verify(policy: Policy) -> list[str]:
-    """Recompute ``check.statistics``; returns one line per step. Raises PolicyError when a step has changed."""
+    """Compute the policy's ``check.statistics`` again; returns one line per step.
+
+    Raises PolicyError when a step changes a made-up batch by another amount than where the policy was exported.
+    """
     said: Mapping[str, float] = policy.check.get("statistics", {})
     if not said:
         return ["the file carries no statistics to check; it was loaded and is well formed"]
