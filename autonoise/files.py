@@ -14,6 +14,7 @@ import yaml
 from autonoise.errors import AutonoiseError
 
 MAX_BYTES = 2 * 1024 * 1024
+"""Size limit of a YAML or JSON file (2 MiB): policies and spaces take kilobytes, a larger file is something else."""
 # explicit tags such as !!int "" fail in PyYAML's constructors with whatever their code runs into
 _MALFORMED = (yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError, TypeError, ArithmeticError)
 
@@ -91,6 +92,7 @@ def write_whole(path: str | Path, content: str | bytes) -> None:
 
 
 def write_json(path: str | Path, value: Any) -> None:
+    """Write JSON with sorted keys, whole or not at all; ValueError for NaN and infinity, which JSON does not know."""
     write_whole(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
 
 
@@ -125,6 +127,6 @@ _HERE = Path(__file__).resolve().parent
 
 
 def resource_dir(name: str) -> Path:
-    """Directory ``search_spaces`` or ``studies`` as shipped."""
+    """The folder ``search_spaces`` or ``studies`` that came with the package: in the wheel, or beside the sources."""
     packed = _HERE / f"_{name}"
     return packed if packed.is_dir() else _HERE.parent / name

@@ -262,11 +262,11 @@ class BatchInfo:
         valid: bool, broadcastable to x; False where x is padding, a special token or missing. None: all valid.
         lengths: (B,) number of valid steps or samples of each row, counted from its beginning (series, audio); of
             texts ``valid`` alone says which tokens count. None: full length.
-        filled: inside the model, (B,) share of each row that is no padding (series, audio). None: all of it.
+        filled: at a layer inside the model, the share (B,) of each row that is no padding (series, audio). None: all.
         bounds: closed range of valid values in canonical units (image (0, 1), audio (-1, 1)), or None.
         feature_of: tables only, (D,) long: which feature each column belongs to; -1 for none.
         categorical: tables only, (D,) bool: True for one-hot and code columns.
-        unit: size of one unit of strength in x's own numbers; 1 except at an embedding (its RMS).
+        unit: how much one unit of strength is in the numbers of x: 1, at an embedding the root mean square of x.
         targets: (B, C) soft targets of the batch, or None.
     """
 
@@ -289,7 +289,7 @@ class BatchInfo:
 
 
 def per_sample(values: Tensor, like: Tensor, dim: int = 0) -> Tensor:
-    """Reshape (B,) to broadcast over ``like`` along its batch dimension ``dim``."""
+    """``values`` (B,), one for each row, in a shape that broadcasts over ``like``, whose rows are along ``dim``."""
     shape = [1] * like.ndim
     shape[dim] = -1
     return values.to(dtype=like.dtype if like.is_floating_point() else torch.float32).reshape(shape)

@@ -25,7 +25,9 @@ Function: TypeAlias = "Callable[[Any, float, np.random.Generator, Reference], An
 
 SEVERITIES = (1, 2, 3, 4, 5)
 REFERENCE_ROWS = 2000
+"""Training rows at most that a corruption may draw from: enough for its statistics, and quick to look through."""
 CHUNK_VALUES = 2**21
+"""Numbers that are corrupted at once: 2 million, 8 MiB as float32, of which a corruption holds several copies."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +100,7 @@ class Corruption:
         mildest, harshest: ends of the meaningful amounts; mildest > harshest where smaller is harsher.
         log: whether amounts are spaced by ratio rather than by difference.
         pixel_scaled: amounts are pixels of a 32x32 image and grow with side / 32.
-        near: further families that teach something about it although it is not of them.
+        near: further families of noise that a training can learn something from about this corruption.
         available: whether these data can have it at all (a category to flip, a clip to mix in).
     """
 
@@ -159,7 +161,7 @@ def name_kinds(made: Any) -> None:
 
 
 def exposure(family: Family, near: Iterable[Family], trained: Iterable[Family]) -> Exposure:
-    """How much the families of a policy's techniques taught about a corruption of ``family``."""
+    """Whether training with noise of the ``trained`` families met noise of ``family``, related noise or neither."""
     trained = set(trained)
     if family in trained:
         return "same"

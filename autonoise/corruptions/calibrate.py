@@ -15,14 +15,17 @@ from autonoise.corruptions.rows import Rows
 from autonoise.errors import StudyError
 
 TARGETS = (0.97, 0.91, 0.84, 0.74, 0.62)
+"""Share of its accuracy above chance that the baseline shall keep at the severities 1 to 5."""
 _GAP = 0.01
+"""Least distance between two severities, as a share of the way from the mildest to the harshest amount."""
 _TOLERANCE = 1e-6
+"""Retentions that differ by less are equal: isotonic regression returns means, which are rounded."""
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """The five amounts, the retention measured at each, and all that was measured, from mild to harsh.
+    """The five amounts, the retention measured at each, and the whole curve that was measured, from mild to harsh.
 
     ``note`` says when targets are out of reach ("weak: ...") or below the mildest amount ("harsh: ...").
     """

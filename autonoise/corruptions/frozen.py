@@ -38,7 +38,7 @@ class FrozenCorruption:
     Attributes:
         checksums: "part/severity" to the checksum of the corrupted rows, where it was recorded.
         retentions: share of the baseline's accuracy that was measured at each amount, if calibrated.
-        note: what the calibration had to say.
+        note: a warning of the calibration, such as that even the harshest amount is weak; "" for none.
     """
 
     name: str

@@ -26,6 +26,7 @@ from autonoise.types import DataType, Family
 
 _held_out = partial(corruption, data_type=DataType.TABULAR, group="held_out", log=True)
 _SITES = 8
+"""Rows are thought to come from so many sites, each of which measures with a shift of its own."""
 
 
 @_held_out(

@@ -13,7 +13,8 @@ from autonoise.corruptions.base import Reference
 
 Floats = npt.NDArray[np.float32]
 _FRAME_SECONDS = 0.02
-_SILENCE = 1e-4  # of the loudest frame's power: -40 dB
+_SILENCE = 1e-4
+"""A frame is silent if its power is below this share of that of the loudest frame of the clip: 40 dB less."""
 
 
 def channel_stats(reference: Reference) -> tuple[Floats, Floats]:

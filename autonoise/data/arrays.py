@@ -24,7 +24,9 @@ AUDIBLE_RATE = 1000
 
 
 def read(path: Path, request: Request, max_bytes: int) -> Raw:
-    """Read X_train, y_train, X_test, y_test and optionally X_valid, y_valid; or X, y. Names in any case.
+    """Read X_train, y_train, X_test, y_test and optionally X_valid, y_valid; or X, y; in upper or lower case.
+
+    Other usual names are understood too: see :func:`autonoise.data.names.array_names`.
 
     Optional: class_names, sample_rate, full_scale (of pixels or samples), length[_part] (samples before padding),
     arrays named as target or group, and groups that are found by their name. Shapes: (n, h, w[, c]) pictures,

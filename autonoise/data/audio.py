@@ -14,6 +14,7 @@ from autonoise.errors import DataError
 from autonoise.types import Array, Batch, DataType, InputSpec, Scale
 
 DEFAULT_RATE = 16_000
+"""Samples per second (Hz): assumed where an array comes without a rate, and the most that files are read at."""
 
 
 def from_array(

@@ -21,12 +21,12 @@ SIZE_LIMIT = 4 * 2**30
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Classes with too few rows to be learnt and judged, and the rows that went with them."""
+    """Classes that were left out because they have too few rows to be learnt and judged, and how many rows that is."""
 
     classes: tuple[str, ...]
     rows: int
     test_rows: int | None
-    """Of an official test part; None where there is none."""
+    """How many of these rows belong to the official test part; None where the data have no such part."""
 
     def __str__(self) -> str:
         of_test = "" if self.test_rows is None else f" ({self.test_rows} of them test rows)"
@@ -51,8 +51,8 @@ class Dataset:
         group_names: what the source calls the groups, in the order of their numbers.
         sample_rate: of audio, in Hz.
         clean_y: true labels where y is known to be noisy; evaluation uses these.
-        left_out: classes that the data hold and this data set lacks: no number about it speaks of them.
-        full_scale: of pictures and sound, the stored number that became 255 or 1.0, where it is one number.
+        left_out: classes of the source that were left out; no result on this data set says anything about them.
+        full_scale: of pictures and sound, the number in the source that became 255 or 1.0; None where files differ.
         notes: short sentences on what was converted, left out or guessed while reading.
     """
 
@@ -114,22 +114,22 @@ class Preparation(Protocol):
 
 @dataclass(frozen=True)
 class Request:
-    """What the caller said about a source; None: find out."""
+    """What the caller said about a source. None leaves it to be found out from the source itself."""
 
     data_type: DataType | None = None
     target: str | None = None
     clean_target: str | None = None
     group: str | None = None
     find_group: bool = True
-    """Whether a group that the source brings along is used although it was not asked for."""
+    """Whether groups that the source brings along, such as a column ``speaker``, are used without being asked for."""
     text_column: str | None = None
     like: Rows | None = None
+    """Rows of a table read before; a further table of the same study takes over its columns and their kinds."""
     full_scale: float | None = None
-    """That of the data set that this source is a further part of."""
-    """Rows of a table made before, whose columns and kinds of columns a further table of the same study takes over."""
+    """What is white, or full scale of sound, in the data set that this source is a further part of."""
 
     def refuse(self, where: str, *names: str) -> None:
-        """Raise DataError if one of the named wishes was made of a source that cannot grant it."""
+        """Raise DataError if the caller gave one of the named fields, which mean nothing to this source."""
         for name in names:
             if getattr(self, name) is not None:
                 raise DataError(f"{where}: this source has no columns, so {name} cannot be chosen: leave it out")

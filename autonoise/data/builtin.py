@@ -14,6 +14,7 @@ from autonoise.types import Array, DataType
 
 _SEED = 1994
 _RATE = 8000
+"""Samples per second (Hz) of the built-in clips."""
 CBF_CLASSES = ("cylinder", "bell", "funnel")
 
 

@@ -25,7 +25,7 @@ class Part:
     labels: Array
     label: str | None = None
     beside: dict[str, Array] = field(default_factory=dict)
-    """Other values of each row by name, such as groups and lengths."""
+    """Further arrays of one value for each row, by name, such as groups and lengths."""
 
 
 @dataclass

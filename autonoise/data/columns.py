@@ -15,10 +15,11 @@ from autonoise.errors import DataError
 from autonoise.types import Array
 
 MAX_CATEGORIES = 50
+"""The commonest categories of a column get a one-hot column each; a rarer or unseen one is 0 in all of them."""
 FEW = 20
-"""Distinct strings that a column may hold whatever their share: with so few rows the share says nothing."""
+"""A column of at most so many distinct strings holds categories, even where most of its few rows differ."""
 SENTENCE_WORDS = 6
-"""Words on average from which on a column holds sentences, not names or titles, and is text beside other columns."""
+"""Mean number of words from which on the strings of a column are sentences; shorter ones may be names or titles."""
 _ID_CAMEL = re.compile(r".*[a-z](?:Id|ID|Index|Key)$")
 _ID_WORD = re.compile(r"(?:.*[\W_\d])?(?:id|idx|index|uuid|guid|rowid|rownum|key)", re.IGNORECASE)
 _NAMELESS = re.compile(r"(?:Unnamed: .*|level_\d+|__index_level_\d+__|\s*)")

@@ -14,10 +14,16 @@ from autonoise.errors import DataError
 from autonoise.types import Array, DataType
 
 NEAR = 0.7
-"""A near duplicate is at most so far away as the second nearest row is, times this (Lowe's ratio)."""
+"""The nearest row is a near duplicate if its distance is at most 0.7 times that of the second nearest (Lowe 2004)."""
 EXCESS = 0.25
-"""So much larger must the share of near duplicates be than it is among the clean rows themselves."""
-_PROBED, _DIMENSIONS, _CHUNK, _SHIFTS = 500, 256, 256, 60
+"""Share of near duplicates that the noisy rows must have beyond what clean rows have among themselves by chance.
+
+With less than 25 percentage points more, rows look alike because the data do, not because they are copies.
+"""
+_PROBED, _DIMENSIONS, _CHUNK = 500, 256, 256
+"""Clean rows that chance is measured on, numbers that a row is reduced to, rows compared at once (for memory)."""
+_SHIFTS = 60
+"""Shifts of the labels by up to so many rows are tried, to see whether their order could fit in several ways."""
 _PARTS = ("search", "confirm", "test")
 
 

@@ -15,6 +15,7 @@ from autonoise.errors import DataError
 from autonoise.types import Array, Batch, DataType, InputSpec, Scale
 
 MAX_SIDE = 512
+"""Longest side in pixels: larger pictures would not fit into memory as a whole set."""
 
 
 def looks_like(array: Array) -> bool:

@@ -11,12 +11,13 @@ import pandas as pd
 from autonoise.types import Array
 
 NEARLY_WHOLE = 0.95
-"""Share of the way from always guessing the largest class to never being wrong."""
+"""A column is told if its accuracy is this share of the way from that of the largest class alone up to 1."""
 LEAST_ROWS = 50
 """With fewer training rows a column may tell the classes apart by chance."""
 MOST_ROWS, MOST_COLUMNS = 4000, 200
 """Bounds on the time: rows are drawn, and of wider tables the first columns are looked at."""
 _BINS = 64
+"""Ranges that a column of numbers is cut into, so that it can be treated like categories."""
 
 
 def suspects(frame: pd.DataFrame, y: Array) -> Iterator[tuple[str, float, float]]:

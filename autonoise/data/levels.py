@@ -11,7 +11,9 @@ from autonoise.types import Array
 EXACT = (1, 3, 7, 15, 16, 31, 63, 127)
 """A set whose brightest pixel is exactly one of these has that range: 1 to 7 bits, or the 17 levels of small digits."""
 _BITS = (8, 10, 12, 14, 16)
-_TOLERANCE = 1e-3  # interpolation overshoots, and float32 rounds, by less than this share of the range
+"""Bits per pixel of cameras and scanners; white is 2 ** bits - 1."""
+_TOLERANCE = 1e-3
+"""Share of the range by which a pixel may lie beyond white: interpolation overshoots and float32 rounds by less."""
 REMEDY = "multiply the pixels so that white is 255, or store one number full_scale (the value of white) beside X"
 
 

@@ -13,10 +13,19 @@ from autonoise.errors import DataError
 from autonoise.types import Array, DataType
 
 KFOLD_BELOW = 2000
+"""With fewer rows beside the test part, three folds are made: one search part would be too small to choose by."""
 MIN_VALID = 200
+"""An official validation part with fewer rows joins the training rows: halved, it could not tell policies apart."""
 TEST_SHARE, SEARCH_SHARE = 0.2, 0.15
-_FOLDS, _FOLD_PARTS, _ATTEMPTS, _BUNDLES = 3, 10, 20, 500
+"""Share of all rows for the test part, and of the rest for the search part and again for the confirm part."""
+_FOLDS, _FOLD_PARTS = 3, 10
+"""Folds of small data, and pieces that their rows are cut into: a fold searches on 2 of 10 and confirms on 2 others."""
+_ATTEMPTS = 20
+"""How often a split by group is drawn anew until every training part has every class."""
+_BUNDLES = 500
+"""More groups than this are first put into so many bundles, since the time of the split grows with their number."""
 _TIMES_AS_MANY = {DataType.TABULAR: 4}
+"""How many times the default number of judging rows a data type gets: tables are so cheap to judge on."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +39,7 @@ class Fold:
 
 @dataclass(frozen=True)
 class Splits:
-    """One fold, or three for small data; ``test`` is disjoint from all of them."""
+    """One fold, or three for small data. No row of ``test`` is in any of them."""
 
     folds: tuple[Fold, ...]
     test: Array

@@ -12,6 +12,7 @@ from autonoise.data.base import Dataset, row_lengths
 from autonoise.types import DataType
 
 _SHOWN = 8
+"""Classes or columns that are named; the rest are counted."""
 
 
 def summary(dataset: Dataset) -> dict[str, Any]:

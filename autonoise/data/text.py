@@ -19,9 +19,9 @@ from autonoise.types import Array, Batch, DataType, InputSpec
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 VOCABULARY = 4000
+"""Tokens at most: a proxy sees too few texts to learn vectors for more."""
 MAX_TOKENS = 64
-
-
+"""Longest text in tokens; the rest of a longer one is cut off, since the time of a training grows with it."""
 FEW_OTHERS = 3
 """Further usable columns up to which a column of sentences is taken for the whole; with more it may be a table."""
 

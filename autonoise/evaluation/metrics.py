@@ -25,7 +25,7 @@ def accuracy(probabilities: Floats, labels: Labels) -> float:
 
 
 def balanced_accuracy(probabilities: Floats, labels: Labels) -> float:
-    """Mean over the classes that occur of the share of their rows that are right."""
+    """Mean over the classes that occur of the share of their rows that are right: small classes count as much."""
     from sklearn.metrics import recall_score
 
     p, y = _checked(probabilities, labels)
@@ -81,7 +81,11 @@ def _calibration(probabilities: Floats, labels: Labels, bins: int) -> tuple[Labe
 
 
 def error_auroc(probabilities: Floats, labels: Labels) -> float:
-    """AUROC of telling errors from hits by the maximum probability; nan where all rows are hits, or all errors."""
+    """How well the confidence tells errors: the chance that a wrong row is less confident than a right one.
+
+    It is the area under the ROC curve of the largest probability; 0.5 is no better than chance, nan where all rows
+    are right or all are wrong.
+    """
     from sklearn.metrics import roc_auc_score
 
     p, y = _checked(probabilities, labels)

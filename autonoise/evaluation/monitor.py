@@ -20,8 +20,12 @@ if TYPE_CHECKING:
     from autonoise.policy import NoiseInjector
 
 ERRORS = 2.0
-"""Standard errors by which an epoch must be worse than the best before it; one is passed by chance too often."""
+"""An epoch is worse than the best one before it if the difference is more than so many standard errors.
+
+By chance alone one standard error is exceeded at about every sixth measurement, two at every fortieth.
+"""
 BACK_OFF = 0.7
+"""Factor by which the strength of the noise is lowered when noise is overused."""
 
 LOSS, WRONG, CALIBRATION, OVERCONFIDENCE = range(4)
 _WORDS = {LOSS: "loss", WRONG: "error", CALIBRATION: "calibration error"}
@@ -33,8 +37,8 @@ class RobustnessMonitor:
     Call ``epoch()`` after each epoch; it appends a row to ``history`` (``epoch``, ``clean``, ``noisy``, ``drop``,
     ``nll_clean``, ``nll_noisy``, ``ece_clean``, ``ece_noisy``, ``strength``, ``overused``, ``noisy.<set>``).
     Noise is overused when the noisy loss, error or calibration error was worse than at its best by two standard
-    errors (paired over rows) for ``patience`` measurements, at no less strength. Growing over-confidence at equal
-    accuracy is put down to overfitting instead.
+    errors (paired over rows) for ``patience`` measurements in a row, while the strength had not been lowered. Where
+    the model only becomes over-confident and its accuracy stays, the cause is overfitting, not the noise.
 
     Args:
         validation: clean (x, y) in the model's own scale or a list of such batches, ``{"clean": (x, y), ...}``
@@ -89,7 +93,7 @@ class RobustnessMonitor:
         return row
 
     def state_dict(self) -> dict[str, Any]:
-        """What resuming needs; the strength is in the injector's own state."""
+        """Plain data from which :meth:`load_state_dict` resumes; the strength is in the injector's own state."""
         marks = {
             column: {
                 "strength": m.strength,
@@ -145,7 +149,7 @@ class RobustnessMonitor:
         return terms(p, given.labels.numpy()).float()
 
     def _strength(self) -> float:
-        """Schedule times strength knob at the last update, mean over the policy's steps."""
+        """The strength at the last update: the knob times the schedule's multiplier, as a mean over the steps."""
         clock, steps = self._injector.clock, self._injector.policy.steps
         progress = min(max(clock.update - 1, 0) / max(clock.epochs * clock.steps_per_epoch - 1, 1), 1.0)
         return self._injector.knob * sum(s.schedule(progress) for s in steps) / max(len(steps), 1)
@@ -215,7 +219,11 @@ def terms(p: Array, labels: Array) -> Tensor:
 
 @dataclass(frozen=True)
 class _Reading:
-    """Noisy terms, mean over sets, then families: (weight, (N, 4)) for each group of sets over the same rows."""
+    """The terms of each row on noisy data, as means over the sets of a family and then over the families.
+
+    Sets that hold the same rows (the same labels) form a group, whose rows can be compared in pairs. ``groups``
+    holds for each group its weight and the means (N, 4) over its sets; the weights add up to 1.
+    """
 
     groups: list[tuple[float, Tensor]]
 
@@ -242,7 +250,10 @@ class _Reading:
         return values
 
     def minus(self, other: _Reading) -> tuple[list[float], list[float]]:
-        """(mean differences, their standard errors), paired over rows; between groups an upper bound."""
+        """(differences of the means, their standard errors) of the four terms, paired over rows.
+
+        Errors of several groups are added, which is the most that they can amount to together.
+        """
         if [r.shape for _, r in self.groups] != [r.shape for _, r in other.groups]:
             raise DataError("the monitor's saved state is of other validation data: resume with the same data")
         mean, error = torch.zeros(4, dtype=torch.float64), torch.zeros(4, dtype=torch.float64)
@@ -255,7 +266,7 @@ class _Reading:
 
 @dataclass
 class _Mark:
-    """The best reading so far of one metric, and how many measurements in a row were worse since."""
+    """The best reading of one metric up to now, and how many measurements in a row have been worse since then."""
 
     reading: _Reading
     strength: float

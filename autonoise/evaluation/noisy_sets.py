@@ -20,13 +20,14 @@ from autonoise.errors import DataError
 from autonoise.types import Batch, BatchInfo, DataType, InputSpec
 
 SEVERITY = 3
+"""Severity of the corruptions while training: the middle one of 1 to 5."""
 Chosen = Sequence[str | Corruption | FrozenCorruption] | None
 _HINT = "give (x, y), a list of such batches, or {'clean': (x, y), 'fog': (x, y), ...}"
 
 
 @runtime_checkable
 class Evaluation(Protocol):
-    """The part of :class:`~autonoise.evaluation.sets.EvaluationSets` that is used here; importing it imports pandas."""
+    """What is used here of :class:`~autonoise.evaluation.sets.EvaluationSets`, whose import would import pandas."""
 
     labels: Any
     frozen: tuple[FrozenCorruption, ...]
@@ -39,7 +40,10 @@ class Evaluation(Protocol):
 
 @dataclass(frozen=True)
 class ValidationSet:
-    """``make()`` gives the model's inputs, ``labels`` (N,) int64 the classes; a family's sets weigh as one."""
+    """One clean or noisy set: ``make()`` gives the model's inputs, ``labels`` (N,) int64 the classes.
+
+    Sets of one ``family`` count together as much as one set of another family.
+    """
 
     name: str
     family: str

@@ -13,14 +13,21 @@ from autonoise.evaluation.predict import Forward, probabilities
 from autonoise.evaluation.sets import EvaluationSets
 from autonoise.types import Array, Family
 
+SMALLEST_GAP = 0.002
+
 
 @dataclass(frozen=True)
 class Score:
-    """What a model is worth on one part of the data.
+    """How good a model is on one part of the data.
 
-    ``accuracy`` etc. are of clean rows; ``noisy_*`` means over severities, then corruptions, then families.
-    ``corruptions`` name → accuracy per severity; ``families`` family → accuracy. ``correct``: (N,) 0/1 on clean
-    rows, ``noisy_correct`` corruption → (N,) share of severities at which a row is right.
+    Attributes:
+        accuracy, balanced, nll, brier, ece: on clean rows; see :mod:`autonoise.evaluation.metrics`.
+        noisy: accuracy on noisy rows: the mean over the severities of a corruption, then over the corruptions of a
+            family, then over the families. ``noisy_nll``, ``noisy_brier``, ``noisy_ece`` and ``error_auroc`` likewise.
+        corruptions: accuracy at each severity, by the name of the corruption.
+        families: accuracy by family.
+        correct: (N,) 1 where a clean row is classified rightly, else 0.
+        noisy_correct: (N,) the share of severities at which a row is classified rightly, by the corruption's name.
     """
 
     accuracy: float
@@ -71,7 +78,7 @@ class Score:
 def evaluate(
     model: nn.Module, sets: EvaluationSets, severities: Sequence[int] = (1, 2, 3, 4, 5), forward: Forward | None = None
 ) -> Score:
-    """Score a model on a part. With no corruptions at all, noisy figures equal the clean ones."""
+    """Score a model on a part of the data; where there is no noise at all, the noisy figures equal the clean ones."""
     labels = sets.labels
     clean = probabilities(model, sets.clean(), forward)
     correct = (clean.argmax(1) == labels).astype(float)
@@ -110,6 +117,8 @@ def evaluate(
 
 @dataclass(frozen=True)
 class _Noisy:
+    """Metrics on one noisy set, or their means over several."""
+
     accuracy: float
     nll: float
     brier: float
@@ -147,6 +156,10 @@ class _Noisy:
 
 
 def gap_closed(policy_noisy: float, baseline_clean: float, baseline_noisy: float) -> float:
-    """(noisy of policy - noisy of baseline) / (clean of baseline - noisy of baseline); NaN where there is no gap."""
+    """Which share of what noise costs the baseline the policy wins back: 0 none of it, 1 all of it.
+
+    (noisy of policy - noisy of baseline) / (clean of baseline - noisy of baseline), all accuracies. NaN where noise
+    costs the baseline 0.2 percentage points or less, of which no share can be told.
+    """
     gap = baseline_clean - baseline_noisy
-    return (policy_noisy - baseline_noisy) / gap if gap > 0.002 else float("nan")
+    return (policy_noisy - baseline_noisy) / gap if gap > SMALLEST_GAP else float("nan")

@@ -14,12 +14,14 @@ from autonoise.data import Preparation, Rows, count, take
 from autonoise.types import Array, Batch
 
 CACHE_BYTES = 1 << 30
+"""Bytes (1 GiB) of prepared batches that one part keeps; what does not fit is made anew each time."""
 
 
 class EvaluationSets:
-    """A part of the data, clean and under frozen corruptions; made once, the same for every worker.
+    """A part of the data, clean and under frozen corruptions: made when first asked for, the same in every worker.
 
-    ``real``: a real noisy set (rows, labels) that counts as one more family, or, with ``only_real``, alone.
+    ``real`` is a noisy set of the user's own, (rows, labels). It counts as one more family; with ``only_real`` the
+    corruptions do not count at all.
     """
 
     def __init__(

@@ -14,7 +14,9 @@ from autonoise.proxies.layers import EncoderBlock, scaled
 from autonoise.types import Batch, InputSpec
 
 KERNELS = (3, 4, 5)
+"""Tokens that a filter of the TextCNN spans (Kim 2014)."""
 EMBEDDING_STD = 0.02
+"""Standard deviation of fresh word vectors, as in BERT."""
 
 
 class TextProxy(nn.Module):

@@ -29,7 +29,7 @@ PARTS = ("search", "confirm", "test")
 
 @dataclass(frozen=True)
 class Fidelity:
-    """How much of a full training a run does: shares of rows and of epochs, and how many folds."""
+    """How much of a full training a run does: a share of the rows, a share of the epochs, and how many folds."""
 
     rows: float = 1.0
     epochs: float = 1.0
@@ -37,7 +37,7 @@ class Fidelity:
 
     @property
     def cost(self) -> float:
-        """In full trainings."""
+        """What the run costs, where one full training on one fold costs 1."""
         return self.rows * self.epochs * self.folds
 
 
@@ -57,9 +57,14 @@ class Task:
     """Everything a training run and its evaluation need, made once per process.
 
     Attributes:
-        labels: what is trained on, (N,); ``truth`` what is evaluated on (differs under label noise).
-        recipe: full-fidelity training; ``epochs`` overrides its length.
-        factory: the user's own model instead of the proxy.
+        labels: (N,) labels that are trained on.
+        truth: (N,) labels that are evaluated on; the same unless label noise was added or the data bring clean labels.
+        epochs: length of a full training; None: as long as the default recipe of the data type.
+        proxy: name of the proxy; None: the default one of the data type. ``size`` multiplies its width.
+        factory: makes the user's own model, which then takes the place of the proxy.
+        real: the user's own noisy validation set.
+        clips: background clips of the user's that are mixed into evaluation rows (audio).
+        frozen: the corruptions of the study with their amounts and seeds.
     """
 
     dataset: Dataset
@@ -83,7 +88,7 @@ class Task:
         return len(self.splits.folds)
 
     def training(self, fold: int) -> TrainingData:
-        """Prepared training rows of a fold, ordered so that every stretch holds all classes."""
+        """Prepared training rows of a fold, in an order in which every stretch has nearly the class shares of all."""
         if fold not in self._folds:
             index = self._stratified(self.splits.folds[fold].train)
             preparation = prepare(self.dataset, self.splits.folds[fold].train)
@@ -172,12 +177,12 @@ class Task:
 
     @property
     def chance(self) -> float:
-        """Share of the largest class among the training rows."""
+        """The accuracy of always guessing the largest class: its share of the training rows."""
         train_labels = self.truth[self.splits.folds[0].train]
         return float(np.bincount(train_labels).max() / len(train_labels))
 
     def _real_part(self, part: str, fold: int) -> tuple[Rows, Array]:
-        """The rows of the user's noisy set that a part is judged on: the verdict sees rows that no other part has."""
+        """The rows of the user's noisy set that a part is judged on. No row is in two parts of a fold."""
         assert self.real is not None
         data = self.real.dataset
         chosen = self.noisy_parts.rows(part, fold, self.splits)

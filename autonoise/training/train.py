@@ -40,7 +40,7 @@ class TrainingData:
         return count(self.rows)
 
     def first(self, n: int) -> TrainingData:
-        """The first n rows; rows lie in an order in which every stretch has nearly the shares of all classes."""
+        """The first n rows. Rows are in an order in which these have nearly the class shares of all."""
         index = np.arange(min(n, len(self)))
         return TrainingData(
             take(self.rows, index), self.labels[index], self.preparation, select(self.batch, torch.from_numpy(index))
@@ -52,9 +52,11 @@ class Trained:
     """A trained model and what it cost.
 
     Attributes:
-        passes: forward-backward passes over single rows, noise included (deterministic).
-        diverged: the loss stopped being finite; the model is worth nothing.
-        stopped: an epoch hook ended the training early.
+        passes: forward and backward passes, counted in single rows; techniques that need several are counted as such.
+            Unlike seconds, this is the same on every machine.
+        seconds: wall-clock time of the training.
+        diverged: the loss or a weight was no longer finite, so that the model cannot be used.
+        stopped: the hook after an epoch ended the training early.
     """
 
     model: nn.Module
