@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 from sklearn.datasets import load_iris
 
 import autonoise
+from autonoise.technique.registry import _REGISTRY
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
@@ -44,6 +46,15 @@ def reader() -> dict[str, Any]:
         "labels": labels,
         "train_and_score": lambda policy, learning_rate: -len(policy.steps) - learning_rate,
     }
+
+
+@pytest.fixture(autouse=True)
+def _registry_as_before() -> Iterator[None]:
+    """Techniques that a page defines are unknown to other tests."""
+    yield
+    for name, kind in list(_REGISTRY.items()):
+        if not kind.__module__.startswith("autonoise.techniques."):
+            del _REGISTRY[name]
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if snippets(p)], ids=lambda p: p.name)

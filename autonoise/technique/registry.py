@@ -113,6 +113,9 @@ def technique(
         taken = set(parameters_of(frozen)) & RESERVED
         if taken:
             raise TypeError(f"{name}: {sorted(taken)[0]!r} is a key of policy steps; rename the parameter")
+        stray = [n for n in dir(frozen) if isinstance(getattr(frozen, n, None), dataclasses.Field)]
+        if stray:
+            raise TypeError(f"{name}: the parameter {stray[0]} belongs to a class without @technique; write it here")
         known = _REGISTRY.get(name)
         if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
             raise TypeError(f"technique {name!r} is already registered by {known.__module__}")

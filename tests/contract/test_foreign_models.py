@@ -14,8 +14,10 @@ from torch import Tensor, nn
 from autonoise.errors import AttachError
 from autonoise.policy import Policy, Step
 from autonoise.technique.registry import Technique, techniques_for
+from autonoise.testing.samples import CLASSES, LENGTH, SPECS, VOCABULARY, leaves, same, targets, tensor_batch
+from autonoise.testing.training import companion
 from autonoise.types import Batch, DataType, Stage
-from contract.samples import CLASSES, LENGTH, SPECS, VOCABULARY, companion, leaves, named, same, targets, tensor_batch
+from contract.samples import named
 
 
 class Encoder(nn.Module):

@@ -1,0 +1,94 @@
+"""A training loop around one technique that records what the model saw and what became of its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from autonoise.policy import NoiseInjector, Policy, Step
+from autonoise.technique.registry import Technique, techniques_for
+from autonoise.testing.samples import clone, model_for, spec_of, targets
+from autonoise.types import Batch, DataType, Stage
+
+
+def steps_for(kind: type[Technique], data_type: DataType, **options: Any) -> list[Step]:
+    """The technique alone; one that acts on the whole training step gets input noise beside it to work with."""
+    steps = [Step(kind(), **options)]
+    if kind.stage is Stage.STEP:
+        steps.append(Step(companion(data_type)()))
+    return steps
+
+
+@lru_cache(maxsize=8)
+def companion(data_type: DataType) -> type[Technique]:
+    """Input noise of this package, for techniques that compare noisy batches with clean ones."""
+    own = (t for t in techniques_for(data_type) if t.__module__.startswith("autonoise.techniques."))
+    return next(t for t in own if t.stage is Stage.INPUT)
+
+
+def policy_for(kind: type[Technique], data_type: DataType, *, knob: float = 1.0, **options: Any) -> Policy:
+    """A policy with the technique at its defaults; ``knob`` is its global strength, ``options`` go to its step."""
+    return Policy(data_type, tuple(steps_for(kind, data_type, **options)), strength=knob)
+
+
+@dataclass
+class Record:
+    """What the model saw in each update, the losses, and the weights after the last update."""
+
+    seen: list[Any] = field(default_factory=list)
+    losses: list[Tensor] = field(default_factory=list)
+    weights: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def all(self) -> list[Any]:
+        return [self.seen, self.losses, self.weights]
+
+
+Form = Callable[..., Batch]
+
+
+@dataclass
+class Trainer:
+    """Trains a small model under a policy; ``form`` makes the batches, ``attach`` holds further options of attach."""
+
+    policy: Policy
+    form: Form
+    dtype: torch.dtype = torch.float32
+    attach: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        data_type = self.policy.data_type
+        batch = self.form(data_type, self.dtype)
+        self.model = model_for(data_type, batch, self.dtype)
+        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.05)
+        options: dict[str, Any] = {
+            "epochs": 2,
+            "steps_per_epoch": 2,
+            "input": spec_of(data_type, batch),
+            "allow_partial": True,
+        }
+        self.injector: NoiseInjector = self.policy.attach(
+            self.model, **(options | {"forward": self._forward} | self.attach)
+        )
+        self.record = Record()
+        self.number = 0
+
+    def _forward(self, model: nn.Module, batch: Batch) -> Tensor:
+        if not self.injector.layers._quiet:
+            self.record.seen.append(clone(batch))
+        out: Tensor = model(batch)
+        return out
+
+    def run(self, updates: int) -> Trainer:
+        for _ in range(updates):
+            x = self.form(self.policy.data_type, self.dtype, seed=self.number)
+            loss = self.injector.training_step(x, targets(self.number), self.optimizer)
+            self.record.losses.append(loss)
+            self.number += 1
+        self.record.weights = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        return self
