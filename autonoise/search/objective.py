@@ -1,4 +1,4 @@
-"""One trial: a policy, a short complete training, and for those that survive a full one."""
+"""One trial: a policy is drawn, trained shortly and, unless it is pruned then, trained fully."""
 
 from __future__ import annotations
 
@@ -23,10 +23,14 @@ from autonoise.study.trial_record import TrialRecord, facts_of, write_facts
 from autonoise.training.task import FULL, Fidelity, Task
 
 SHORT = Fidelity(rows=0.5, epochs=0.7)
-"""The first rung: a complete training at a third of the cost; shorter ones rank badly (benchmarks/results/rungs.md),
-because noise pays only once a model has learnt something."""
+"""The short training: half of the rows and 0.7 of the epochs, about a third of the cost of a full one.
+
+Still shorter ones rank policies badly (benchmarks/results/rungs.md): noise pays only once a model has learnt something.
+"""
 QUICK_ROWS, QUICK_SEVERITIES = 512, (3,)
+"""Rows and severities that a model is evaluated on after the short training, at most."""
 FULL_SEVERITIES = (2, 4)
+"""Severities that a model is evaluated on after the full training."""
 
 
 @dataclass

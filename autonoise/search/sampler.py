@@ -1,4 +1,7 @@
-"""Optuna's TPE (multivariate, grouped) with a prior on the switches, taking turns with offspring of the best trials."""
+"""How a trial's policy is drawn: by Optuna's TPE with a prior of few techniques, or as a child of the best trials.
+
+The search space asks for each technique whether it is used; these yes/no parameters are called switches here.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +21,17 @@ from autonoise.study.trial_record import TrialRecord
 
 SWITCH, RANK = "use.", "rank."
 STARTUP = 12
-"""Finished trials (baseline, seeds and presets, mostly) before anything is learnt from them."""
+"""Number of finished trials before the sampler learns from them; most of these are baseline, seeds and presets."""
 OFFSPRING = 0.6
-"""Share of later trials that descend from the best ones."""
+"""Share of the later trials that are children of the best ones; the others are drawn by TPE."""
 PARENTS = 5
+"""How many of the best trials can be parents."""
 SECOND_PARENT, LOSES, GAINS = 0.5, 0.12, 0.6
-"""Chance of a second parent, chance of each technique to be lost, expected number of techniques gained."""
+"""Probability that a child has two parents, probability that it loses each of their techniques, and the mean number of
+techniques that it gains."""
 KEEPS, WIDTH = 0.5, 0.15
-"""Chance of a number to stay as it is, and the spread of its change as a share of the range."""
+"""Probability that a child keeps a parent's number; else the spread (standard deviation) of its change, as a share of
+the range."""
 
 
 class _SwitchPrior(BaseSampler):

@@ -23,7 +23,7 @@ from autonoise.study.storage import completed, finished, running, sweep
 from autonoise.study.trial_record import StudyRecord, attributes, write_facts
 
 TRUSTED = 3
-"""Seeds, the most promising of a space first, that get a full training whatever the short one says."""
+"""How many seed combinations of a space, the most promising ones, are never pruned after the short training."""
 
 
 def enqueue(session: Session) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from multiprocessing.sharedctypes import Synchronized
 
 FAULTS_IN_A_ROW = 8
+"""Failed trials one after another after which a worker gives up."""
 
 
 def work(

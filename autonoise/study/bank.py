@@ -1,6 +1,7 @@
-"""Memory across studies, in place of meta-learning: what a finished study leaves, and what a new one takes from it.
+"""The bank of finished studies: what a study leaves for later ones, and what a new study takes from it.
 
-The bank is the ``studies`` folder that ships with autonoise and the folder in which a study's own folder lies.
+The bank is made of the ``studies`` folder that ships with autonoise, and of the folder in which a study's own folder
+lies. Each study has a file ``memory.json`` there.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from autonoise.types import Array, DataType
 FORMAT = "autonoise-memory/1"
 NAME = "memory.json"
 NEAREST = 3
+"""How many studies of the most similar data give their policies to a new search."""
 LEAST_STUDIES = 3
+"""Without a search a policy is recommended only where the bank has as many studies of the data type."""
 
 
 @dataclass(frozen=True)

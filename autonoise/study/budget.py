@@ -1,4 +1,4 @@
-"""How long things may take: what is kept back from ``--timeout`` for what follows the search."""
+"""How the time of a study (``--timeout``) is divided between the trials and what follows them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ from autonoise.training.task import Task
 
 @dataclass(frozen=True)
 class Plan:
-    """How much effort goes into what comes after the search."""
+    """How much effort goes into what comes after the search.
+
+    ``candidates``: found policies that are confirmed; the seeds are trainings per policy when confirming, when leaving
+    out techniques (ablation; 0: not done), and in the verdict; ``presets``: how many presets are confirmed at most.
+    """
 
     candidates: int = 4
     confirm_seeds: int = 3
@@ -26,7 +30,7 @@ class Plan:
     verdict_seeds: int = 5
     presets: int = 100
     starts: int = 0
-    """Hand-made starting policies of the space, unchanged by the search, that are confirmed beside the presets."""
+    """How many starting policies of the space, unchanged by the search, are confirmed beside the presets."""
 
     def trainings(self, presets: int, techniques: int) -> float:
         """Expected number of full trainings; racing ends about a third of the confirming ones early."""
@@ -44,19 +48,24 @@ PLANS = (
     Plan(4, 3, 3, 5, starts=2), Plan(3, 2, 2, 5, starts=1), Plan(3, 2, 0, 5, starts=1), Plan(2, 1, 0, 3, presets=1)
 )  # fmt: skip
 CONCLUDING_SHARE = 0.5
-"""Of the time after the calibration that confirming and the verdict get at most, where a smaller plan can do."""
+"""The largest share of the time that a careful plan for confirming and judging may take.
+
+The time counts from when trials can begin. Where a plan would need a larger share, a smaller plan is taken, so that
+enough is left to search.
+"""
 SEARCH_SHARE = 0.3
-"""Of the time after the calibration that trials get, however long the rest may take."""
+"""The share of the time that trials get in any case, even where confirming and judging will then end late."""
 TYPICAL_COST = 1.5
-"""Passes per step that a found policy is expected to have, with its evaluation, when time is planned."""
+"""Expected duration of a training with a found policy, its evaluation included, divided by that of the baseline."""
 STARTING, EXPORTING = 10.0, 5.0
-"""Seconds until processes of the pool train, and for the report and the files."""
+"""Seconds until processes of the pool begin to train, and seconds to write the report and the files."""
 TRIALS_WORTH_CARE = 30
+"""Without a timeout, studies of fewer trials get a smaller plan: confirming should not outlast the search by far."""
 
 
 @dataclass(frozen=True)
 class Evaluations:
-    """Seconds of evaluating one model on the confirm and the test part, and of making their corrupted rows once."""
+    """Seconds to evaluate one model on the confirm and on the test rows, and to make their corrupted rows once."""
 
     confirm: float = 0.0
     test: float = 0.0
@@ -65,7 +74,11 @@ class Evaluations:
 
     @classmethod
     def of(cls, task: Task, numbers: Mapping[str, float]) -> Evaluations:
-        """From what the calibration met on the search part: seconds for a noisy part, predictions in them or not."""
+        """Estimated from what calibrating the severities took on the search rows.
+
+        ``numbers``: "noisy_seconds" to corrupt the search rows once and predict on them, "predict_seconds" of these
+        for the predictions.
+        """
         noisy = numbers.get("noisy_seconds", 0.0)
         predicting = numbers.get("predict_seconds", noisy / 2)
         fold = task.splits.folds[0]
@@ -78,9 +91,11 @@ class Evaluations:
 
 @dataclass
 class Budget:
-    """Time of one run of a study: ``started`` is when it began, ``begun`` when its trials could.
+    """The time of one run of a study.
 
-    ``calibrated`` are the seconds of a full training without noise, when nothing ran beside it.
+    ``started``: when the run began; ``begun``: when its first trial could begin (both in seconds, as of ``time.time``).
+    ``baseline_seconds``: duration of a full training without noise, measured while nothing ran beside it.
+    ``presets``: number of presets in the space; ``processes``: trainings that run at the same time after the search.
     """
 
     config: StudyConfig
@@ -122,7 +137,10 @@ class Budget:
         return next((p for p in (full, *middle) if self.reserve(p, seconds) <= available), PLANS[-1])
 
     def deadline(self, study: optuna.Study) -> float | None:
-        """When no further trial may begin, at the speed met so far: trials end in time, and the rest fits."""
+        """The time after which no further trial may begin, so that confirming and judging still fit; None: no limit.
+
+        It is estimated from the speed of the trials so far, and moves with it.
+        """
         if self.config.timeout is None:
             return None
         end, seconds = self.started + self.config.timeout, measured_seconds(study, self.baseline_seconds)
@@ -131,7 +149,7 @@ class Budget:
         return max(end - self.reserve(plan, seconds) - TYPICAL_COST * seconds, self.begun + SEARCH_SHARE * whole)
 
     def after_search(self, study: optuna.Study, say: Callable[[str], None] = lambda text: None) -> Plan:
-        """The plan for what the search left; ``say`` is told where not even the smallest one fits."""
+        """The plan for the time left after the search; ``say`` is told where not even the smallest plan fits."""
         seconds = measured_seconds(study, self.baseline_seconds)
         plan = self.plan(seconds, self.left)
         missing = self.reserve(plan, seconds) - self.left
@@ -145,7 +163,11 @@ class Budget:
         return round_ + self._verdict(PLANS[-1].verdict_seeds, runs) + EXPORTING <= self.left
 
     def rest(self, plan: Plan, runs: Sequence[RunResult], techniques: int) -> Plan:
-        """The plan cut down to what is left after the race, at the pace of its runs: the verdict comes first."""
+        """The plan made smaller, where the time left after the race demands it; the verdict comes before ablation.
+
+        ``runs``: those of the race, whose duration tells that of the trainings to come; ``techniques``: number of
+        techniques in the chosen policy.
+        """
         left, verdict = self.left - EXPORTING, plan.verdict_seeds
         if self._verdict(verdict, runs, plan.contestants) > left:
             plan = replace(plan, starts=0)
@@ -157,7 +179,7 @@ class Budget:
         return replace(plan, ablate_seeds=ablate if plan.ablate_seeds else 0, verdict_seeds=verdict)
 
     def _verdict(self, seeds: int, runs: Sequence[RunResult], contestants: int = 3) -> float:
-        """Seconds of a verdict over so many seeds: runs like those of the race, evaluated on more."""
+        """Seconds of a verdict with so many seeds per contestant, by the duration of the race's runs."""
         making = self._slowed(runs) * self.evaluations.making_test
         return contestants * seeds * self._judged(runs) / self.processes + making
 
@@ -166,7 +188,7 @@ class Budget:
         return trainings * self._judged(runs) / self.processes + EXPORTING <= self.left
 
     def _judged(self, runs: Sequence[RunResult]) -> float:
-        """Seconds of one training of the verdict: as in the race, but evaluated on the test part."""
+        """Seconds of one training of the verdict: as in the race, but evaluated on the test rows, which are more."""
         more = max(self.evaluations.test - self.evaluations.confirm, 0.0)
         return self._run_seconds(runs) + self._slowed(runs) * more
 
@@ -175,15 +197,19 @@ class Budget:
         return max(self._run_seconds(runs) / alone, 1.0) if self.baseline_seconds > 0 else 1.0
 
     def _run_seconds(self, runs: Sequence[RunResult]) -> float:
-        """Mean seconds of a confirming run; runs side by side slow each other, which their seconds hold."""
+        """Mean seconds of a confirming run, as measured: that runs at the same time slow each other is in them."""
         seconds = [r.seconds for r in runs] or [self.baseline_seconds * TYPICAL_COST + self.evaluations.confirm]
         return float(np.mean(seconds))
 
 
 def measured_seconds(study: optuna.Study, baseline_seconds: float) -> float:
-    """Seconds of a full training as the search met them: a machine that others use is slower than calibrated."""
+    """Seconds of a full training without noise, by the trials so far; at least those measured before the search.
+
+    Trials tell more, since other programs, or other workers of this study, may slow the machine.
+    """
     met = [record.seconds / record.work for record in completed(study) if record.work > 0]
     return max(baseline_seconds, float(np.median(met)) / TYPICAL_COST) if met else baseline_seconds
 
 
 CONFIRM_SEVERITIES = (1, 3, 5)
+"""Severities on which confirmed policies are evaluated; the search uses 2 and 4, the verdict all five."""

@@ -79,7 +79,7 @@ class RunResult:
 
 
 class StudyFolder:
-    """Paths of a study's folder; see DESIGN in the documents for what each file is."""
+    """Paths of a study's folder; docs/search.md says what each file holds."""
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)

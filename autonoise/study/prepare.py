@@ -1,4 +1,4 @@
-"""From a config to a task; calibrating the corruptions once and freezing them."""
+"""From a study's settings to its task; the severities of the corruptions are calibrated once and then frozen."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from autonoise.training.factory import ModelFactory, load_factory
 from autonoise.training.task import RealNoise, Task
 
 CALIBRATION_ROWS = 800
+"""Search rows on which the severities of the corruptions are calibrated, at most."""
 HARMLESS = 0.95
 """Share of the baseline's accuracy that a corruption must leave at every amount to be left out."""
 

@@ -28,10 +28,11 @@ from autonoise.study.trial_record import (
 )
 
 HEARTBEAT, GRACE = 60, 180
+"""Seconds between signs of life of a worker in a shared database, and without any until its trial counts as failed."""
 BEGINNING = 60
-"""Seconds a running trial without a process id may be old and still be taken for one that has just begun."""
+"""Seconds that a running trial may be without a process id: its worker writes it just after the trial begins."""
 REDUCTION = 3
-"""One trial in three goes on from the short training to the full one."""
+"""One trial in so many goes on from the short training to the full one; the others are pruned."""
 
 # a failed trial carries its reason; a traceback on the screen would say no more
 optuna.logging.set_verbosity(optuna.logging.ERROR)

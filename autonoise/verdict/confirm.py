@@ -1,4 +1,8 @@
-"""Choosing on fresh seeds and rows: racing the best trials and the presets, then leaving out what does not matter."""
+"""Choosing among candidates, by trainings from fresh seeds that are evaluated on the confirm rows.
+
+First a race of the best trials, the presets and the starting policies; then the winner loses the techniques that add
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -14,19 +18,25 @@ from autonoise.study.trial_record import TrialRecord
 from autonoise.verdict.statistics import Interval, Parts, paired, parts_of, value
 from autonoise.verdict.trainings import Job, Runner
 
-ADVANTAGE = 0.25
-"""Share of an accuracy point by which a technique must earn its place in the minimiser, times 0.01."""
+LEAST_CONTRIBUTION = 0.0025
+"""Gain in score, a quarter of an accuracy point, that a technique must bring on average to stay in the policy."""
 OPPONENTS = ("preset", "start")
-"""Roles of what a search has to beat; the best of each meets the found policy in the verdict."""
+"""Roles of the policies that a search has to beat; the best one of each role meets the found policy in the verdict."""
 CLEARLY_BEHIND = 0.025
+"""Score by which a candidate may be behind the best after one training; with more, it is not trained again."""
 CERTAIN = 0.015
-"""A technique goes only where its contribution is surely below this; small data cannot tell, so there it stays."""
+"""Score that the upper end of a contribution's interval must be below before the technique is left out.
+
+On small data the intervals are wide, so that nothing can be said and every technique stays.
+"""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """A candidate after the race. ``role`` is "found", "preset", "start" (a starting policy of the space, as it was) or
-    "baseline"; ``score`` the mean mixed score.
+    """A candidate after the race, with its runs and their means.
+
+    ``role`` is "baseline", "preset", "start" (a starting policy of the space, unchanged) or "found". ``score`` is the
+    mixed score, ``clean`` and ``noisy`` are accuracies (0 to 1).
     """
 
     policy: Policy
@@ -39,7 +49,7 @@ class Standing:
 
 @dataclass(frozen=True)
 class Contribution:
-    """What a technique adds: the score with it minus the score without, on the confirm part."""
+    """What a technique adds: the score of the policy with it minus the score without it, on the confirm rows."""
 
     technique: str
     interval: Interval
@@ -47,7 +57,10 @@ class Contribution:
 
 
 def pick_candidates(trials: Sequence[TrialRecord], n: int) -> list[Policy]:
-    """The best trials by score, and the best by noisy accuracy alone; all different."""
+    """Up to ``n`` different policies: the best trials by score, and the best by noisy accuracy alone.
+
+    ``trials`` come with the best score first; those without noise are no candidates.
+    """
     found: dict[str, Policy] = {}
     by_noisy = sorted(trials, key=lambda t: -t.noisy)
     for trial in [*trials[: max(n - 1, 1)], *by_noisy[:1], *trials]:
@@ -120,9 +133,9 @@ def _survivors(
 def minimise(session: Session, runner: Runner, policy: Policy, seeds: int) -> tuple[Policy, list[Contribution]]:
     """Leave out each technique in turn on the confirm part; remove those that do not help.
 
-    A technique goes when the policy without it is no worse than ``ADVANTAGE`` of an accuracy point on average, and
-    surely by less than ``CERTAIN``; the reduced policy is accepted only if, all removals together, it still is no
-    worse; else with half of the removals, and so on.
+    A technique is removed when it contributes less than ``LEAST_CONTRIBUTION`` on average, and surely less than
+    ``CERTAIN``. Techniques may stand in for each other, so the policy without all of these is trained once more; where
+    it loses more than ``LEAST_CONTRIBUTION``, only the more useless half of them is removed, and so on.
     """
     weight, families, stop = session.config.noise_weight, session.families, session.stop
     done = session.counter("minimise", seeds * len(policy.steps))
@@ -138,9 +151,8 @@ def minimise(session: Session, runner: Runner, policy: Policy, seeds: int) -> tu
         [parts_of(r, weight, families) for r in runs[i * seeds : (i + 1) * seeds] if r is not None]
         for i in range(len(variants))
     ]
-    margin = ADVANTAGE * 0.01
     differences = [paired(parts[0], p, 0.8) for p in parts[1:]]
-    useless = [d.mean < margin and d.high < CERTAIN for d in differences]
+    useless = [d.mean < LEAST_CONTRIBUTION and d.high < CERTAIN for d in differences]
     contributions = [Contribution(s.name, d, not u) for s, d, u in zip(policy.steps, differences, useless, strict=True)]
     if not any(useless):
         return policy, contributions
@@ -152,7 +164,7 @@ def minimise(session: Session, runner: Runner, policy: Policy, seeds: int) -> tu
         smaller = replace(policy, steps=tuple(s for i, s in enumerate(policy.steps) if i not in going))
         checked = runner.run([Job(smaller, "confirm", seed) for seed in range(seeds)], stop=stop, done=done)
         kept = [parts_of(r, weight, families) for r in checked if r is not None]
-        if len(kept) == seeds and paired(parts[0], kept, 0.8).mean <= margin:
+        if len(kept) == seeds and paired(parts[0], kept, 0.8).mean <= LEAST_CONTRIBUTION:
             return smaller, [replace(c, kept=i not in going) for i, c in enumerate(contributions)]
         going = going[: len(going) // 2]
     return policy, [replace(c, kept=True) for c in contributions]

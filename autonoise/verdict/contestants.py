@@ -18,12 +18,16 @@ from autonoise.verdict.statistics import LEVEL, Estimate, Interval, Side, estima
 
 NUMBERS = ("nll_clean", "nll_noisy", "ece_clean", "ece_noisy", "brier_clean", "brier_noisy", "balanced", "worst")
 NO_GAP = 3.0
-"""Standard errors that the gap between clean and noisy accuracy must have, or there is none to close."""
+"""How many standard errors clean accuracy must be above noisy accuracy; below, a share of that gap means nothing."""
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """A policy on the test part. ``label`` is "baseline", "policy" or that of a recipe; ``folds`` those of the runs."""
+    """A policy with its runs on the test rows.
+
+    ``label`` is "baseline", "policy", or the role of a recipe ("preset", "start"). ``folds``: for each run the number
+    of the training set that it used; empty where there is only one.
+    """
 
     label: str
     policy: Policy
@@ -33,7 +37,12 @@ class Contestant:
 
 @dataclass(frozen=True)
 class Held:
-    """Which corruptions count for what: ``families`` of all, ``held_out`` those that no contestant trained on."""
+    """Names of the corruptions that count for each number.
+
+    ``search``: those that the search saw; ``held_out``: held-out ones whose family no contestant trained on, nor on a
+    related one; ``every_held_out``: all held-out ones. ``families`` and ``exposure``: name → family, and how close the
+    contestants came to it in training ("same", "related", "unseen").
+    """
 
     families: Mapping[str, str]
     search: tuple[str, ...]
@@ -60,7 +69,11 @@ class Held:
 
 @dataclass(frozen=True)
 class Numbers:
-    """How runs become means with intervals: the share of noise, what counts, and the group of each test row."""
+    """How runs become means with intervals.
+
+    ``weight``: weight of noisy accuracy in the score (0 to 1); ``groups``: for each part of the score the group of each
+    test row, or None where rows are independent.
+    """
 
     weight: float
     held: Held
@@ -113,7 +126,7 @@ class Numbers:
 
 
 def is_gap(gap: Estimate) -> bool:
-    """Whether noise costs so much that a share of it means something: ``NO_GAP`` standard errors."""
+    """Whether the gap is at least ``NO_GAP`` standard errors wide, so that a share of it means something."""
     return math.isfinite(gap.variance) and gap.mean > 0 and gap.mean >= NO_GAP * math.sqrt(gap.variance)
 
 

@@ -1,4 +1,4 @@
-"""What the numbers of a verdict say: two answers, one word, one sentence, one recommendation."""
+"""What the numbers of a verdict mean: two answers, the verdict in a word, a sentence, a recommendation."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ AS_GOOD, UNDECIDED = "as good as", "undecided"
 NO_NOISE, RECIPE = "no noise", "best recipe"
 """The two questions that are answered: the policy against training without noise, and against the best recipe."""
 MARGIN = 0.01
-"""Two contestants are as good as each other when their difference surely lies within one accuracy point."""
+"""Two contestants are as good as each other when the interval of their difference in score lies within +-0.01."""
 CHEAPER = 0.2
-"""Passes per step by which another helpful contestant must be cheaper for the recommendation to name it."""
+"""Passes per training step that another helpful contestant must save for the recommendation to name its cost."""
 KEPT, MAY_BREAK, BROKEN = "kept", "may be broken", "broken"
 
 

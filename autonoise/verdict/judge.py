@@ -1,4 +1,4 @@
-"""The one look at the test part: found policy, baseline and best recipes from fresh seeds, compared with intervals."""
+"""The verdict on the test rows: found policy, baseline and best recipes, trained from fresh seeds and compared."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from autonoise.verdict.statistics import LEVEL, Estimate
 from autonoise.verdict.trainings import Job, Runner
 
 FIRST_SEED = 100
-"""Seeds of the verdict; confirming uses those from 0."""
+"""Number of the verdict's first training seed; confirming and minimising use those from 0, so no run counts twice."""
 
 
 def judge(
@@ -37,8 +37,9 @@ def judge(
 
     The result has the numbers of the verdict; what they mean in words is not yet said.
 
-    ``policies``: label → policy, with "baseline" and "policy"; every other label is a recipe. ``seeds``: of the first
-    look, rounded up so that every fold has as many. ``room`` says whether there is time for so many more trainings.
+    ``policies``: label → policy, with "baseline" and "policy"; every other label is a recipe. ``seeds``: trainings
+    of each contestant at the first look, rounded up so that every fold has equally many. ``room`` says whether there is
+    time for so many more trainings.
     """
     if not policies["policy"].steps:
         raise StudyError("the policy to judge is empty")

@@ -29,33 +29,35 @@ Pair = tuple[str, str]
 FIRST_SHARE = 0.75
 """Share of the level that the first verdict of a study may spend."""
 LOOKS = 3
+"""Looks at the test rows that a verdict may take at most."""
 PAYS = 0.8
-"""Further looks are planned only where all their seeds would lower the variance of a comparison below this share."""
+"""Further looks are planned only where their seeds would lower the variance of a comparison to less than this share."""
 HOPE = 0.2
-"""Probability of a sure answer, as the numbers stand, below which further seeds are futile."""
+"""Further seeds are futile when, going by the numbers so far, they lead to a sure answer less often than this."""
 NOISIER = 0.5
-"""A contestant gets further seeds when its seeds add at least this share of what those of the noisiest add."""
+"""A contestant gets further seeds when its variance between seeds is at least this share of the noisiest one's."""
 _GRID, _HIGHEST = 201, 9.0
+"""Points of the numerical integral, and the bound (in standard errors) that stands for one never crossed."""
 
 
 def level_of(verdict: int) -> float:
-    """The level of a study's first (1), second (2) ... verdict."""
+    """The probability of a false sure answer that a study's first (1), second (2) ... verdict may have."""
     if verdict == 1:
         return LEVEL * FIRST_SHARE
     return LEVEL * float(1 - FIRST_SHARE) * 0.5 ** (verdict - 1)
 
 
 def spent(information: float, level: float) -> float:
-    """What may have been spent when this share of the information is there."""
+    """The part of ``level`` that the looks so far may have used up when this share of the information is there."""
     return level * math.log(1 + (math.e - 1) * min(max(information, 0.0), 1.0))
 
 
 def next_level(information: Sequence[float], levels: Sequence[float], level: float) -> float:
-    """The level of the interval at the newest look.
+    """The level (probability of missing) of the interval at the newest look.
 
-    ``information``: the share at every look, the newest last; ``levels``: what ``next_level`` gave at those before.
-    The statistic at a look is correlated with that of an earlier one by the root of the ratio of their information
-    (also where rows are shared: the covariance of two looks is the variance at the later one).
+    ``information``: the share of the final information at every look, the newest last; ``levels``: what this function
+    gave at the earlier ones. The statistic at a look is correlated with that of an earlier one by the root of the ratio
+    of their information (also where rows are shared: the covariance of two looks is the variance at the later one).
     """
     if len(information) == 1:
         return spent(information[0], level)
@@ -97,13 +99,13 @@ def _normal(x: Array, sd: float) -> Array:
 
 
 def information(e: Estimate, most: int) -> float:
-    """The share of the information that a comparison has, of what ``most`` seeds a side would give."""
+    """The information (1 / variance) that a comparison has, as a share of that of ``most`` seeds on each side."""
     full = e.variance_with([max(most, k) for k in e.seeds])
     return 1.0 if not 0 < e.variance < math.inf else full / e.variance
 
 
 def hopeful(e: Estimate, most: int, level: float) -> bool:
-    """Whether ``most`` seeds a side would, as things stand, give a sure answer with probability ``HOPE`` or more."""
+    """Whether ``most`` seeds on each side would, if the mean stays, give a sure answer in a share ``HOPE`` of cases."""
     full = e.variance_with([max(most, k) for k in e.seeds])
     if not 0 < full < math.inf:
         return False
@@ -113,7 +115,10 @@ def hopeful(e: Estimate, most: int, level: float) -> bool:
 
 
 def further(seeds: Mapping[str, int], shares: Mapping[str, float], step: int, most: int) -> dict[str, int]:
-    """Seeds at the next look. ``shares``: what seeds add to the variance of the mean of each contestant in doubt."""
+    """Contestant → its number of seeds at the next look.
+
+    ``shares``: of each contestant in an open comparison, the variance between its seeds divided by their number.
+    """
     noisiest = max((v for k, v in shares.items() if seeds[k] < most), default=0.0)
     out = dict(seeds)
     for label, share in shares.items():
@@ -197,7 +202,11 @@ def pays(e: Estimate, most: int) -> bool:
 
 @dataclass(frozen=True)
 class Settled:
-    """How a verdict ended: seeds by contestant; of each comparison its numbers, interval over all looks, last level."""
+    """How a verdict ended.
+
+    ``seeds``: contestant → trainings. For each comparison: ``known``, its last estimate; ``found``, the interval that
+    holds at all looks together; ``levels``, the level of its last look.
+    """
 
     seeds: Mapping[str, int]
     known: Mapping[Pair, Estimate]

@@ -14,7 +14,7 @@ from autonoise.study.result import Measured
 from autonoise.types import Array
 
 LEVEL = 0.05
-"""Probability with which an interval may miss, both sides together."""
+"""Probability with which an interval may miss the true value, too low and too high together."""
 REAL = "real"
 """The family of the user's own noisy set, whose rows are not the rows of the clean part."""
 
@@ -115,7 +115,7 @@ class Estimate:
         return self.variance_with(self.seeds)
 
     def variance_with(self, seeds: Sequence[int]) -> float:
-        """The variance that so many seeds a side would give."""
+        """The variance that the mean would have with so many seeds on each side."""
         return self.rows + self.excess + sum(v / k for v, k in zip(self.per_seed, seeds, strict=True))
 
     @property

@@ -1,4 +1,4 @@
-"""Trainings after the search (confirming, ablating, the verdict): run once each, kept on disk, on several processes."""
+"""The trainings after the search: each runs once, on one of several processes, and its result is kept on disk."""
 
 from __future__ import annotations
 
@@ -24,13 +24,16 @@ from autonoise.study.processes import die_with, one_thread
 from autonoise.training.task import Fidelity, Task
 
 POOL_PAYS = 10.0
-"""Seconds of training ahead from which on it pays to start processes, which take some seconds to begin."""
+"""Seconds of training ahead above which processes are started; for less, their start takes longer than it saves."""
 GROUPS = {"confirm": ("search",), "test": ("search", "held_out")}
 
 
 @dataclass(frozen=True)
 class Job:
-    """One training of a policy from a fresh seed, evaluated on a part."""
+    """One training of a policy from a fresh seed, evaluated on the confirm or the test rows (``part``).
+
+    ``size``: width of the proxy, ``rows``: share of the training rows; both 1 except where the transfer is measured.
+    """
 
     policy: Policy
     part: str
@@ -40,7 +43,7 @@ class Job:
 
     @property
     def tag(self) -> str:
-        """What sets a run at another size or share of rows apart."""
+        """The part of the result's file name that tells runs of another size or share of rows apart."""
         return "" if self.size == self.rows == 1.0 else f"-z{self.size:g}-r{self.rows:g}"
 
     def fold(self, folds: int) -> int:
@@ -67,7 +70,7 @@ def run_job(task: Task, folder: StudyFolder, job: Job) -> RunResult:
 
 
 def fresh_seed(study_seed: int, number: int) -> int:
-    """Training seeds that no trial has used."""
+    """The training seed of fresh seed ``number``; no trial of the search uses one of these."""
     return 1_000_003 * (study_seed + 1) + 7919 * (number + 1)
 
 

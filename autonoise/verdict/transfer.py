@@ -20,9 +20,11 @@ from autonoise.verdict.trainings import Job, Runner
 
 STRENGTHS = (0.5, 0.75, 1.0, 1.5, 2.0)
 SETTINGS = ((1.0, 1.0), (2.0, 1.0), (1.0, 0.5), (0.5, 1.0))
-"""(proxy width, share of the rows) at which the best strength is measured."""
+"""(factor on the proxy's width, share of the training rows) at which the best strength is measured."""
 BIGGER = 4.0
+"""How many times as wide as the proxy the model is that the recommendation is given for."""
 SEEDS = 2
+"""Trainings at each strength and setting."""
 _LIMITS = (math.log(STRENGTHS[0]), math.log(STRENGTHS[-1]))
 
 
@@ -40,7 +42,7 @@ class Peak:
 def measure_transfer(session: Session, runner: Runner, policy: Policy) -> Transfer | None:
     """Measure on the confirm part and recommend a strength for the same model and for one four times as wide.
 
-    The recommendation's interval comes from resampling the seeds; None when stopped.
+    The recommendation's interval holds 80 %, by resampling within the seeds' error; None when stopped.
     """
     settings = [s for s in SETTINGS if session.task.factory is None or s[0] == 1.0]
     jobs = [

@@ -10,11 +10,11 @@ from autonoise.study.trial_record import TrialRecord
 from autonoise.verdict.confirm import Standing
 
 CHEAP = 1.1
-"""Passes per step up to which a policy counts as cheap."""
+"""Passes per training step up to which a policy counts as cheap; training without noise has 1."""
 
 
 def front(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """Trials that no other beats in clean accuracy, noisy accuracy and passes together."""
+    """The Pareto front: no other trial is as good in clean accuracy, noisy accuracy and passes, and better in one."""
     points = [(_point(t), t) for t in trials]
     return [t for p, t in points if not any(_dominates(q, p) for q, _ in points)]
 
@@ -33,8 +33,10 @@ def front_table(trials: Sequence[TrialRecord]) -> tuple[FrontResult, ...]:
 
 
 def named_winners(standings: Sequence[Standing], chosen: Policy) -> dict[str, tuple[Policy, Standing | None]]:
-    """``balanced`` (the chosen policy), ``robust`` (best noisy accuracy) and ``cheap`` (best score of few passes, and
-    among those within half a point the fewest techniques).
+    """One policy for each wish, with its standing where it was confirmed.
+
+    ``balanced`` is the chosen policy; ``robust`` has the best noisy accuracy; ``cheap`` has at most ``CHEAP`` passes
+    per training step and, among those whose score is at most 0.005 below the best of these, the fewest techniques.
     """
     found = [s for s in standings if s.role != "baseline" and s.policy.steps]
     by_hash = {s.policy.hash: s for s in found}
