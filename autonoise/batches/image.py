@@ -19,27 +19,30 @@ _LARGEST = (1023, 4095, 16383, 65535)
 _LEVELS = (15, 16)
 """Largest values of pixels of 4 bits, and of counts over 4x4 blocks (scikit-learn's digits)."""
 OVERSHOOT = 0.05
-"""Share of the range by which pixels may lie beyond it: smooth resizing overshoots at edges."""
+"""Pixels may lie beyond their range by this share of it: smooth resizing overshoots at edges."""
 FITS = 0.85
-"""Share of a normalisation's range that a batch must fill before it is taken for that one."""
+"""A batch is taken to be normalised in a certain way only if it fills this share of the range that this would give."""
 DARK = 0.25
-"""The same of 0..1, which no other usual scale is confused with, and twice that of 0..255."""
+"""The share of 0..1 that a batch must fill to be taken as 0..1; of 0..255 it must fill twice as much.
+
+Less than for normalisations is enough, since no other usual scale looks like these.
+"""
 TIE = 0.03
-"""Two ranges that a batch fills this nearly equally cannot be told apart."""
+"""If a batch fills two ranges by shares that differ by less than this, it cannot be told which of them is right."""
 ALIKE = 1.05
-"""Ratio of two ranges up to which it does not matter which of them is taken."""
+"""Where the larger of two ranges is at most 1.05 times the smaller, it does not matter which of them is taken."""
 CONFIRMED = 0.9
-"""Share to fill for the policy's own description to be taken as confirmed, and not as a guess."""
+"""A batch that fills this share of the range in the policy's own description confirms it; nothing was guessed then."""
 
 
 @dataclass(frozen=True)
 class _Candidate:
     spec: InputSpec
     fit: float
-    """Share of 0..1 that the batch fills under this description, less what lies beyond; 1 at best."""
+    """The share of 0..1 that the batch fills under this description, minus what lies beyond 0..1; at best 1."""
     inside: bool
     factor: float
-    """Size of one step of the batch's numbers in 0..1, mean over the channels."""
+    """What a step of 1 in the batch's own numbers is in 0..1, as a mean over the channels."""
 
 
 class Adapter(BatchAdapter):
@@ -129,7 +132,7 @@ class Adapter(BatchAdapter):
 
     @staticmethod
     def _possible(spec: InputSpec, channels: int, low: float) -> list[InputSpec]:
-        """What the images may be, the policy's own normalisation first."""
+        """All descriptions that the images may have, with the policy's own normalisation first."""
         own = ((spec.mean, spec.std),) if spec.mean and {len(spec.mean), len(spec.std)} <= {1, channels} else ()
         scaled = [replace(spec, scale=Scale.STANDARDISED, mean=m, std=s) for m, s in (*own, *_USUAL)]
         wide = [_up_to(n, spec) for n in _LARGEST] if low >= 0 else []
@@ -183,7 +186,7 @@ def _ends(x: Tensor) -> tuple[float, float]:
 
 
 def _up_to(largest: float, spec: InputSpec) -> InputSpec:
-    """Pixels from 0 to ``largest``."""
+    """The description of pixels that go from 0 (black) to ``largest`` (white)."""
     return replace(spec, scale=Scale.STANDARDISED, mean=(0.0,), std=(1 / largest,))
 
 

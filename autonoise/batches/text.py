@@ -92,7 +92,7 @@ class Adapter(BatchAdapter):
 
 
 def runs_of(numbers: list[int]) -> list[tuple[int, int]]:
-    """(first, last) of each run of consecutive integers among sorted ones: special ids mostly are one."""
+    """(first, last) of each run of consecutive numbers among sorted ones: special ids mostly form a single run."""
     runs: list[tuple[int, int]] = []
     for number in numbers:
         if runs and number == runs[-1][1] + 1:

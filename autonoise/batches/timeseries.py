@@ -71,13 +71,14 @@ class Adapter(BatchAdapter):
 
 
 ENOUGH = 32
-"""Rows from which the spread of a batch tells data scaled to 0..1 (std about 0.29) from standardised data."""
+"""A batch of so many rows shows whether its numbers are standardised or lie in 0..1 (standard deviation about 0.29)."""
 
 
 def plausible(x: Tensor, dims: tuple[int, ...]) -> bool:
-    """Whether numbers look standardised: the median channel's std within 2/3..3/2 and its mean within 1.
+    """Whether numbers look standardised: over the channels, the median standard deviation is within 2/3..3/2.
 
-    Of few rows the spread is known badly, and 0.2..5 and 3 are the limits.
+    The median size of the means must be at most 1. Few rows tell the spread badly: of fewer than 32 the limits are
+    0.2..5 and 3.
     """
     mean, std = moments(x, dims)
     stds, means = torch.tensor(std), torch.tensor(mean)
@@ -86,7 +87,7 @@ def plausible(x: Tensor, dims: tuple[int, ...]) -> bool:
 
 
 def moments(x: Tensor, dims: tuple[int, ...]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """(means, standard deviations) per remaining dimension, missing values left out, zeros replaced by 1."""
+    """(means, standard deviations) over ``dims``, without missing values; a standard deviation of 0 becomes 1."""
     known = ~torch.isnan(x)
     filled = torch.where(known, x, torch.zeros_like(x))
     n = known.sum(dims).clamp_min(1)

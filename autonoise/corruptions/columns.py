@@ -89,7 +89,7 @@ def replaced(frame: pd.DataFrame, columns: dict[str, pd.Series]) -> pd.DataFrame
 
 
 def put(column: pd.Series, where: Mask, values: npt.ArrayLike) -> pd.Series:
-    """Copy with ``values`` (as long as the column) where the mask says, of the same dtype if it fits."""
+    """A copy of the column with ``values`` (N,) in the rows that the mask marks; it keeps its dtype if they fit it."""
     if not where.any():
         return column.copy()
     cells = column.astype(object).to_numpy(copy=True)

@@ -110,7 +110,10 @@ def _rows(x: pd.DataFrame, data_type: DataType, file: _File, request: Request, t
 
 
 def _with_points(x: pd.DataFrame, file: _File, train: Array) -> pd.DataFrame:
-    """The frame with ``1.234`` as 1234 in columns of whole thousands, where others write decimals with a comma."""
+    """The frame with points read as thousands separators, 1.234 as 1234, where the file writes decimals with a comma.
+
+    So it is where another column holds a number such as 3,5; only columns are changed in which all cells fit.
+    """
     written = [c for c in x.columns if not pd.api.types.is_numeric_dtype(x[c].dtype)]
     if not any(cells.writes_decimal_commas(x[c][train].dropna()) for c in written):
         return x

@@ -16,7 +16,10 @@ def scaled(width: int, size: float) -> int:
 
 
 def channels_last(module: nn.Module) -> None:
-    """For ``Module.apply``: lay 2-d kernels out as the CPU convolutions are fast with (a third less time)."""
+    """Lay the kernels of a 2-d convolution out channels last, which saves a third of the time on a CPU.
+
+    To be used as ``model.apply(channels_last)``.
+    """
     if isinstance(module, nn.Conv2d):
         module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
 

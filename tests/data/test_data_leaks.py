@@ -48,3 +48,9 @@ def test_numbers_are_cut_into_ranges_and_missing_cells_are_one_more():
     missing = np.where(y == 1, np.nan, rng.uniform(0, 1, 4000))
     assert found(y, missing=missing, noise=rng.uniform(0, 1, 4000)) == ["missing"]
     assert found(y, missing=np.where(y == 1, None, "a")) == ["missing"]
+
+
+def test_a_category_that_the_other_half_lacks_is_the_commonest_class():
+    """Every row of the common class has a category of its own, all rows of the rare one share one: told apart."""
+    y = (np.arange(200) % 10 != 0).astype(int)
+    assert found(y, k=np.where(y == 1, [f"id {i}" for i in range(200)], "rare")) == ["k"]
