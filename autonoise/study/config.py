@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from autonoise.errors import StudyError
 from autonoise.files import dump_yaml, read_data, write_whole
@@ -28,6 +28,15 @@ _FIXED = (
     "size",
 )
 """Settings that may not change when a study goes on: scores would not be comparable."""
+_KINDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
+
+
+def _is_of(kind: Any, value: object) -> bool:
+    """Whether a value of a study file is of the type of a setting; a whole number serves as a float."""
+    if isinstance(value, bool):
+        return kind is bool
+    allowed = get_args(kind) or (kind,)
+    return isinstance(value, allowed) or (float in allowed and isinstance(value, int))
 
 
 @dataclass(frozen=True)
@@ -124,10 +133,15 @@ class StudyConfig:
         unknown = set(values) - known
         if unknown:
             raise StudyError(f"{path}: unknown setting {sorted(unknown)[0]!r}; remove it")
-        try:
-            return cls(**values)
-        except TypeError as e:
-            raise StudyError(f"{path}: {e}; correct the file") from None
+        missing = [f.name for f in fields(cls) if f.default is MISSING and f.name not in values]
+        if missing:
+            raise StudyError(f"{path}: the setting {missing[0]!r} is missing; write it into the file")
+        kinds = get_type_hints(cls)
+        for name, value in values.items():
+            if not _is_of(kinds[name], value):
+                kind = (get_args(kinds[name]) or (kinds[name],))[0]
+                raise StudyError(f"{path}: {name} must be {_KINDS[kind]}, but is {value!r}; correct the file")
+        return cls(**values)
 
     def differences(self, other: StudyConfig) -> list[str]:
         """Settings that make two runs incomparable, as ``name: old → new``."""

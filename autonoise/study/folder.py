@@ -146,7 +146,7 @@ class StudyFolder:
         """What result.json holds; None where there is none yet, or none that can be read."""
         try:
             return Result.from_dict(json.loads(self.result_file.read_text()))
-        except (OSError, ValueError):
+        except (OSError, ValueError, TypeError):
             return None
 
 

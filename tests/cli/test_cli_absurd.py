@@ -129,8 +129,37 @@ def test_a_damaged_study_is_told_and_does_not_hide_the_others(
     told = json.loads(command("status", "--json").out)
     assert [(row["study"], row["phase"]) for row in told] == [("broken", "unreadable"), ("shop", "search done")]
     assert "cannot be opened" in told[0]["sentence"]
-    (studies / "shop" / "result.json").write_text("{")
-    refused(command("status", "shop"), "result.json is damaged", "autonoise search")
+    for damaged in ("{", "[1]", '{"verdict": 3}'):
+        (studies / "shop" / "result.json").write_text(damaged)
+        refused(command("status", "shop"), "result.json is damaged", "autonoise search")
+    (studies / "shop" / "study.db").write_text("")
+    refused(command("export", "shop", "--trial", 0), "holds no study 'shop'")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("data: 3", "data must be a text, but is 3"),
+        ("trials: many", "trials must be a whole number, but is 'many'"),
+        ("trials: 2.5", "trials must be a whole number, but is 2.5"),
+        ("seed: null", "seed must be a whole number, but is None"),
+        ("seed: true", "seed must be a whole number, but is True"),
+        ("memory: nope", "memory must be true or false, but is 'nope'"),
+        ("timeout: 2m", "timeout must be a number, but is '2m'"),
+        ("target: [a]", "target must be a text, but is ['a']"),
+    ],
+)
+def test_a_study_file_with_a_value_of_a_wrong_kind(line: str, words: str, tmp_path: Path, command: Command) -> None:
+    name = line.partition(":")[0]
+    settings = {"format": "autonoise-study/1", "data": "wine", "study": "wine", "out": "gone"}
+    lines = [f"{k}: {v}" for k, v in settings.items() if k != name] + [line]
+    (tmp_path / "study.yaml").write_text("\n".join(lines))
+    for made in ("status", "inspect"):
+        refused(command(made, tmp_path), "study.yaml", words, "correct the file")
+    (tmp_path / "study.yaml").write_text("format: autonoise-study/1\nstudy: wine\nout: gone\n")
+    refused(command("status", tmp_path), "study.yaml", "'data' is missing")
+    (tmp_path / "study.yaml").write_text("\n".join(f"{k}: {v}" for k, v in {**settings, "timeout": 120}.items()))
+    assert command("status", tmp_path).status == 0
 
 
 def test_recommend_and_calibrate_read_the_data_as_search_does(tmp_path: Path, command: Command) -> None:
