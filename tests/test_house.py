@@ -142,6 +142,13 @@ def test_corruptions_share_no_code_with_techniques() -> None:
         assert "techniques" not in {room_of(m) for m in reach(name_of(file))}, file
 
 
+def test_one_file_knows_how_facts_of_a_trial_are_named() -> None:
+    for file in FILES:
+        if room_of(name_of(file)) in ("study", "search", "verdict") and file.name != "trial_record.py":
+            texts = {word for _, word, is_string in strings_and_names(file) if is_string}
+            assert not [t for t in texts if t.startswith("autonoise.")], short(file)
+
+
 def test_each_technique_stands_alone() -> None:
     for file in (PACKAGE / "techniques").glob("*.py"):
         assert "techniques" not in {room_of(m) for m in imports_of(file)}, f"{file.name} imports another technique"

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from autonoise.injector.injector import NoiseInjector
     from autonoise.injector.raw import RawTransform
 
+TRIAL_ATTRIBUTE = "autonoise.policy"
+"""Name of the user attribute in which an Optuna trial keeps the policy that it drew."""
+
 
 @dataclass(frozen=True)
 class Policy(Steps):
@@ -149,7 +152,7 @@ class Policy(Steps):
     @classmethod
     def from_trial(cls, trial: Any) -> Policy:
         """The policy that ``SearchSpace.suggest`` made for an Optuna trial, finished or not."""
-        values = trial.user_attrs.get("autonoise.policy")
+        values = trial.user_attrs.get(TRIAL_ATTRIBUTE)
         if values is None:
             raise PolicyError("the trial carries no policy: only trials of SearchSpace.suggest do")
         return cls.from_dict(values, f"trial {getattr(trial, 'number', '')}".strip())
