@@ -10,7 +10,7 @@ from typing import Any
 
 from autonoise.errors import AutonoiseError, SpaceError
 from autonoise.files import read_data, resource_dir
-from autonoise.policy.policy import Policy
+from autonoise.policy.policy import TRIAL_ATTRIBUTE, Policy
 from autonoise.space.dimension import _LATE, _OFF, Dimension, Suggests, _described
 from autonoise.space.reading import space_fields
 from autonoise.technique.registry import get_technique
@@ -116,7 +116,7 @@ class SearchSpace:
         policy = dataclasses.replace(policy, name=f"{self.data_type}-{policy.hash}")
         keep = getattr(trial, "set_user_attr", None)
         if keep is not None:
-            keep("autonoise.policy", policy.to_dict())
+            keep(TRIAL_ATTRIBUTE, policy.to_dict())
         return policy
 
     def _step(self, trial: Suggests, name: str) -> Step:

@@ -7,6 +7,7 @@ import math
 import optuna
 from optuna.trial import TrialState
 
+from autonoise.policy.policy import TRIAL_ATTRIBUTE
 from autonoise.study.trial_record import KILLED, StudyRecord, TrialRecord, attributes, facts_of, write_facts
 
 POLICY = {"steps": [{"technique": "dropout", "p": 0.1}, {"technique": "mixup"}]}
@@ -25,6 +26,7 @@ def test_a_running_trial_writes_facts_that_its_record_reads() -> None:
     study.tell(trial, 0.75)
     frozen = study.trials[0]
     assert frozen.user_attrs["autonoise.score"] == 0.75
+    assert frozen.user_attrs[TRIAL_ATTRIBUTE] == POLICY  # where SearchSpace.suggest and Policy.from_trial have it
     assert frozen.user_attrs["autonoise.noisy.blur"] == 0.5
     record = TrialRecord.of(frozen)
     assert (record.number, record.score, record.pid, record.rung) == (0, 0.75, 7, 1)
