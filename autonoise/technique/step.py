@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
+
+from torch import Tensor
 
 from autonoise.errors import PolicyError, UnknownNameError
 from autonoise.technique.parameters import hint
@@ -18,7 +20,15 @@ SECOND_GRADIENT = "second_gradient"
 """Tag of techniques that do the whole forward and backward pass of an update a second time."""
 COST_LIMIT = 16.0
 """Forward-backward passes in a training step. A policy that costs more is refused: it is taken for a mistake."""
+_APPLIES: list[Callable[..., Any]] = []
+"""What applies a step by hand; it lies above this room, in the injector, and puts itself here when it is imported."""
 _STAGE_ORDER = {stage: i for i, stage in enumerate(Stage)}
+
+
+def applies_steps(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator of the function behind ``Step.__call__``."""
+    _APPLIES[:] = [function]
+    return function
 
 
 @dataclass(frozen=True)
@@ -86,6 +96,39 @@ class Step:
         except TypeError as e:
             raise PolicyError(f"{name}: {e}") from None
         return cls(made, probability, schedule, gate, site, magnitude)  # type: ignore[arg-type]
+
+    def __call__(
+        self,
+        x: Any,
+        targets: Tensor | None = None,
+        *,
+        strength: float = 1.0,
+        seed: int = 0,
+        input: InputSpec | None = None,  # noqa: A002 - the word of ``attach``
+    ) -> Any:
+        """Apply the step once by hand, for previews and tests: what a first update with this seed would see.
+
+        Args:
+            x: what the stage acts on. Raw: a string or a list of strings. Input and pair: a batch (tensor, array or
+                dict of tensors) in canonical units (image 0..1, audio -1..1, others standardised), or in the units
+                that ``input`` describes. Target: class indices (B,) or soft targets (B, C).
+            targets: with input and pair steps: class indices (B,) or soft targets (B, C), to be mixed along.
+            strength: multiplies the step's strength, 0 (no noise) to 100; probability and magnitude act as in
+                training, schedule and gate do not.
+            input: describes the batch; needed for token ids, and where the shape fits several data types.
+
+        Returns the same kind of thing, and with ``targets`` a pair (batch, targets). Raises AttachError for steps that
+        need a model, and for what x cannot be.
+
+        Example:
+            >>> import torch
+            >>> from autonoise import Step
+            >>> Step.of("gain", gain_db=6.0)(torch.zeros(2, 100)).shape
+            torch.Size([2, 100])
+        """
+        if not _APPLIES:
+            raise PolicyError("applying a step by hand takes the injector: import autonoise.policy first")
+        return _APPLIES[0](self, x, targets, strength=strength, seed=seed, spec=input)
 
     @property
     def name(self) -> str:
