@@ -85,7 +85,7 @@ def test_lower_floors_never_import_higher_ones(file: Path) -> None:
 
 @every_file
 def test_files_are_short(file: Path) -> None:
-    assert len(file.read_text().splitlines()) <= 330
+    assert len(file.read_text().splitlines()) <= 300
 
 
 def imports_by_any_means(file: Path) -> set[str]:
