@@ -17,25 +17,24 @@ FORMAT = "autonoise-space/1"
 
 
 TIMINGS = (*SHAPES, "late", "off_at_end", "every_2", "every_4", "every_2_epochs")
-"""Schedules a space may offer: shapes, and two windows with a searched limit and three gates."""
-
-
+"""When a step acts, as a space may offer it: the shapes of a schedule; ``late`` and ``off_at_end``, which act after
+or before a searched share of training; and three gates, which let every second or fourth update or epoch through.
+"""
 _LATE, _OFF = (0.2, 0.7), (0.7, 0.95)
-
-
+"""Shares of training between which the beginning of ``late`` and the end of ``off_at_end`` are searched."""
 _OF_STEPS: dict[str, Parameter] = {
     "probability": Range(0.25, 1.0, minimum=0.0, maximum=1.0),
     "schedule": Choice(TIMINGS),
     "magnitude": Choice(("fixed", "uniform")),
     "site": Text(),
 }
-
-
+"""What every step has beside the parameters of its technique, with what a search tries and what is valid."""
 _DEFAULTS: dict[str, Any] = {
     "probability": [0.25, 1.0],
     "schedule": ["constant", "ramp_up", "late", "every_2", "off_at_end"],
     "magnitude": "fixed",
 }
+"""What is searched of a step where neither the technique's entry nor ``defaults`` of the space says otherwise."""
 
 
 class Suggests(Protocol):
@@ -48,7 +47,10 @@ class Suggests(Protocol):
 
 @dataclass(frozen=True)
 class Dimension:
-    """One searched number or choice; a fixed value has ``choices`` of length one."""
+    """One searched number, from ``low`` to ``high``, or one of ``choices``; a single choice is a fixed value.
+
+    ``log``: the number is drawn evenly on a logarithmic scale; ``integer``: it is a whole number.
+    """
 
     choices: tuple[Any, ...] = ()
     low: float = 0.0
@@ -57,6 +59,7 @@ class Dimension:
     integer: bool = False
 
     def suggest(self, trial: Suggests, name: str) -> Any:
+        """The value that a trial draws for the parameter ``name``; a fixed value is not asked of the trial."""
         if len(self.choices) == 1:
             return self.choices[0]
         if self.choices:
@@ -66,7 +69,7 @@ class Dimension:
         return trial.suggest_float(name, self.low, self.high, log=self.log)
 
     def nearest(self, value: Any) -> Any:
-        """The value of this dimension nearest to one from elsewhere."""
+        """The value of this dimension that is nearest to ``value``, which another search may have found."""
         if self.choices:
             if all(_is_number(v) for v in (value, *self.choices)):
                 return min(self.choices, key=lambda c: abs(c - value))
@@ -76,6 +79,7 @@ class Dimension:
 
     @property
     def searched(self) -> bool:
+        """Whether a trial has more than one value to choose from."""
         return len(self.choices) != 1
 
 

@@ -74,15 +74,14 @@ class Technique:
         """Refuse parameters that contradict each other; raises PolicyError."""
 
     def spread(self, ratio: float) -> Self:
-        """This technique where its places in the model are 1 / ``ratio`` times as many as in the search.
-
-        For noise inside the model that adds up over its places; without this the strength stays.
+        """The technique as it should act in a model that has 1 / ``ratio`` times as many places for it as the searched
+        one had, so that the noise of all places together stays the same. Unchanged, unless a technique says otherwise.
         """
         return self
 
     @classmethod
     def idle(cls, spec: InputSpec) -> str:
-        """Why this technique can change nothing of such data, for people; empty where it can."""
+        """The reason, as a sentence for people, why the technique can change nothing of such data; empty if it can."""
         return ""
 
     def parameters(self) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""One small base class per stage. A leaf holds the science; strengths arrive ready to use.
+"""One base class for each stage of a training step; a technique derives from it and holds only its formula.
 
-``strength`` is what schedule, gate, probability, random magnitude and the policy's global knob come to:
-0 means untouched, 1 the parameters as written. Where the multiplier is a probability it is 0 or 1.
+``strength`` arrives with everything in it that decides how strongly the technique acts here and now: the schedule, the
+gate, the probability, the random magnitude and the strength of the whole policy. 0 means that nothing may change, 1 the
+parameters as written. For a technique whose ``multiplier`` is ``probability`` it is 0 or 1.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ class RawNoise(Technique):
     stage: ClassVar[Stage] = Stage.RAW
 
     def perturb_text(self, text: str, *, strength: float, rng: np.random.Generator) -> str:
-        """Return the changed string; the base has dealt with empty strings and strength 0.
+        """The changed string; empty strings and strength 0 do not come here.
 
-        ``rng`` is good for this call only: the next string's draws come from the same object.
+        ``rng`` may be used during this call only: it is seeded anew, as the same object, for the next string.
         """
         raise NotImplementedError
 

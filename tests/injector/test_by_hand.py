@@ -119,6 +119,7 @@ def test_strings_and_token_ids() -> None:
     ("fgsm", torch.rand(2, 1, 2, 2), "cannot be applied by hand"),
     ("gaussian_noise", torch.rand(2, 3), "could be a batch of audio or tabular or timeseries: pass"),
     ("solarise", torch.rand(2, 3), "could be a batch of none of image: pass"),
+    ("solarise", torch.zeros(1, 1, 2, 2, dtype=torch.uint8), "x, torch.uint8 (1, 1, 2, 2), could be a batch of none"),
     ("solarise", [1, 2], "x, list, could be a batch of none"),
     ("token_masking", torch.tensor([[5, 6]]), "which token ids are special: pass input=InputSpec"),
     ("label_smoothing", "cat", "pass class indices (B,) or soft targets (B, C)"),
