@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from autonoise.errors import AutonoiseError
     from autonoise.evaluation.monitor import RobustnessMonitor
     from autonoise.policy import NoiseInjector, Policy, Step, load_policy
-    from autonoise.search.policy_sampler import PolicySampler
-    from autonoise.searching import search
+    from autonoise.run import search
     from autonoise.space.space import SearchSpace
     from autonoise.technique.schedule import Schedule
+    from autonoise.trials.policy_sampler import PolicySampler
     from autonoise.types import InputSpec
 
 _HOMES = {
@@ -25,13 +25,13 @@ _HOMES = {
     "InputSpec": "autonoise.types",
     "NoiseInjector": "autonoise.policy",
     "Policy": "autonoise.policy",
-    "PolicySampler": "autonoise.search.policy_sampler",
+    "PolicySampler": "autonoise.trials.policy_sampler",
     "RobustnessMonitor": "autonoise.evaluation.monitor",
     "Schedule": "autonoise.technique.schedule",
     "SearchSpace": "autonoise.space.space",
     "Step": "autonoise.policy",
     "load_policy": "autonoise.policy",
-    "search": "autonoise.searching",
+    "search": "autonoise.run",
 }
 
 __all__ = [

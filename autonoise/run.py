@@ -1,175 +1,205 @@
-"""A whole search, from data to verdict. Every phase can be killed, and the same call goes on with it."""
+"""``autonoise.search``: from data, in memory or on disk, to a judged policy, in one call."""
 
 from __future__ import annotations
 
-import os
-import time
-from dataclasses import dataclass, replace
-from typing import Any
+import shutil
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import BrokenExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import optuna
+import torch
+from torch import nn
 
-from autonoise.data import summary
-from autonoise.errors import StudyError
+from autonoise.data.objects import is_path, store
+from autonoise.errors import AutonoiseError, StudyError
 from autonoise.files import dump_yaml, write_whole
-from autonoise.search.acting import offered
-from autonoise.search.trials import enqueue, run_trials
+from autonoise.found import SearchResult
+from autonoise.phases import run_search
 from autonoise.space.space import SearchSpace
-from autonoise.study.budget import Budget, Evaluations
 from autonoise.study.config import StudyConfig
 from autonoise.study.folder import StudyFolder
-from autonoise.study.noise_data import with_noise_data
-from autonoise.study.observer import Observer
-from autonoise.study.prepare import baseline_numbers, build_task, describe, ensure_corruptions, tell_noisy_parts
-from autonoise.study.processes import Stop, one_thread, stop_on_interrupt
-from autonoise.study.result import Result
-from autonoise.study.session import Session
-from autonoise.study.storage import (
-    claim,
-    open_storage,
-    open_study,
-    sweep,
-    write_trials,
-)
-from autonoise.training.factory import ModelFactory
-from autonoise.training.task import Task
-from autonoise.verdict.conclude import conclude
-from autonoise.verdict.trainings import Runner
+from autonoise.study.observer import Lines, Observer
+from autonoise.study.places import STUDIES, seconds_of, study_name, study_of
+from autonoise.training.factory import IN_MEMORY, ModelFactory
 
-POOL_LIMIT = 4
+if TYPE_CHECKING:
+    from autonoise.types import InputSpec
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How a search ended: its result (None when it was stopped before the verdict) and its folder."""
+def search(
+    data: Any,
+    *,
+    target: str | None = None,
+    trials: int | None = None,
+    timeout: float | str | None = None,
+    model: str | Callable[[InputSpec, int], nn.Module] | None = None,
+    space: str | Path | Mapping[str, Any] | SearchSpace | None = None,
+    out: str | Path | None = None,
+    progress: bool | Observer = True,
+    **settings: Any,
+) -> SearchResult:
+    """Search which noise to train with, judge what was found, and export it as a policy.
 
-    result: Result | None
-    folder: StudyFolder
-    stopped: bool
+    The same call with the same data and ``out`` continues a search that was stopped, killed or given too few trials.
 
+    Args:
+        data: a path; ``(X, y)`` or ``(X_train, y_train, X_test, y_test)`` of arrays, tensors or strings; a DataFrame
+            with ``target``; a map-style ``torch.utils.data.Dataset`` of (input, label), or a pair of them for training
+            and test; a Hugging Face ``Dataset`` or ``DatasetDict``; the folder of an earlier study.
+        target: the column or array of labels.
+        trials: how many policies are tried in total, those of earlier calls included; None: 60.
+        timeout: seconds for everything, verdict and export included, or words such as "20m".
+        model: ``factory(spec, classes)`` that makes a fresh model, or ``"file.py:factory"``; None: a small proxy.
+        space: a search space, its file or its shipped name; None: that of the data type.
+        out: the folder of the study; None: ``studies/`` and the name of the data.
+        progress: print a line now and then, say nothing (False), or tell an :class:`Observer`.
+        settings: any other option of ``autonoise search`` by its name (``workers=2``, ``noise_weight=0.3`` ...).
 
-def run_search(
-    config: StudyConfig,
-    space: SearchSpace | None = None,
-    observer: Observer | None = None,
-    factory: ModelFactory | None = None,
-) -> Outcome:
-    """Search, confirm, minimise, judge and export; continues where an earlier run of the same study ended.
+    Raises DataError, SpaceError or StudyError with one line; what is on disk stays valid.
 
-    Raises DataError, SpaceError or StudyError in one line; what is on disk stays valid.
+    Example:
+        >>> import autonoise, tempfile
+        >>> from sklearn.datasets import load_iris
+        >>> folder = tempfile.mkdtemp()
+        >>> quick = {"trials": 1, "epochs": 1, "seeds": 3, "train_rows": 60, "progress": False}
+        >>> result = autonoise.search(load_iris(return_X_y=True), out=folder, **quick)
+        >>> result.policy.data_type
+        <DataType.TABULAR: 'tabular'>
     """
-    observer = observer or Observer()
-    started = time.time()
-    one_thread()
-    folder = StudyFolder(config.out)
-    with folder.nothing_half_begun():
-        return _run(config, space, observer, folder, started, factory)
+    named = {"target": target, "trials": trials, "timeout": timeout, "out": None if out is None else str(out)}
+    given = {**settings, **{k: v for k, v in named.items() if v is not None}}
+    config, factory = _placed(data, given, model)
+    with StudyFolder(config.out).nothing_half_begun():
+        if space is not None:
+            config = _with_space(config, space)
+        observer = progress if isinstance(progress, Observer) else Lines() if progress else Observer()
+        with _quiet_optuna(), _main_not_imported_again(), _explained(config):
+            outcome = run_search(config, observer=observer, factory=factory)
+    return SearchResult(config, outcome.folder, outcome.result, stopped=outcome.stopped)
 
 
-def _run(
-    config: StudyConfig,
-    space: SearchSpace | None,
-    observer: Observer,
-    folder: StudyFolder,
-    started: float,
-    factory: ModelFactory | None,
-) -> Outcome:
-    _compare_with_disk(config, folder)
-    task = build_task(config, factory=factory)
-    tell_noisy_parts(task)
-    space = _space_for(config, space, task)
-    folder.create()
-    untold: list[str] = []
-    space = offered(with_noise_data(config, space, task, folder), task, untold.append)
-    study = open_study(config, open_storage(config.storage_url))
-    claim(study, config, {"space_hash": space.hash, "data_fingerprint": task.dataset.fingerprint})
-    config.save(folder.study_file)
-    write_whole(folder.space_file, dump_yaml(dict(space.source)))
-    observer.line(describe(task))
-    for line in [*summary.lines(task.dataset)[1:], *untold]:
-        observer.line(line)
+def config_of(data: str, given: Mapping[str, Any]) -> StudyConfig:
+    """The settings of a study on disk, or fresh ones, overridden by what was given. Raises StudyError."""
+    if "timeout" in given:
+        given = {**given, "timeout": seconds_of(str(given["timeout"]))}
+    path = Path(data).expanduser()
+    if (path / "study.yaml").is_file() or path.name == "study.yaml":
+        return _config(lambda: replace(study_of(data), **given), given)
+    name = given["study"] if "study" in given else study_name(data)
+    if not name.strip() or name in (".", "..") or Path(name).name != name:
+        raise StudyError(f"--study must be a plain name without slashes, but got {name!r}")
+    return _config(lambda: StudyConfig(**{"data": data, "out": str(STUDIES / name), **given, "study": name}), given)
+
+
+def _config(make: Callable[[], StudyConfig], given: Mapping[str, Any]) -> StudyConfig:
+    unknown = set(given) - set(StudyConfig.__dataclass_fields__)
+    if unknown:
+        raise StudyError(f"there is no setting {sorted(unknown)[0]!r}: see the options of autonoise search --help")
+    return make()
+
+
+def _placed(
+    data: Any, given: Mapping[str, Any], model: str | ModelFactory | None
+) -> tuple[StudyConfig, ModelFactory | None]:
+    """The settings, and the model where it is a function; data in memory are written into the study's folder."""
+    if is_path(data):
+        return _with_model(config_of(str(data), given), model)
+    with tempfile.TemporaryDirectory() as place:
+        made = store(data, place, target=given.get("target"))
+        name = given.get("study") or (Path(given["out"]).name if "out" in given else made.stem)
+        kept = Path(given.get("out") or STUDIES / name) / made.name
+        target = {"target": "label"} if made.suffix == ".parquet" else {}
+        settings = {**target, **given, "study": name, "out": str(kept.parent)}
+        config, factory = _with_model(config_of(str(kept), settings), model)
+        if not kept.exists():
+            try:
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                shutil.move(made, kept)
+            except OSError as e:
+                raise StudyError(
+                    f"cannot write to {kept.parent} ({e.strerror}): choose another folder by out="
+                ) from None
+    return config, factory
+
+
+def _with_model(config: StudyConfig, model: str | ModelFactory | None) -> tuple[StudyConfig, ModelFactory | None]:
+    """A function is recorded by its name: other processes cannot have it, so everything runs in this one."""
+    if model is None or isinstance(model, str):
+        return (config if model is None else replace(config, model=model)), None
+    if not callable(model):
+        raise StudyError(f"model must be a function of (InputSpec, classes) or file.py:factory, but got {model!r}")
+    if config.workers > 1:
+        raise StudyError(
+            "workers=1 is needed for a model that is a function in memory, since other processes cannot see it: put it "
+            'into a file and give model="file.py:factory"'
+        )
+    name = getattr(model, "__name__", type(model).__name__)
+    return replace(config, model=f"{IN_MEMORY}{name}"), model
+
+
+def _with_space(config: StudyConfig, space: str | Path | Mapping[str, Any] | SearchSpace) -> StudyConfig:
+    """A space in memory is written beside the study, where every process finds it."""
+    if isinstance(space, str | Path):
+        return replace(config, space=str(space))
+    source = space.source if isinstance(space, SearchSpace) else SearchSpace.from_dict(dict(space)).source
+    path = Path(config.out) / "space.yaml"
+    write_whole(path, dump_yaml(dict(source)))
+    return replace(config, space=str(path))
+
+
+@contextmanager
+def _quiet_optuna() -> Iterator[None]:
+    """Without Optuna's own lines: faults of trials are counted and told at the end."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        return _phases(config, space, task, study, folder, observer, started)
+        yield
     finally:
-        observer.close()
+        optuna.logging.set_verbosity(before)
 
 
-def _phases(
-    config: StudyConfig,
-    space: SearchSpace,
-    task: Task,
-    study: optuna.Study,
-    folder: StudyFolder,
-    observer: Observer,
-    started: float,
-) -> Outcome:
-    stop = Stop()
-    with stop_on_interrupt(stop, observer.line):
-        observer.phase("calibrate", 0, 1)
-        ensure_corruptions(task, folder, seed=config.seed)
-        claim(study, config, {"corruption_sha256": _corruption_digest(folder)})
-        numbers = baseline_numbers(folder)
-        budget = Budget(
-            config,
-            len(space.presets),
-            _pool(config),
-            numbers["seconds"],
-            Evaluations.of(task, numbers),
-            started,
-            begun=time.time(),
-        )
-        stop.deadline = budget.deadline(study)
-        sweep(study)
-        session = Session(config, space, task, study, folder, budget, observer, stop)
-        enqueue(session)
-        run_trials(session)
-        write_trials(study, folder)
-        if stop():
-            return Outcome(None, folder, stopped=True)
-        plan = budget.after_search(study, observer.line)
-        runner = Runner(config, task, folder, _pool(config), ahead=budget.reserve(plan, numbers["seconds"], 1))
-        try:
-            result = conclude(session, runner, plan)
-        finally:
-            runner.close()
-    return Outcome(result, folder, stopped=result is None and stop())
+@contextmanager
+def _main_not_imported_again() -> Iterator[None]:
+    """Processes that are started in here do not import the caller's script.
+
+    ``multiprocessing`` imports it in each new process, and a script that calls ``search`` without
+    ``if __name__ == "__main__"`` would search again in each of them. Nothing of the script is needed there.
+    """
+    main = sys.modules["__main__"]
+    kept = {name: main.__dict__[name] for name in ("__file__", "__spec__") if name in main.__dict__}
+    main.__dict__.pop("__file__", None)
+    main.__spec__ = None
+    try:
+        yield
+    finally:
+        for name, value in kept.items():
+            setattr(main, name, value)
 
 
-def _pool(config: StudyConfig) -> int:
-    return max(config.workers, min(os.cpu_count() or 1, POOL_LIMIT)) if config.model is None else config.workers
-
-
-def _compare_with_disk(config: StudyConfig, folder: StudyFolder) -> None:
-    if not folder.study_file.exists():
-        return
-    before = StudyConfig.load(folder.study_file)
-    changed = config.differences(before)
-    if changed:
+@contextmanager
+def _explained(config: StudyConfig) -> Iterator[None]:
+    """Faults of what is not autonoise's (the user's model, too little memory) in one line, as a StudyError."""
+    try:
+        yield
+    except AutonoiseError:
+        raise
+    except (BrokenExecutor, MemoryError, torch.OutOfMemoryError) as e:
         raise StudyError(
-            f"{folder.root} holds a study with other settings ({'; '.join(changed)}): scores would not be comparable; "
-            f"use another --study name, or the old settings"
-        )
-
-
-def _space_for(config: StudyConfig, space: SearchSpace | None, task: Task) -> SearchSpace:
-    space = space or SearchSpace.load(config.space or str(task.dataset.data_type))
-    if config.label_noise > 0 or config.label_matrix or config.clean_target:
-        space = space.for_label_noise()
-    if space.data_type != task.dataset.data_type:
-        raise StudyError(
-            f"the search space is for {space.data_type} data, but {config.data} is {task.dataset.data_type}: give the "
-            f"right --space, or --data-type"
-        )
-    return space
-
-
-def _corruption_digest(folder: StudyFolder) -> str:
-    import hashlib
-
-    return hashlib.sha256(folder.corruptions_file.read_bytes()).hexdigest()
-
-
-def reload_config(path: str, **changes: Any) -> StudyConfig:
-    """The config of a study folder, with some settings changed (a larger total, another timeout)."""
-    config = StudyConfig.load(StudyFolder(path).study_file)
-    return replace(config, **{k: v for k, v in changes.items() if v is not None})
+            f"a training process died, probably for lack of memory ({type(e).__name__}); everything finished is kept: "
+            f"run again with fewer --workers, or as another --study with fewer --train-rows"
+        ) from None
+    except Exception as e:
+        if config.model is None:
+            raise
+        frames = traceback.extract_tb(e.__traceback__)
+        file = config.model.rpartition(":")[0]
+        place = next((f for f in reversed(frames) if Path(f.filename).name == Path(file).name), frames[-1])
+        at = f"{Path(place.filename).name}, line {place.lineno}"
+        raise StudyError(f"--model {config.model}: {type(e).__name__}: {e} ({at}); mend it and run again") from None

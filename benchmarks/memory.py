@@ -122,7 +122,7 @@ def table(rows: list[Row]) -> Iterator[str]:
 def main() -> None:
     import torch
 
-    from autonoise.run import run_search
+    from autonoise.phases import run_search
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", action="append", required=True)

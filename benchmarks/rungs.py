@@ -31,13 +31,13 @@ def measure(data: str, seed: int, policies: int, truths: int, train_rows: int) -
     import optuna
     import torch
 
-    from autonoise.search.objective import Objective
-    from autonoise.search.sampler import make_sampler
     from autonoise.space.space import SearchSpace
     from autonoise.study.config import StudyConfig
     from autonoise.study.folder import StudyFolder
     from autonoise.study.prepare import build_task, ensure_corruptions
     from autonoise.training.task import Fidelity
+    from autonoise.trials.objective import Objective
+    from autonoise.trials.sampler import make_sampler
     from autonoise.verdict.statistics import parts_of, value
     from autonoise.verdict.trainings import Job, run_job
 

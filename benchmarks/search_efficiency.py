@@ -31,9 +31,6 @@ def run(data: str, engine: str, seed: int, budget: int, epochs: int | None, trai
     import torch
 
     from autonoise.data import Splits
-    from autonoise.search.objective import Objective
-    from autonoise.search.sampler import make_sampler
-    from autonoise.search.trials import enqueue
     from autonoise.space.space import SearchSpace
     from autonoise.study.budget import Budget
     from autonoise.study.config import StudyConfig
@@ -42,6 +39,9 @@ def run(data: str, engine: str, seed: int, budget: int, epochs: int | None, trai
     from autonoise.study.session import Session
     from autonoise.study.storage import open_storage, open_study
     from autonoise.study.trial_record import TrialRecord
+    from autonoise.trials.loop import enqueue
+    from autonoise.trials.objective import Objective
+    from autonoise.trials.sampler import make_sampler
     from autonoise.verdict.statistics import parts_of, value
     from autonoise.verdict.trainings import Job, run_job
 

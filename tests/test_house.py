@@ -25,16 +25,16 @@ FLOORS: list[set[str]] = [
     {"space", "evaluation"},
     {"training"},
     {"study"},
-    {"search", "report"},
+    {"trials", "report"},
     {"verdict"},
-    {"run", "found", "searching"},
+    {"run", "found", "phases"},
     {"cli", "integrations", "testing", "__init__", "__main__"},
 ]
 PUBLIC = {
     "AutonoiseError", "InputSpec", "NoiseInjector", "Policy", "PolicySampler", "RobustnessMonitor", "Schedule",
     "SearchSpace", "Step", "__version__", "load_policy", "search",
 }  # fmt: skip
-GENERAL = ("injector", "policy", "space", "training", "study", "search", "verdict")
+GENERAL = ("injector", "policy", "space", "training", "study", "trials", "verdict")
 """Rooms that must work for every technique and data type without knowing one by name."""
 
 

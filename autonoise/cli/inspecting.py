@@ -34,7 +34,7 @@ def inspect(
     """
     from autonoise.data import split, summary
     from autonoise.data.notes import unlogged
-    from autonoise.searching import config_of
+    from autonoise.run import config_of
     from autonoise.study.prepare import load_data
 
     given = {k: v for k, v in locals().items() if v is not None and k in _PASSED}

@@ -145,7 +145,7 @@ def run(data: str, given: dict[str, Any], *, quiet: bool, strict: bool) -> int:
     from autonoise.cli.display import make_display
     from autonoise.cli.output import make_console
     from autonoise.data.notes import unlogged
-    from autonoise.searching import config_of, search
+    from autonoise.run import config_of, search
 
     config = config_of(data, given)
     _check_device(config.device)

@@ -56,9 +56,9 @@ def worker(
     config = replace(config, storage=storage or config.storage, study=study or config.study)
     optuna_study(config)  # a mistyped --study or --storage would otherwise begin a study of its own
 
-    from autonoise.search.worker import run_worker
     from autonoise.space.space import SearchSpace
     from autonoise.study.folder import StudyFolder
+    from autonoise.trials.worker import run_worker
 
     deadline = time.time() + seconds_of(timeout) if timeout else None
     space = SearchSpace.load(StudyFolder(config.out).space_file)

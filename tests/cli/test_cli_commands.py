@@ -13,7 +13,7 @@ import pytest
 import autonoise
 from autonoise.errors import StudyError
 from autonoise.policy import Policy, Step, load_policy
-from autonoise.searching import config_of
+from autonoise.run import config_of
 from autonoise.study.config import StudyConfig
 from autonoise.study.places import seconds_of, study_name
 

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from autonoise.policy import load_policy
-from autonoise.searching import config_of
+from autonoise.run import config_of
 
 from .running import SMALL, Command, finish, listing, start, wait_until
 

@@ -20,7 +20,7 @@ from study_samples import config_of, space_of
 
 from autonoise.corruptions.base import Corruption, corruptions_for
 from autonoise.data.builtin import cbf_series
-from autonoise.run import run_search
+from autonoise.phases import run_search
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 ELSEWHERE = 0.06
@@ -33,7 +33,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
         both = [corruptions_for(data_type, g)[:2] for g in ("search", "held_out")]
         return (*both[0], *both[1])
 
-    monkeypatch.setattr("autonoise.run._pool", lambda config: 1)
+    monkeypatch.setattr("autonoise.phases._pool", lambda config: 1)
     monkeypatch.setattr("autonoise.study.prepare.corruptions_for", few)
     monkeypatch.setattr("autonoise.study.bank.resource_dir", lambda name: Path("/nonexistent"))
 

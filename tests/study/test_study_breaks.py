@@ -14,8 +14,8 @@ from optuna.distributions import FloatDistribution, IntDistribution
 from autonoise.corruptions.calibrate import _first_at_or_below, _places, amount_at, calibrate
 from autonoise.data import Dataset, split
 from autonoise.data.splits import _straddle
-from autonoise.search.sampler import PARENTS, WIDTH, EvolvingSampler, _parents, _varied
 from autonoise.study.prepare import harmless
+from autonoise.trials.sampler import PARENTS, WIDTH, EvolvingSampler, _parents, _varied
 from autonoise.types import DataType
 
 

@@ -17,9 +17,8 @@ from study_samples import MIXUP, config_of, new_study, session_of, space_of
 from autonoise.corruptions.base import Corruption, corruptions_for
 from autonoise.data.builtin import cbf_series
 from autonoise.errors import AutonoiseError, DataError, StudyError
+from autonoise.phases import Outcome, run_search
 from autonoise.policy import Policy
-from autonoise.run import Outcome, run_search
-from autonoise.search.trials import _await_others
 from autonoise.space.space import SearchSpace
 from autonoise.study.config import StudyConfig
 from autonoise.study.folder import StudyFolder
@@ -28,6 +27,7 @@ from autonoise.study.observer import Observer
 from autonoise.study.prepare import build_task
 from autonoise.study.processes import Stop
 from autonoise.study.trial_record import PREFIX
+from autonoise.trials.loop import _await_others
 
 SERIES = space_of("timeseries")
 
@@ -55,7 +55,7 @@ def _small(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> N
 
     if "again" not in request.node.name:
         monkeypatch.setattr("autonoise.verdict.export.write_study_report", lambda session, result: None)
-    monkeypatch.setattr("autonoise.run._pool", lambda config: 1)
+    monkeypatch.setattr("autonoise.phases._pool", lambda config: 1)
     monkeypatch.setattr("autonoise.study.prepare.corruptions_for", few)
     monkeypatch.setattr("autonoise.study.bank.resource_dir", lambda name: Path("/nonexistent"))
 
@@ -307,7 +307,7 @@ def test_earlier_studies_are_a_start_unless_refused(
     tmp_path: Path, series: str, memory: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known = SERIES.presets[0]
-    monkeypatch.setattr("autonoise.search.trials.warm_start", lambda task, folder: [known])
+    monkeypatch.setattr("autonoise.trials.loop.warm_start", lambda task, folder: [known])
     search(tmp_path / "s", series, trials=2, memory=memory)
     origins = [t.user_attrs.get(PREFIX + "origin") for t in study_of(tmp_path / "s").get_trials()]
     assert ("memory" in origins) == memory

@@ -10,7 +10,7 @@ import pytest
 from study_samples import config_of, space_of
 
 from autonoise.errors import SpaceError, UnknownNameError
-from autonoise.run import _space_for
+from autonoise.phases import _space_for
 from autonoise.space.space import SearchSpace
 from autonoise.types import DataType
 

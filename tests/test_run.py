@@ -19,7 +19,7 @@ from torch.utils.data import TensorDataset
 import autonoise
 from autonoise.errors import StudyError
 from autonoise.found import SearchResult
-from autonoise.searching import search
+from autonoise.run import search
 from autonoise.study.observer import Observer
 
 QUICK: dict[str, Any] = {"trials": 2, "epochs": 1, "seeds": 3, "memory": False}

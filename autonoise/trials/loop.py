@@ -12,15 +12,15 @@ from optuna.trial import TrialState
 
 from autonoise.errors import StudyError
 from autonoise.policy import Policy
-from autonoise.search.objective import Objective
-from autonoise.search.sampler import make_sampler
-from autonoise.search.worker import process_entry, work
 from autonoise.study.bank import warm_start
 from autonoise.study.export import write_current
 from autonoise.study.observer import Progress
 from autonoise.study.session import Session
 from autonoise.study.storage import completed, finished, running, sweep
 from autonoise.study.trial_record import StudyRecord, attributes, write_facts
+from autonoise.trials.objective import Objective
+from autonoise.trials.sampler import make_sampler
+from autonoise.trials.worker import process_entry, work
 
 TRUSTED = 3
 """How many seed combinations of a space, the most promising ones, are never pruned after the short training."""

@@ -12,8 +12,6 @@ from optuna.trial import FrozenTrial, TrialState
 
 from autonoise.data.notes import told_already
 from autonoise.errors import AutonoiseError, StudyError
-from autonoise.search.objective import Objective
-from autonoise.search.sampler import make_sampler
 from autonoise.space.space import SearchSpace
 from autonoise.study.config import StudyConfig
 from autonoise.study.folder import StudyFolder
@@ -21,6 +19,8 @@ from autonoise.study.prepare import build_task, ensure_corruptions
 from autonoise.study.processes import Stop, die_with, one_thread, stop_on_interrupt
 from autonoise.study.storage import finished, open_storage, open_study, taken
 from autonoise.study.trial_record import TrialRecord
+from autonoise.trials.objective import Objective
+from autonoise.trials.sampler import make_sampler
 
 if TYPE_CHECKING:
     from multiprocessing.sharedctypes import Synchronized

@@ -14,12 +14,12 @@ from optuna.trial import FrozenTrial, TrialState
 from study_samples import FakeTask, config_of, new_study, policy_of, score_of, space_of
 
 from autonoise.policy import Policy, Step
-from autonoise.search.objective import SHORT, Objective
-from autonoise.search.worker import FAULTS_IN_A_ROW, work
 from autonoise.study.prepare import harmless
 from autonoise.study.processes import Stop
 from autonoise.study.storage import completed
 from autonoise.study.trial_record import PREFIX
+from autonoise.trials.objective import SHORT, Objective
+from autonoise.trials.worker import FAULTS_IN_A_ROW, work
 from autonoise.verdict.confirm import pick_candidates
 
 pytestmark = pytest.mark.usefixtures("looked_up")

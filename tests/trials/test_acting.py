@@ -13,8 +13,8 @@ from torch import nn
 
 from autonoise.errors import StudyError
 from autonoise.proxies import build_proxy
-from autonoise.search.acting import offered
 from autonoise.space.space import SearchSpace
+from autonoise.trials.acting import offered
 from autonoise.types import DataType, InputSpec
 
 AUDIO = InputSpec(data_type=DataType.AUDIO, layout=(800,), classes=3, sample_rate=2000)

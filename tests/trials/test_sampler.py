@@ -10,7 +10,8 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from study_samples import space_of
 
-from autonoise.search.sampler import (
+from autonoise.study.trial_record import PREFIX
+from autonoise.trials.sampler import (
     GAINS,
     KEEPS,
     LOSES,
@@ -23,7 +24,6 @@ from autonoise.search.sampler import (
     _varied,
     make_sampler,
 )
-from autonoise.study.trial_record import PREFIX
 
 WIDE = space_of(
     techniques={

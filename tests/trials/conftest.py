@@ -8,4 +8,4 @@ import pytest
 @pytest.fixture
 def looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Evaluations return the score that a fake training left in place of a model."""
-    monkeypatch.setattr("autonoise.search.objective.evaluate", lambda model, sets, severities: model)
+    monkeypatch.setattr("autonoise.trials.objective.evaluate", lambda model, sets, severities: model)

@@ -11,7 +11,7 @@ from study_samples import space_of
 
 from autonoise import PolicySampler, SearchSpace
 from autonoise.errors import SpaceError
-from autonoise.search.sampler import STARTUP
+from autonoise.trials.sampler import STARTUP
 
 NAMES = ("gaussian_noise", "dropout", "mixup", "swap_noise", "feature_masking", "fgsm")
 SMALL = space_of(techniques={n: {} for n in NAMES}, expected_techniques=1.5, max_techniques=4)

@@ -12,8 +12,8 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from autonoise.errors import SpaceError
-from autonoise.search.sampler import make_sampler
 from autonoise.space.space import SearchSpace
+from autonoise.trials.sampler import make_sampler
 
 
 class PolicySampler(BaseSampler):

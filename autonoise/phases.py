@@ -1,0 +1,175 @@
+"""A whole search, from data to verdict. Every phase can be killed, and the same call goes on with it."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import optuna
+
+from autonoise.data import summary
+from autonoise.errors import StudyError
+from autonoise.files import dump_yaml, write_whole
+from autonoise.space.space import SearchSpace
+from autonoise.study.budget import Budget, Evaluations
+from autonoise.study.config import StudyConfig
+from autonoise.study.folder import StudyFolder
+from autonoise.study.noise_data import with_noise_data
+from autonoise.study.observer import Observer
+from autonoise.study.prepare import baseline_numbers, build_task, describe, ensure_corruptions, tell_noisy_parts
+from autonoise.study.processes import Stop, one_thread, stop_on_interrupt
+from autonoise.study.result import Result
+from autonoise.study.session import Session
+from autonoise.study.storage import (
+    claim,
+    open_storage,
+    open_study,
+    sweep,
+    write_trials,
+)
+from autonoise.training.factory import ModelFactory
+from autonoise.training.task import Task
+from autonoise.trials.acting import offered
+from autonoise.trials.loop import enqueue, run_trials
+from autonoise.verdict.conclude import conclude
+from autonoise.verdict.trainings import Runner
+
+POOL_LIMIT = 4
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a search ended: its result (None when it was stopped before the verdict) and its folder."""
+
+    result: Result | None
+    folder: StudyFolder
+    stopped: bool
+
+
+def run_search(
+    config: StudyConfig,
+    space: SearchSpace | None = None,
+    observer: Observer | None = None,
+    factory: ModelFactory | None = None,
+) -> Outcome:
+    """Search, confirm, minimise, judge and export; continues where an earlier run of the same study ended.
+
+    Raises DataError, SpaceError or StudyError in one line; what is on disk stays valid.
+    """
+    observer = observer or Observer()
+    started = time.time()
+    one_thread()
+    folder = StudyFolder(config.out)
+    with folder.nothing_half_begun():
+        return _run(config, space, observer, folder, started, factory)
+
+
+def _run(
+    config: StudyConfig,
+    space: SearchSpace | None,
+    observer: Observer,
+    folder: StudyFolder,
+    started: float,
+    factory: ModelFactory | None,
+) -> Outcome:
+    _compare_with_disk(config, folder)
+    task = build_task(config, factory=factory)
+    tell_noisy_parts(task)
+    space = _space_for(config, space, task)
+    folder.create()
+    untold: list[str] = []
+    space = offered(with_noise_data(config, space, task, folder), task, untold.append)
+    study = open_study(config, open_storage(config.storage_url))
+    claim(study, config, {"space_hash": space.hash, "data_fingerprint": task.dataset.fingerprint})
+    config.save(folder.study_file)
+    write_whole(folder.space_file, dump_yaml(dict(space.source)))
+    observer.line(describe(task))
+    for line in [*summary.lines(task.dataset)[1:], *untold]:
+        observer.line(line)
+    try:
+        return _phases(config, space, task, study, folder, observer, started)
+    finally:
+        observer.close()
+
+
+def _phases(
+    config: StudyConfig,
+    space: SearchSpace,
+    task: Task,
+    study: optuna.Study,
+    folder: StudyFolder,
+    observer: Observer,
+    started: float,
+) -> Outcome:
+    stop = Stop()
+    with stop_on_interrupt(stop, observer.line):
+        observer.phase("calibrate", 0, 1)
+        ensure_corruptions(task, folder, seed=config.seed)
+        claim(study, config, {"corruption_sha256": _corruption_digest(folder)})
+        numbers = baseline_numbers(folder)
+        budget = Budget(
+            config,
+            len(space.presets),
+            _pool(config),
+            numbers["seconds"],
+            Evaluations.of(task, numbers),
+            started,
+            begun=time.time(),
+        )
+        stop.deadline = budget.deadline(study)
+        sweep(study)
+        session = Session(config, space, task, study, folder, budget, observer, stop)
+        enqueue(session)
+        run_trials(session)
+        write_trials(study, folder)
+        if stop():
+            return Outcome(None, folder, stopped=True)
+        plan = budget.after_search(study, observer.line)
+        runner = Runner(config, task, folder, _pool(config), ahead=budget.reserve(plan, numbers["seconds"], 1))
+        try:
+            result = conclude(session, runner, plan)
+        finally:
+            runner.close()
+    return Outcome(result, folder, stopped=result is None and stop())
+
+
+def _pool(config: StudyConfig) -> int:
+    return max(config.workers, min(os.cpu_count() or 1, POOL_LIMIT)) if config.model is None else config.workers
+
+
+def _compare_with_disk(config: StudyConfig, folder: StudyFolder) -> None:
+    if not folder.study_file.exists():
+        return
+    before = StudyConfig.load(folder.study_file)
+    changed = config.differences(before)
+    if changed:
+        raise StudyError(
+            f"{folder.root} holds a study with other settings ({'; '.join(changed)}): scores would not be comparable; "
+            f"use another --study name, or the old settings"
+        )
+
+
+def _space_for(config: StudyConfig, space: SearchSpace | None, task: Task) -> SearchSpace:
+    space = space or SearchSpace.load(config.space or str(task.dataset.data_type))
+    if config.label_noise > 0 or config.label_matrix or config.clean_target:
+        space = space.for_label_noise()
+    if space.data_type != task.dataset.data_type:
+        raise StudyError(
+            f"the search space is for {space.data_type} data, but {config.data} is {task.dataset.data_type}: give the "
+            f"right --space, or --data-type"
+        )
+    return space
+
+
+def _corruption_digest(folder: StudyFolder) -> str:
+    import hashlib
+
+    return hashlib.sha256(folder.corruptions_file.read_bytes()).hexdigest()
+
+
+def reload_config(path: str, **changes: Any) -> StudyConfig:
+    """The config of a study folder, with some settings changed (a larger total, another timeout)."""
+    config = StudyConfig.load(StudyFolder(path).study_file)
+    return replace(config, **{k: v for k, v in changes.items() if v is not None})
