@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any, Literal
 
 import numpy as np
@@ -110,3 +112,8 @@ def test_reseeding_gives_each_process_its_own_trials() -> None:
 def test_anything_but_a_space_is_refused() -> None:
     with pytest.raises(SpaceError, match=r"needs a SearchSpace, but got 'image': use SearchSpace.load"):
         PolicySampler("image")  # type: ignore[arg-type]
+
+
+def test_the_function_search_is_not_hidden_by_the_room_of_that_name() -> None:
+    code = "import autonoise; autonoise.PolicySampler; assert autonoise.search.__name__ == 'search', autonoise.search"
+    subprocess.run([sys.executable, "-c", code], check=True)
