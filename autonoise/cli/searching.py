@@ -112,6 +112,8 @@ def search(
     """Search which noise to train with: search, confirm, minimise, judge, export.
 
     The same command continues a search that was stopped or killed.
+
+    Example: autonoise search shop.csv --target bought --timeout 20m
     """
     given = {k: v for k, v in locals().items() if v is not None and k not in ("data", "quiet", "strict")}
     raise typer.Exit(run(data, given, quiet=quiet, strict=strict))
@@ -147,6 +149,10 @@ def run(data: str, given: dict[str, Any], *, quiet: bool, strict: bool) -> int:
     from autonoise.data.notes import unlogged
     from autonoise.run import config_of, search
 
+    empty = [name for name, value in {"data": data, **given}.items() if isinstance(value, str) and not value.strip()]
+    if empty:
+        what = "DATA" if empty[0] == "data" else f"--{empty[0].replace('_', '-')}"
+        raise StudyError(f"{what} is empty: give a value, or leave it out")
     config = config_of(data, given)
     _check_device(config.device)
     _check_machine(config)

@@ -186,7 +186,7 @@ def commands() -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("name", sorted(set(commands()) - {"autonoise search"}))
+@pytest.mark.parametrize("name", sorted(commands()))
 def test_the_help_of_each_command_has_one_example(name: str) -> None:
     lines = [line.strip() for line in str(commands()[name].help).splitlines() if "Example:" in line]
     assert len(lines) == 1

@@ -20,6 +20,8 @@ from autonoise.run import config_of
 from autonoise.study.config import StudyConfig
 from autonoise.study.places import seconds_of
 
+from .running import Command
+
 ABSURD: dict[str, tuple[dict[str, Any], str]] = {
     "only what is not there": ({"noisy_val_only": True}, r"--noisy-val-only judges by --noisy-val alone: name"),
     "five of accuracy": (
@@ -131,3 +133,22 @@ def test_status_counts_no_more_waiting_trials_than_will_run(tmp_path: Path, monk
     assert counts(3) == {"complete": 1, "running": 1, "waiting": 1}
     assert counts(2) == {"complete": 1, "running": 1}
     assert counts(60) == {"complete": 1, "running": 1, "waiting": 11}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("",),
+        ("wine", "--target", ""),
+        ("wine", "--out", " "),
+        (
+            "wine",
+            "--noisy-val=",
+        ),
+    ],
+)
+def test_empty_texts_of_a_search_are_refused(command: Command, given: tuple[str, ...], tmp_path: Path) -> None:
+    done = command("search", *given)
+    assert done.status == 2
+    assert "is empty: give a value" in done.err
+    assert not list(tmp_path.glob("studies/*"))
