@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import importlib
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -55,8 +54,6 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'autonoise' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOMES[name]), name)
-    if isinstance(globals().get("search"), ModuleType):
-        del globals()["search"]  # importing the room of that name put it in the place of the function
     globals()[name] = value
     return value
 
