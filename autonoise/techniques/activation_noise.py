@@ -1,4 +1,4 @@
-"""Gaussian noise on hidden layers."""
+"""Add Gaussian noise to the outputs of hidden layers."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ from autonoise.technique import BatchInfo, DataType, Family, ranged, stages, tec
     reference="Poole, Sohl-Dickstein & Ganguli 2014, Analyzing noise in autoencoders and deep networks",
 )
 class ActivationNoise(stages.ActivationNoise):
-    """Add h + strength * sigma * RMS(h) * n, n ~ N(0, 1), the RMS that of each sample.
+    """Add Gaussian noise to a layer's output h: h + strength * sigma * RMS(h) * n, n ~ N(0, 1).
 
-    h: (B, ...); no gradient through the RMS. Enters after normalisation, since a batch norm that follows
-    would scale it away again.
-    In a model with another number of places sigma is scaled by the square root of their ratio, so that the sum stays.
+    h has shape (B, ...). The RMS is taken over all values of one sample, and no gradient flows through it. By default
+    the noise is added after a normalisation layer, because a batch norm that came later would scale it away again.
+
+    When a policy is used in a model with a different number of layers to act on, sigma is multiplied by the square root
+    of the ratio of the two numbers, so that the variances of all layers still add up to the same total.
     """
 
     exact: ClassVar[bool] = True

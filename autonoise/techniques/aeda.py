@@ -12,10 +12,11 @@ from autonoise.technique import Family, RawNoise, ranged, technique
     reference="Karimi et al. 2021, AEDA: An Easier Data Augmentation Technique for Text Classification",
 )
 class AEDA(RawNoise):
-    """Insert punctuation marks as words of their own: k of ``. ; ? : ! ,`` before random words of n.
+    """Insert punctuation marks as words of their own, each before a randomly chosen word.
 
-    k is uniform on 1 .. max(1, fraction * n), as in the paper; below strength 1 each insertion is kept with
-    that probability, above it the fraction grows.
+    Of a text of n words, k words get one of the six marks ``. ; ? : ! ,`` before them. As in the paper, k is drawn
+    uniformly from 1 .. max(1, fraction * n). Below strength 1 each of these insertions is kept with probability
+    ``strength``; above strength 1 the fraction is multiplied by the strength instead, up to all words.
     """
 
     fraction: float = ranged(0.05, 0.5, default=0.3, unit="words", maximum=1.0)

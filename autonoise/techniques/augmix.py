@@ -1,4 +1,4 @@
-"""Mix chains of simple operations."""
+"""Mix each image with several randomly augmented versions of it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from autonoise.ops.precision import flat, widen
 from autonoise.ops.random import beta, numpy_generator, randint
 from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique, whole
 
-# The paper's nine operations (none of them is an evaluation corruption of the usual suites) and the amount at level
-# 10 of 10, in whole degrees, pixels (as a share of the side), grey values and bits where the paper counts so.
+# The nine operations of the paper, with the amount of each at level 10 of 10. None of them is also a corruption of the
+# usual robustness benchmarks. Units: rotate in degrees, shear as a tangent, translate as a share of the side, solarise
+# in grey values of 256, posterise in bits of 8; autocontrast and equalise are applied in full at every level.
 _LARGEST = {
     "autocontrast": 1.0,
     "equalise": 1.0,
@@ -36,15 +37,17 @@ _NAMES = tuple(_LARGEST)
     reference="Hendrycks 2020, AugMix: A Simple Data Processing Method to Improve Robustness and Uncertainty",
 )
 class Augmix(InputNoise):
-    """x + strength * m * (sum_k w_k chain_k(x) - x), m ~ Beta(alpha, alpha), w ~ Dirichlet(alpha).
+    """Compute x + strength * m * (sum_k w_k chain_k(x) - x), m ~ Beta(alpha, alpha), w ~ Dirichlet(alpha).
 
-    Each of ``width`` chains applies 1 to ``depth`` random operations, each at a level of its own from
-    U(0.1, severity) of 10: severity 3, the paper's, rotates by up to 9 degrees, shears by up to 0.09 and shifts by
-    up to a tenth of the side. The paper's loss is the technique two_view_consistency with weight 12, without which
-    this is its variant "no JSD". x: (B, C, H, W) in 0..1.
+    A chain is a row of random operations applied to the image one after the other. There are ``width`` chains, each of
+    1 to ``depth`` operations, and each operation draws a level of its own from U(0.1, severity) on a scale of 10.
+    Severity 3, the paper's, rotates by up to 9 degrees, shears by up to 0.09 and shifts by up to a tenth of the side.
+
+    The paper adds a loss for consistent predictions: use the technique two_view_consistency with weight 12 for it.
+    Without it, this is the variant that the paper calls "no JSD". x: (B, C, H, W) in 0..1.
     """
 
-    version: ClassVar[int] = 2  # 1 had no solarise, and amounts between whole pixels, degrees and bits
+    version: ClassVar[int] = 2  # version 1 lacked solarise and did not round to whole pixels, degrees and bits
 
     severity: float = ranged(1.0, 10.0, default=3.0, unit="tenths of the largest", minimum=0.1, maximum=10.0)
     width: int = whole(2, 4, default=3, maximum=16)
@@ -67,15 +70,19 @@ class Augmix(InputNoise):
         return torch.lerp(wide, mixed, m.to(wide.dtype).reshape(-1, 1, 1, 1)).to(x.dtype)
 
     def _draw(self, size: int, rng: Generator, x: Tensor) -> tuple[Tensor, Tensor]:
-        """An operation and its amount for each of ``size`` images like x."""
+        """Draw one operation (an index into ``_NAMES``) and its amount for each of ``size`` images of x's shape."""
         pick = randint(len(_NAMES), (size,), rng, x)
         u = torch.rand(2, size, generator=rng, device=x.device)
+        # the paper's lowest level is 0.1 of 10
         level = (0.1 + (self.severity - 0.1) * u[0]) / 10
         return pick, amounts(pick, level, torch.where(u[1] < 0.5, -1.0, 1.0), (x.shape[-2], x.shape[-1]))
 
 
 def amounts(pick: Tensor, level: Tensor, sign: Tensor, side: tuple[int, int]) -> Tensor:
-    """What :func:`apply_operations` takes, for operations ``pick``, levels in 0..1 and images of ``side`` (H, W)."""
+    """Turn levels in 0..1 into the amounts that :func:`apply_operations` takes.
+
+    ``pick`` (n,) holds indices into ``_NAMES``, ``sign`` is 1 or -1 for each, and ``side`` is the images' (H, W).
+    """
     largest = torch.tensor(list(_LARGEST.values()), device=pick.device)[pick]
     amount = level * largest
 
@@ -83,12 +90,12 @@ def amounts(pick: Tensor, level: Tensor, sign: Tensor, side: tuple[int, int]) ->
         return pick == _NAMES.index(name)
 
     whole = amount.floor()
-    # 4 of 8 bits go at the least
+    # as in the authors' code, posterise removes at least 4 of the 8 bits
     out = torch.where(chosen("posterise"), 4 + whole, amount * sign)
     out = torch.where(chosen("rotate"), whole * sign, out)
-    # grey values from 256 - n on are inverted; the half keeps the limit between two grey values
+    # a whole number n inverts the grey values from 256 - n on; the 0.5 puts the limit between two grey values
     out = torch.where(chosen("solarise"), (whole - 0.5) / 255, out)
     for name, length in zip(("translate_y", "translate_x"), side, strict=True):
         out = torch.where(chosen(name), (amount * length).floor() / length * sign, out)
-    # autocontrast and equalise have no level
+    # autocontrast and equalise have no level: they are applied in full
     return out.masked_fill(chosen("autocontrast") | chosen("equalise"), 1.0)

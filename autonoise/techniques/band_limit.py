@@ -16,10 +16,12 @@ from autonoise.technique import BatchInfo, Family, InputNoise, choice, ranged, t
     reference="Schlueter & Grill 2015, Exploring Data Augmentation for Improved Singing Voice Detection",
 )
 class BandLimit(InputNoise):
-    """Cut off high or low frequencies or both: x + s * (filtered x - x), s = min(1, strength).
+    """Remove high frequencies, low frequencies or both: x + s * (filtered(x) - x), s = min(1, strength).
 
-    x: (B, T). For each row the upper edge is log-uniform on [high, 1], the lower one on [low / 8, low], in
-    fractions of Nyquist; a strength below 1 leaves the cut part attenuated. ``any`` draws one of the kinds.
+    x: (B, T). Frequencies are given in fractions of the Nyquist frequency, which is half the sample rate. Each row
+    draws its own cut-offs: the upper one is log-uniform in [high, 1], the lower one log-uniform in [low / 8, low],
+    which is three octaves. At a strength below 1 the frequencies that are cut off remain, but quieter. The kind ``any``
+    draws low-pass, high-pass or band-pass for each row.
     """
 
     kind: str = choice("any", "low_pass", "high_pass", "band_pass")
@@ -36,5 +38,6 @@ class BandLimit(InputNoise):
         kinds = ("low_pass", "high_pass", "band_pass")
         which = (3 * u[2]).long() if self.kind == "any" else torch.full_like(u[2], kinds.index(self.kind))
         high = torch.where(which == 1, 1.0, self.high ** u[0])
+        # a factor of 8, three octaves, from the lowest cut-off to the highest
         low = torch.where(which == 0, 0.0, self.low * 8 ** -u[1])
         return torch.lerp(clean, filtered(clean, low, high), strength.to(clean.dtype).clamp(max=1)).to(x.dtype)

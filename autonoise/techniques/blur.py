@@ -1,4 +1,4 @@
-"""Gaussian blur."""
+"""Blur images with a Gaussian kernel."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
     reference="Lindeberg 1990, Scale-space for discrete signals",
 )
 class Blur(InputNoise):
-    """Blur with the discrete Gaussian kernel of standard deviation sigma * strength * side / 32 pixels.
+    """Blur with a discrete Gaussian kernel, standard deviation sigma * strength * (shorter side / 32) pixels.
 
-    In the cosine transform (mirrored borders) the kernel of variance v multiplies frequency w by
-    exp(v (cos w - 1)): its variance is exact even far below one pixel. x: (B, C, H, W).
+    The cosine transform mirrors the image at its borders. In it, a kernel of variance v multiplies the frequency w by
+    exp(v (cos w - 1)), so the variance is exact even far below one pixel. x: (B, C, H, W).
     """
 
     sigma: float = ranged(0.3, 1.5, default=0.7, unit="pixels at 32x32", maximum=16.0)
@@ -39,5 +39,6 @@ class Blur(InputNoise):
 
 
 def _response(variance: Tensor, size: int) -> Tensor:
+    """Return the factor (B, size) by which a kernel of ``variance`` (B, 1) multiplies each frequency."""
     frequency = torch.arange(size, device=variance.device, dtype=variance.dtype) * (math.pi / size)
     return torch.exp(variance * (frequency.cos() - 1))

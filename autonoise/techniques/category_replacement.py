@@ -14,10 +14,11 @@ from autonoise.technique import BatchInfo, Family, InputNoise, InputSpec, ranged
     reference="Yoon et al. 2020, VIME: Extending the Success of Self- and Semi-supervised Learning to Tabular Domain",
 )
 class CategoryReplacement(InputNoise):
-    """Replace each categorical feature, with probability ``strength * fraction``, by a draw of its marginal.
+    """Replace each categorical feature, with probability ``strength * fraction``, by that of a random other row.
 
-    x: (B, D), one-hot groups or codes; the draw is the value of another row of the batch, so the new category
-    may be the old one. Numeric columns stay.
+    x: (B, D), with categories as groups of one-hot columns or as columns of codes. The new category comes from another
+    row of the same batch, so frequent categories are drawn frequently, and it may equal the old one. Numeric columns
+    never change.
     """
 
     exact: ClassVar[bool] = True

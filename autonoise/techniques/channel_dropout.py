@@ -1,4 +1,4 @@
-"""Blank out whole channels."""
+"""Set whole channels of a series to zero."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from autonoise.technique import BatchInfo, Family, InputNoise, InputSpec, ranged
     reference="Tompson 2015, Efficient Object Localization Using Convolutional Networks (channels)",
 )
 class ChannelDropout(InputNoise):
-    """Set each channel of each series to 0 (the mean) with chance rate * strength (at most .95).
+    """Set each channel of each series to 0, its mean, with probability min(rate * strength, 0.95).
 
-    One channel always stays, so series of one channel are left alone; nothing is rescaled. x: (B, C, L).
+    At least one channel of each series always stays, so a series with one channel never changes. The channels that stay
+    are not scaled up. x: (B, C, L), standardised.
     """
 
     rate: float = ranged(0.05, 0.5, default=0.2, unit="fraction of channels", maximum=0.95)
@@ -29,6 +30,6 @@ class ChannelDropout(InputNoise):
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
         rate = (self.rate * flat(strength)[:, None]).clamp(max=0.95)
         u = torch.rand(x.shape[:2], generator=rng, device=x.device)
-        # the largest draw is below the rate only where all are
+        # the channel with the largest draw is kept; this matters only if all draws are below the rate
         gone = (u < rate) & (u < u.amax(1, keepdim=True))
         return x.masked_fill(gone[:, :, None], 0)

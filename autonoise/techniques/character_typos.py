@@ -12,10 +12,11 @@ from autonoise.technique import Family, RawNoise, ranged, technique
     reference="Belinkov & Bisk 2018, Synthetic and Natural Noise Both Break Neural Machine Translation",
 )
 class CharacterTypos(RawNoise):
-    """Mistype: each letter or digit is, with probability ``strength * fraction``, edited in one of four ways.
+    """Mistype each letter or digit with probability ``strength * fraction``, in one of four ways at random.
 
-    A neighbouring key instead of it, a neighbouring key after it, nothing, or it and the next one swapped.
-    White space and punctuation stay. A character that the keyboard layout lacks is doubled instead.
+    Either a neighbouring key replaces the character, or a neighbouring key is inserted after it, or the character is
+    left out, or it is swapped with the next one. White space and punctuation never change. A character that is not on
+    the QWERTY layout has no neighbouring key, and is doubled instead.
     """
 
     fraction: float = ranged(0.005, 0.1, default=0.03, log=True, unit="characters", maximum=1.0)

@@ -1,4 +1,4 @@
-"""Random brightness, contrast, saturation and hue."""
+"""Change brightness, contrast, saturation and hue at random."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from autonoise.ops.image import luminance
 from autonoise.ops.precision import flat, signed, widen
 from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
 
+# From RGB to YIQ, the colour space of NTSC television: Y is the luminance, I and Q hold the colour.
 _TO_YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
 
 
@@ -18,12 +19,12 @@ _TO_YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 
     reference="Krizhevsky 2012, ImageNet Classification with Deep Convolutional Neural Networks",
 )
 class ColourJitter(InputNoise):
-    """Multiply brightness, contrast and saturation by 1 + strength * parameter * u, u ~ U(-1, 1), and turn
-    the hue.
+    """Multiply brightness, contrast and saturation by 1 + strength * parameter * u, and rotate the hue.
 
-    Contrast acts around the image's mean luminance, saturation around each pixel's, hue as a rotation by
-    strength * hue * u degrees in the YIQ plane. x: (B, C, H, W); without three channels only brightness and
-    contrast act.
+    Each image draws its own u ~ U(-1, 1) for each of the four. Contrast changes the distance of each value from the
+    image's mean luminance, saturation its distance from the pixel's own luminance. The hue is rotated by strength * hue
+    * u degrees in the plane of the colour components I and Q. x: (B, C, H, W); unless there are three channels, only
+    brightness and contrast change.
     """
 
     brightness: float = ranged(0.0, 0.5, default=0.3, unit="factor", maximum=1.0)
@@ -47,9 +48,9 @@ class ColourJitter(InputNoise):
 
 
 def _chroma_matrix(saturation: Tensor, angle: Tensor) -> Tensor:
-    """(B, 3, 3) RGB matrices that scale and rotate the chroma and keep greys."""
+    """Return RGB matrices (B, 3, 3) that scale and rotate the colour of a pixel and leave grey pixels as they are."""
     to_yiq = torch.tensor(_TO_YIQ, dtype=torch.float64)
-    to_yiq[1:] -= to_yiq[1:].mean(1, keepdim=True)  # the rounded constants leave a trace of colour in grey
+    to_yiq[1:] -= to_yiq[1:].mean(1, keepdim=True)  # rounded constants do not sum to 0: grey would be tinted
     yiq = to_yiq.to(saturation)
     inner = torch.zeros(len(angle), 3, 3, dtype=saturation.dtype, device=saturation.device)
     inner[:, 0, 0] = 1

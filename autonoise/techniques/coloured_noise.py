@@ -13,9 +13,10 @@ from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
     reference="Timmer & Koenig 1995, On generating power law noise",
 )
 class ColouredNoise(InputNoise):
-    """Add noise with power spectrum 1 / f^exponent at ``snr_db``: 0 is white, 1 pink, 2 brown, -1 blue.
+    """Add noise with the power spectrum 1 / f^exponent at a signal-to-noise ratio of ``snr_db``.
 
-    x: (B, T). The SNR is over the active part of the clip; strength s scales the noise's amplitude.
+    An exponent of 0 gives white noise, 1 pink, 2 brown and -1 blue. x: (B, T). The signal's power is measured with
+    silence left out. The strength s multiplies the noise's amplitude, so the ratio becomes snr_db - 20 log10 s.
     """
 
     snr_db: float = ranged(3.0, 40.0, default=20.0, unit="dB", minimum=-20.0, maximum=100.0)

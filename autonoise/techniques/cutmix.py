@@ -1,4 +1,4 @@
-"""Paste a part of another sample."""
+"""Replace a part of each sample by the same part of another one."""
 
 from __future__ import annotations
 
@@ -18,14 +18,17 @@ from autonoise.technique import BatchInfo, Family, PairNoise, PairPlan, ranged, 
     reference="Yun 2019, CutMix: Regularization Strategy to Train Strong Classifiers with Localizable Features",
 )
 class Cutmix(PairNoise):
-    """Replace a box of each image, or a span of each series, by the same part of its partner.
+    """Replace a box of each image, or a span of each series, by the same part of its partner in the batch.
 
-    The part is strength * (1 - w) of the sample, w ~ Beta(alpha, alpha) per sample, around a uniform centre;
-    after clipping at the border the weight is counted again: w = 1 - part that was really replaced. A span lies
-    where both series have values and is counted in the row's own true length, which stays.
-    Only at the input: x (B, C, H, W) or (B, C, L); another shape in ``mix`` raises PolicyError.
+    Each sample draws w ~ Beta(alpha, alpha), and the part is to cover strength * (1 - w) of the sample around a
+    uniformly drawn centre. What lies beyond the border is cut off. The targets are then mixed with the weight w = 1 -
+    (share that was really replaced). A span lies where both series have values; its share is counted in the row's own
+    length, which does not change.
+
+    Works at the input only: x is (B, C, H, W) or (B, C, L), and ``mix`` raises PolicyError for any other size.
     """
 
+    # 1, the paper's value, makes every share equally likely; smaller values favour shares near 0 and 1
     alpha: float = ranged(0.1, 1.0, default=1.0, log=True, minimum=0.01, maximum=100.0)
 
     def plan(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> PairPlan:

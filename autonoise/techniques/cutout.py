@@ -1,4 +1,4 @@
-"""Blank out a random square."""
+"""Cover a random square of each image."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from autonoise.technique import BatchInfo, Family, InputNoise, choice, ranged, t
     reference="DeVries 2017, Improved Regularization of Convolutional Neural Networks with Cutout",
 )
 class Cutout(InputNoise):
-    """Blank out one square of round(side * strength * shorter side) pixels per image.
+    """Cover one square of round(side * strength * shorter side) pixels in each image.
 
-    Its centre is uniform over the image, so it may overhang. ``fill``: mid-grey (0.5) or the image's mean of
-    each channel. x: (B, C, H, W) in 0..1.
+    The square's centre is drawn uniformly over the image, so a part of the square may lie outside. It is filled with
+    mid-grey (0.5), or with the image's mean in each channel (``mean``). x: (B, C, H, W) in 0..1.
     """
 
     side: float = ranged(0.1, 0.6, default=0.4, unit="fraction of the side", maximum=2.0)

@@ -1,4 +1,4 @@
-"""An auxiliary head that reconstructs the clean input from a masked one."""
+"""Train an additional head to reconstruct the clean input from a masked one."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ from autonoise.technique import BatchInfo, DataType, Family, StepTechnique, Step
     reference="Vincent et al. 2008, Extracting and composing robust features with denoising autoencoders",
 )
 class DenoisingAutoencoder(StepTechnique):
-    """Add strength * weight * |head(features(masked x)) - x|^2, a share p of x masked; the head is linear.
+    """Add strength * weight * mean |head(features(masked x)) - x|^2 to the loss; the head is one linear layer.
 
-    Numbers are masked by their mean (images) or 0, whole features of tables at once (with their missing
-    flag), tokens by the mask id. x is reconstructed standardised and pooled to at most 1024 values, audio as
-    its envelope; of a text the words it holds (cross entropy over hashed ids). Raises AttachError for a text
-    without a mask or unknown id.
+    Each value of x is masked with probability p. Images get the mean of each channel there, series and audio 0, texts
+    the mask id. In tables whole features are masked: their columns become 0 and their missing flag 1.
+
+    The head predicts x standardised and averaged down to at most 1024 values; for audio the loudness over time. For
+    texts it predicts which words occur, and the loss is the cross entropy over word ids modulo 1024. Raises AttachError
+    for a text whose input description has neither mask_id nor unk_id.
     """
 
     p: float = ranged(0.1, 0.6, default=0.3, unit="share of the input", maximum=0.95)
@@ -49,7 +51,7 @@ class DenoisingAutoencoder(StepTechnique):
         return step.strength * self.weight * error
 
     def masked(self, x: Tensor, info: BatchInfo, *, rng: Generator) -> Tensor:
-        """X with a share p of its valid values, tokens or features masked."""
+        """Return x with each valid value (in tables: each feature) masked with probability p."""
         spec, rate = info.spec, torch.full((), self.p, device=x.device)
         if spec.data_type is DataType.TABULAR:
             hit = chance(rate, x.shape, rng)

@@ -1,4 +1,4 @@
-"""Dropout of contiguous regions of a feature map."""
+"""Set contiguous regions of a feature map to zero."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ from autonoise.technique import ActivationNoise, BatchInfo, DataType, Family, ra
     reference="Ghiasi, Lin & Le 2018, DropBlock: a regularization method for convolutional networks",
 )
 class DropBlock(ActivationNoise):
-    """Set blocks of ``block`` positions a side to 0, a share r = strength * p in all; rescale the rest.
+    """Set blocks of ``block`` positions a side to 0, which together are a share r = strength * p of all positions.
 
-    h: (B, C, ...), of series and clips also (B, tokens, C), where a block is a stretch of tokens; of a vector (B, C)
-    blocks are single units; the tokens of images are refused. Block centres fall with
-    probability 1 - (1 - r)^(1 / block^n), also outside the border, which makes r exact at every position (the
-    paper's formula neglects overlaps). What is left is divided by its realised share, per sample, as in the
-    paper, which also keeps it to the later half of the network.
+    h: (B, C, ...); series and audio also (B, tokens, C), where a block is a run of tokens; in (B, C) a block is a
+    single unit. Image tokens are refused. Blocks start with probability 1 - (1 - r)^(1 / block^n), n the number of
+    dimensions, also where they lie partly outside. Each position is thus dropped with probability r exactly; the
+    paper's formula neglects overlaps.
+
+    As in the paper, the rest of each sample is divided by the share that is left, and only the later half of the
+    network is used.
     """
 
     default_site: ClassVar[str] = "late_norm"
@@ -54,12 +56,16 @@ class DropBlock(ActivationNoise):
             centres = _widened(centres, dim, side)
         gone = centres.to(h.dtype)
         share = 1 - gone.mean(tuple(range(1, h.ndim)), keepdim=True, dtype=torch.float32)
+        # the lower limit bounds the factor at 20 where nearly everything is dropped
         scale = (1 / share.clamp(min=0.05)).to(h.dtype)
         return h * torch.addcmul(scale, scale, gone, value=-1)
 
 
 def _widened(mask: Tensor, dim: int, side: int) -> Tensor:
-    """1 where any of ``side`` neighbours along ``dim`` is, by doubling (max pooling takes ten times as long)."""
+    """Return 1 where any of ``side`` neighbouring values along ``dim`` is 1.
+
+    The width doubles in each round, which takes a tenth of the time of max pooling.
+    """
     width = 1
     while width < side:
         step = min(width, side - width)

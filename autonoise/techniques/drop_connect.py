@@ -1,4 +1,4 @@
-"""Dropout of single weights."""
+"""Set single weights to zero."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from autonoise.technique import DataType, Family, WeightNoise, ranged, technique
     reference="Wan et al. 2013, Regularization of neural networks using DropConnect",
 )
 class DropConnect(WeightNoise):
-    """Set weights to 0 with probability r = min(strength * p, 0.95), the others to w / (1 - r).
+    """Set weights to 0 with probability r = min(strength * p, 0.95), and the others to w / (1 - r).
 
-    w: any shape. One mask serves the whole batch (the paper draws one for each sample); not to be confused
-    with DropPath, which is stochastic_depth.
+    w has any shape. The same weights are dropped for the whole batch, whereas the paper draws anew for each sample. Not
+    to be confused with DropPath, which is the technique stochastic_depth.
     """
 
     p: float = ranged(0.0, 0.5, default=0.2, unit="share of weights", maximum=0.95)

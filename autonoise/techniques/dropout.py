@@ -1,4 +1,4 @@
-"""Dropout of single units."""
+"""Set single units to zero."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from autonoise.technique import ActivationNoise, BatchInfo, DataType, Family, ra
     reference="Srivastava et al. 2014, Dropout: a simple way to prevent neural networks from overfitting",
 )
 class Dropout(ActivationNoise):
-    """Set units to 0 with probability r = min(strength * p, 0.95), the others to h / (1 - r).
+    """Set units to 0 with probability r = min(strength * p, 0.95), and the others to h / (1 - r).
 
-    h: (B, ...), the features that enter the classifier, unless a site is given. Where the model has an ``nn.Dropout``
-    at that very place, its rate moves from its own (strength 0) to p (strength 1), instead of a second dropout being
-    added. Every other ``nn.Dropout`` of the model keeps its rate.
+    h: (B, ...), by default the features that enter the classifier. If the model has an ``nn.Dropout`` at that very
+    place, no second dropout is added: its rate moves from its own (at strength 0) to p (at strength 1). Every other
+    ``nn.Dropout`` of the model keeps its rate.
     """
 
     exact: ClassVar[bool] = True

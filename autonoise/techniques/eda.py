@@ -13,11 +13,12 @@ from autonoise.technique import Family, RawNoise, ranged, technique
     reference="Wei & Zou 2019, EDA: Easy Data Augmentation Techniques for Boosting Performance on Text Classification",
 )
 class EDA(RawNoise):
-    """Easy data augmentation without synonyms: one of three operations, on a share a = ``strength * alpha``.
+    """Swap, delete or insert words: one of three operations, on a share a = ``strength * alpha`` of the words.
 
-    Of n words: swap a n random pairs; delete each with probability a (one stays); insert a n copies of own
-    words at random places; short texts, too, get one swap or insertion at full strength, as in the paper's code.
-    Needs no thesaurus: the paper's synonym operations are left out.
+    In a text of n words, either a * n random pairs are swapped, or each word is deleted with probability a (at least
+    one stays), or copies of a * n of its own words are inserted at random places. As in the paper's code, a short text
+    gets at least one swap or insertion at full strength. The paper's operations with synonyms are left out, because
+    they need a thesaurus.
     """
 
     alpha: float = ranged(0.05, 0.3, default=0.1, unit="words", maximum=1.0)

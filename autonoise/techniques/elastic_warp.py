@@ -1,4 +1,4 @@
-"""Smooth random displacement."""
+"""Bend images smoothly at random."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
     reference="Simard 2003, Best Practices for Convolutional Neural Networks Applied to Visual Document Analysis",
 )
 class ElasticWarp(InputNoise):
-    """Displace pixels by a smooth random field with an RMS of displacement * strength * side / 32 pixels.
+    """Displace pixels by a smooth random field, by displacement * strength * shorter side / 32 pixels (RMS).
 
-    The field is Gaussian noise on a knots x knots grid, interpolated by cubic splines. x: (B, C, H, W).
+    The field is Gaussian noise on a grid of ``knots`` by ``knots`` points, with cubic splines between them. x: (B, C,
+    H, W).
     """
 
     displacement: float = ranged(0.3, 3.0, default=1.0, log=True, unit="pixels at 32x32, RMS", maximum=16.0)

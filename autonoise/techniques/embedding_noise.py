@@ -1,4 +1,4 @@
-"""Gaussian noise on word embeddings."""
+"""Add Gaussian noise to word embeddings."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from autonoise.technique import BatchInfo, Family, ranged, stages, technique
     reference="Zhang & Yang 2018, Word embedding perturbation for sentence classification",
 )
 class EmbeddingNoise(stages.EmbeddingNoise):
-    """Add h + strength * sigma * RMS(h) * n, n ~ N(0, 1), with the RMS over the real tokens of each sample.
+    """Add Gaussian noise to the embedding h: h + strength * sigma * RMS(h) * n, n ~ N(0, 1).
 
-    h: (B, L, E) output of the input embedding.
+    h (B, L, E) is the output of the input embedding. The RMS of each sample is taken over its real tokens, so padding
+    does not count.
     """
 
     exact: ClassVar[bool] = True

@@ -15,10 +15,10 @@ from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
     reference="Vincent et al. 2008, Extracting and Composing Robust Features with Denoising Autoencoders",
 )
 class FeatureMasking(InputNoise):
-    """Make each feature missing with probability ``strength * fraction``, in each row.
+    """Make each feature of each row missing with probability ``strength * fraction``.
 
-    x: (B, D). A numeric column becomes 0 (its mean), a one-hot group all zero, a code 0; a column that flags
-    the feature as missing becomes 1.
+    x: (B, D). The columns of a missing feature become 0: for a numeric column this is the mean, for a one-hot group no
+    category, for a code the code 0. The column that flags the feature as missing, if there is one, becomes 1.
     """
 
     exact: ClassVar[bool] = True

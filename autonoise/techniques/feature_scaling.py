@@ -15,9 +15,10 @@ from autonoise.technique import BatchInfo, Family, InputNoise, InputSpec, ranged
     reference="Um et al. 2017, Data Augmentation of Wearable Sensor Data for Parkinson's Disease Monitoring",
 )
 class FeatureScaling(InputNoise):
-    """Scale numeric columns: x * (1 + strength * sigma * n), n ~ N(0, 1) for each row and column.
+    """Multiply each numeric value by a random factor: x * (1 + strength * sigma * n), n ~ N(0, 1).
 
-    x: (B, D), standardised, so the distance from the mean is scaled; categories and missing flags stay.
+    x: (B, D). Each row and column draws its own n. As columns are standardised, it is the distance from the column's
+    mean that is scaled. Categories and missing flags do not change.
     """
 
     exact: ClassVar[bool] = True

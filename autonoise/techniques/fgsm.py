@@ -1,4 +1,4 @@
-"""One gradient-sign step against the model."""
+"""Move the input one step along the sign of the loss's gradient."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ from autonoise.technique import AdversarialNoise, BatchInfo, DataType, Family, c
     "Wong et al. 2020, Fast is better than free",
 )
 class FGSM(AdversarialNoise):
-    """Move x by d = clip(d0 + 1.25 r sign(grad at x + d0), -r, r), r = strength * eps, d0 ~ U(-r, r) or 0.
+    """Move x by d = clip(d0 + 1.25 r sign(gradient of the loss at x + d0), -r, r), where r = strength * eps.
 
-    x: (B, ...) input, or embedding of a text; eps in fractions of the full range (image, audio), training
-    standard deviations (table, series) or RMS of the embedding. Table columns that are no numbers stay.
-    Random starts (Wong) guard against catastrophic overfitting.
+    x: (B, ...), the input, or the embedding of a text. eps is in fractions of the full range (image, audio), in
+    standard deviations of the training data (table, series) or in RMS of the embedding (text). In tables only numeric
+    columns move. The start d0 is uniform in [-r, r] (``random``) or 0 (``zero``); a random start and steps of 1.25 r
+    are from Wong et al. and guard against catastrophic overfitting, by which a model resists this one attack only.
     """
 
     eps: float = ranged(

@@ -1,4 +1,4 @@
-"""Adversarial training over all points of an ascent."""
+"""Train on all points of a gradient ascent around the input."""
 
 from __future__ import annotations
 
@@ -20,12 +20,15 @@ from autonoise.technique import AdversarialNoise, BatchInfo, DataType, Family, r
     reference="Zhu et al. 2020, FreeLB: Enhanced adversarial training for natural language understanding",
 )
 class Freelb(AdversarialNoise):
-    """Train on the K points x + d_0 ... d_(K-1) of an ascent d ← project(d + step * r * g / |g|) in |d| <= r.
+    """Train on the points x + d_0 ... x + d_(K-1), each a step of gradient ascent on the loss from the last.
 
-    Norms are Euclidean over a sample, r = strength * eps * sqrt(n) with n its movable values, so that eps is
-    the RMS of the change: relative to the embedding's (text), else in fractions of the full range or standard
-    deviations; d_0 ~ U(-r, r) / sqrt(n). The paper averages the loss over the K points; here each sample
-    draws one of them, which is the same in expectation, with K - 1 extra gradients.
+    A step sets d to project(d + step * r * g / |g|), where g is the gradient and the projection keeps |d| <= r; K is
+    ``steps``. Norms are Euclidean over a sample. r = strength * eps * sqrt(n), n the number of its values that may
+    change, so that eps is the RMS of the change: in RMS of the embedding (text), else in fractions of the full range or
+    standard deviations. The start d_0 is uniform in [-r, r] / sqrt(n).
+
+    The paper averages the loss over the K points. Here each sample draws one of them, which is the same on average and
+    costs K - 1 further gradients.
     """
 
     eps: float = ranged(0.01, 0.3, default=0.05, log=True, unit="full range, std or embedding RMS", maximum=5.0)

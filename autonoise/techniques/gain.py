@@ -12,9 +12,9 @@ from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
     reference="Schlueter & Grill 2015, Exploring Data Augmentation for Improved Singing Voice Detection",
 )
 class Gain(InputNoise):
-    """Make a clip louder or softer: x * 10^(g / 20), g uniform on +-``strength * gain_db`` for each row.
+    """Make each clip louder or softer: x * 10^(g / 20), with g uniform in +-``strength * gain_db`` decibels.
 
-    x: (B, T). What leaves -1..1 is clipped by the injector, as by a recorder.
+    x: (B, T); each row draws its own g. The injector clips values beyond -1..1, as a recorder would.
     """
 
     gain_db: float = ranged(1.0, 20.0, default=6.0, unit="dB", maximum=60.0)

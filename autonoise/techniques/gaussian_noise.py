@@ -1,4 +1,4 @@
-"""White Gaussian noise on the input."""
+"""Add white Gaussian noise to the input."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
     reference="Bishop 1995, Training with noise is equivalent to Tikhonov regularization",
 )
 class GaussianNoise(InputNoise):
-    """Add white noise: x + strength * std * n, n ~ N(0, 1).
+    """Add white Gaussian noise to the input: x + strength * std * n, n ~ N(0, 1).
 
-    x: (B, ...) in canonical units: std is a fraction of the full range (image, audio) or of the training
-    standard deviation (table, series). In tables only numeric columns move, never codes, one-hots or missing
+    x: (B, ...) in canonical units, so std is a fraction of the full range (image, audio) or of the training data's
+    standard deviation (table, series). In tables only numeric columns change, never codes, one-hot columns or missing
     flags.
     """
 

@@ -14,10 +14,11 @@ from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
     reference="Yin et al. 2015, Noisy training for deep neural networks in speech recognition",
 )
 class GaussianSNR(InputNoise):
-    """Add white noise at ``snr_db``, since hearing is logarithmic: SNR = 10 log10(P_signal / P_noise).
+    """Add white noise at a signal-to-noise ratio of ``snr_db`` = 10 log10(P_signal / P_noise).
 
-    x: (B, T). P_signal is that of the frames above -40 dB of the clip's loudest; strength s scales the
-    amplitude of the noise, so the SNR is snr_db - 20 log10 s.
+    x: (B, T). The noise is relative to each clip, because hearing is logarithmic. P_signal is the mean power of the
+    frames that are less than 40 dB below the clip's loudest. The strength s multiplies the noise's amplitude, so the
+    ratio becomes snr_db - 20 log10 s.
     """
 
     snr_db: float = ranged(3.0, 40.0, default=20.0, unit="dB", minimum=-20.0, maximum=100.0)

@@ -1,4 +1,4 @@
-"""Random rotation, translation, scale and shear."""
+"""Rotate, shift, scale and shear images at random."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from autonoise.technique import BatchInfo, Family, InputNoise, choice, ranged, t
     reference="Simard 2003, Best Practices for Convolutional Neural Networks Applied to Visual Document Analysis",
 )
 class GeometricJitter(InputNoise):
-    """Rotate, shift, scale and shear by one bilinear affine map around the centre.
+    """Rotate, shift, scale and shear each image by one affine map about its centre, read bilinearly.
 
-    Each part is drawn from U(-1, 1) times strength times its parameter: rotation and shear in degrees,
-    translation as a fraction of each side, scale as 1 + scale * u (at least 0.1). x: (B, C, H, W).
-    Choose small rotations where orientation carries the class (6 and 9).
+    Each of the parts is its parameter times strength times a draw u ~ U(-1, 1) of its own: rotation and shear in
+    degrees, translation as a fraction of each side; the size is multiplied by 1 + strength * scale * u, but at least by
+    0.1. x: (B, C, H, W). Choose small rotations where the orientation decides the class, as with the digits 6 and 9.
     """
 
     rotation: float = ranged(0.0, 30.0, default=10.0, unit="degrees", maximum=180.0)
@@ -32,10 +32,11 @@ class GeometricJitter(InputNoise):
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
         amount = flat(strength)[:, None] * signed((len(x), 5), rng, x)
         angle = torch.deg2rad(amount[:, 0] * self.rotation)
+        # at most 75 degrees, since the tangent grows without limit towards 90
         slope = torch.deg2rad((amount[:, 1] * self.shear).clamp(-75, 75)).tan()
         zoom = (1 + amount[:, 2] * self.scale).clamp(min=0.1)
         cos, sin = angle.cos() / zoom, angle.sin() / zoom
-        # rotation @ [[1, slope], [0, 1]] / zoom
+        # the matrix is rotation @ [[1, slope], [0, 1]] / zoom
         matrix = torch.stack([cos, cos * slope - sin, sin, sin * slope + cos], dim=-1).reshape(-1, 2, 2)
         size = torch.tensor([x.shape[-1], x.shape[-2]], device=x.device)
         return affine(x, matrix, amount[:, 3:] * self.translation * size, self.fill)

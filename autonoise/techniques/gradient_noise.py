@@ -1,4 +1,4 @@
-"""Annealed Gaussian noise on the gradients."""
+"""Add Gaussian noise to the gradients, less and less as training goes on."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from autonoise.technique import DataType, Family, ranged, stages, technique
     reference="Neelakantan et al. 2015, Adding gradient noise improves learning for very deep networks",
 )
 class GradientNoise(stages.GradientNoise):
-    """Add g + strength * sigma_t * n, n ~ N(0, 1), sigma_t^2 = eta / (1 + t)^gamma at update t.
+    """Add noise to each gradient: g + strength * sigma_t * n, n ~ N(0, 1), sigma_t^2 = eta / (1 + t)^gamma.
 
-    g: any shape. The noise is absolute, as in the paper: beside small gradients it is large.
+    g has any shape, and t counts the optimiser's updates from 0. As in the paper the noise does not depend on the size
+    of the gradient, so it is large beside a small one. The default gamma of 0.55 is the paper's.
     """
 
     eta: float = ranged(0.001, 0.3, default=0.01, log=True, unit="gradient variance", maximum=100.0)

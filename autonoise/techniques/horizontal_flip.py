@@ -1,4 +1,4 @@
-"""Mirror images left to right."""
+"""Mirror images left to right at random."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
     reference="Krizhevsky 2012, ImageNet Classification with Deep Convolutional Neural Networks",
 )
 class HorizontalFlip(InputNoise):
-    """Mirror each image left to right with chance ``chance``. x: (B, C, H, W).
+    """Mirror each image left to right with probability ``chance``. x: (B, C, H, W).
 
-    Wrong where a mirror image is another class or never occurs: digits, letters, road signs, left and right
-    in medical images.
+    Do not use it where a mirror image belongs to another class or never occurs: digits, letters, road signs, or medical
+    images, where left and right differ.
     """
 
     chance: float = ranged(0.1, 0.5, default=0.5, unit="fraction of images", maximum=1.0)

@@ -1,4 +1,4 @@
-"""Salt and pepper."""
+"""Set single values of images to black or white (salt and pepper noise)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
     reference="Gonzalez & Woods 2018, Digital Image Processing, 5.2",
 )
 class ImpulseNoise(InputNoise):
-    """Set a fraction of the values to black or white with equal chance, each value on its own.
+    """Set a fraction of the values of each image to black or white, both equally likely.
 
-    ``fraction * strength`` of the values of x (B, C, H, W) are replaced, at most all.
+    Each value of x (B, C, H, W) is replaced on its own, with probability min(1, ``fraction * strength``).
     """
 
     fraction: float = ranged(0.005, 0.1, default=0.02, log=True, unit="fraction of values", maximum=1.0)

@@ -1,4 +1,4 @@
-"""Targets moved towards the uniform distribution."""
+"""Move the targets towards the uniform distribution."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from autonoise.technique import DataType, Family, TargetNoise, ranged, technique
     reference="Szegedy et al. 2016, Rethinking the Inception architecture for computer vision",
 )
 class LabelSmoothing(TargetNoise):
-    """Mix targets with the uniform distribution: (1 - s) * y + s / C, s = min(strength * smoothing, 1).
+    """Mix the targets with the uniform distribution: (1 - s) * y + s / C, s = min(strength * smoothing, 1).
 
-    y: (B, C), rows summing to 1. At s = 0 targets stay, at 1 they say nothing.
+    y: (B, C), each row summing to 1. At s = 0 the targets do not change; at s = 1 all classes are equally likely. The
+    default of 0.1 is the paper's.
     """
 
     tags: ClassVar[frozenset[str]] = frozenset({"label_softening"})

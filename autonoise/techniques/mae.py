@@ -1,4 +1,4 @@
-"""Mean absolute error as a robust loss."""
+"""Use the mean absolute error, which wrong labels disturb little, as the loss."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from autonoise.technique import DataType, Family, LossNoise, technique
     reference="Ghosh, Kumar & Sastry 2017, Robust loss functions under label noise for deep neural networks",
 )
 class MAE(LossNoise):
-    """Use sum_c |y_c - p_c|, p = softmax(logits); for a hard label it is 2 (1 - p_y).
+    """Use sum_c |y_c - p_c|, p = softmax(logits), as the loss; for a hard label y this is 2 (1 - p_y).
 
-    logits, y: (B, C); returns (B,) in [0, 2]. Alone it underfits: ramp it up, or blend by the strength.
+    logits and y are (B, C); the result is (B,) and lies in [0, 2]. By itself this loss learns slowly and underfits: let
+    a schedule bring it in gradually (ramp_up), or use a strength below 1, which mixes it with cross entropy.
     """
 
     def loss(self, logits: Tensor, y: Tensor) -> Tensor:

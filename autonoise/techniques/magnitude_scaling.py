@@ -1,4 +1,4 @@
-"""A random gain per channel."""
+"""Multiply each channel of a series by a random factor."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
     reference="Um 2017, Data Augmentation of Wearable Sensor Data for Parkinson's Disease Monitoring",
 )
 class MagnitudeScaling(InputNoise):
-    """Multiply each channel of each series by 1 + strength * sigma * n, n ~ N(0, 1). x: (B, C, L)."""
+    """Multiply each channel of each series by one factor, 1 + strength * sigma * n, n ~ N(0, 1). x: (B, C, L)."""
 
     exact: ClassVar[bool] = True
     sigma: float = ranged(0.05, 0.5, default=0.1, log=True, unit="factor", maximum=5.0)

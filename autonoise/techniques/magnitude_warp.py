@@ -1,4 +1,4 @@
-"""A smoothly varying gain."""
+"""Multiply each channel of a series by a factor that changes smoothly with time."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
     reference="Um 2017, Data Augmentation of Wearable Sensor Data for Parkinson's Disease Monitoring",
 )
 class MagnitudeWarp(InputNoise):
-    """Multiply each channel by 1 + strength * sigma * c(t), a cubic spline c through N(0, 1) values.
+    """Multiply each channel by 1 + strength * sigma * c(t), where c is a cubic spline through N(0, 1) values.
 
-    The spline has ``knots`` knots between the two at the ends of the axis. x: (B, C, L).
+    The spline runs through one random value at each end of the time axis and ``knots`` values in between, equally
+    spaced. Each channel of each series has its own. x: (B, C, L).
     """
 
     exact: ClassVar[bool] = True

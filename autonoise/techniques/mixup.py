@@ -1,4 +1,4 @@
-"""Convex combinations of pairs of samples and their targets."""
+"""Mix each sample and its target with another sample and its target."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ from autonoise.technique import BatchInfo, DataType, Family, PairNoise, PairPlan
     reference="Zhang et al. 2018, mixup: Beyond empirical risk minimization",
 )
 class Mixup(PairNoise):
-    """Mix x' = w x + (1 - w) x[perm], the same for y; w = 1 - strength * min(l, 1 - l), l ~ Beta(alpha, alpha).
+    """Mix pairs of samples and of targets: x' = w x + (1 - w) x[permutation], and y' likewise.
 
-    x: (B, ...). A weight for each sample; taking the larger share only renames the two of a pair, and makes a
-    small strength a small change. Texts are mixed at their embedding, one-hot columns as numbers.
+    The weight of each sample is w = 1 - strength * min(l, 1 - l), l ~ Beta(alpha, alpha), so its own share is never
+    below a half. The paper's w = l gives the same pairs, since a share below a half only swaps the roles of the two;
+    but with the larger share a small strength makes a small change.
+
+    x: (B, ...). Texts are mixed at their embedding, and one-hot columns as if they were numbers.
     """
 
     exact: ClassVar[bool] = True

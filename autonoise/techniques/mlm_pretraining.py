@@ -1,4 +1,4 @@
-"""Pre-training on masked tokens."""
+"""Pre-train a text model by having it predict masked tokens."""
 
 from __future__ import annotations
 
@@ -23,13 +23,15 @@ from autonoise.technique import Batch, Family, InputSpec, StepTechnique, ranged,
     reference="Devlin et al. 2019, BERT: Pre-training of deep bidirectional transformers",
 )
 class MLMPretraining(StepTechnique):
-    """Before training, predict a share ``mask`` of the tokens from the others, ``epochs`` times over the data.
+    """Before training, learn for ``epochs`` passes over the data to predict a share ``mask`` of the tokens.
 
-    Of the chosen tokens 80 % become the mask id, 10 % a random word, 10 % stay; the loss is the cross entropy
-    of a linear head on the last per-token hidden states at those positions, with its own AdamW for model and
-    head. ``tools``: ``rng`` (Generator), ``spec`` (InputSpec), ``forward`` (batch → logits), ``open`` (batch
-    → ids, info), ``close`` (batch, ids, spec → batch). Raises AttachError without mask_id or unk_id, or for a
-    model without per-token states.
+    As in BERT, of the chosen tokens 80 % become the mask id, 10 % become a random word and 10 % do not change. The loss
+    is the cross entropy of a linear head that reads the last hidden state of each chosen token. Model and head have an
+    AdamW optimiser of their own, with ``learning_rate``.
+
+    ``tools`` holds ``rng`` (Generator), ``spec`` (InputSpec), ``forward`` (batch → logits), ``open`` (batch → ids,
+    info) and ``close`` (batch, ids, spec → batch). Raises AttachError if the input description has neither mask_id nor
+    unk_id, or if the model has no hidden state for each token.
     """
 
     pretrains: ClassVar[bool] = True
@@ -61,8 +63,9 @@ class MLMPretraining(StepTechnique):
     def corrupted(
         self, ids: Tensor, real: Tensor, mask_id: int, words: int, spec: InputSpec, rng: Generator
     ) -> tuple[Tensor, Tensor]:
-        """(ids with masked and replaced tokens, bool (B, L) of the chosen ones)."""
+        """Return the ids with masked and replaced tokens, and a bool mask (B, L) of the tokens that were chosen."""
         chosen = chance(torch.full((), self.mask, device=ids.device), ids.shape, rng) & real
+        # of ten equal cases 0 to 7 mask the token, 8 replaces it and 9 leaves it
         fate = randint(10, ids.shape, rng, ids)
         drawn = randint(words, ids.shape, rng, ids)
         drawn = torch.where(_words(drawn, spec), drawn, mask_id).to(ids.dtype)
@@ -71,7 +74,7 @@ class MLMPretraining(StepTechnique):
 
 
 class _Run:
-    """The head, its optimiser, and where the hidden states come from."""
+    """One pre-training: the head, the optimiser, and the module of the model that gives the hidden states."""
 
     def __init__(
         self,
@@ -95,6 +98,7 @@ class _Run:
         self.head: nn.Linear | None = None
 
     def update(self, forward: Callable[[Tensor], object], ids: Tensor, real: Tensor) -> None:
+        """Do one update of model and head on a batch of ids; ``real`` says which of them are words."""
         corrupted, chosen = self.technique.corrupted(ids, real, self.mask_id, self.words, self.spec, self.rng)
         if not bool(chosen.any()):
             return
@@ -112,6 +116,7 @@ class _Run:
 
 
 def _mask_id(spec: InputSpec) -> int:
+    """Return the id that stands for a masked token: mask_id, or unk_id where there is none."""
     found = spec.mask_id if spec.mask_id is not None else spec.unk_id
     if found is None:
         raise AttachError("mlm_pretraining needs mask_id or unk_id in the input description")
@@ -119,7 +124,7 @@ def _mask_id(spec: InputSpec) -> int:
 
 
 def _words(ids: Tensor, spec: InputSpec) -> Tensor:
-    """True where ids are words: no padding, no special token."""
+    """Return a mask that is True where ids are words, and False at padding and special tokens."""
     words = torch.ones_like(ids, dtype=torch.bool)
     for special in {spec.pad_id, spec.mask_id, *spec.special_ids} - {None}:
         words &= ids != special
@@ -127,7 +132,7 @@ def _words(ids: Tensor, spec: InputSpec) -> Tensor:
 
 
 def _head(width: int, words: int, rng: Generator) -> nn.Linear:
-    """A linear layer whose weights come from ``rng`` and not from the global generator's state."""
+    """Make the linear head; its weights are drawn from ``rng``, so that the global generator is left alone."""
     head = nn.Linear(width, words, device="meta").to_empty(device=rng.device)
     bound = width**-0.5
     for parameter in head.parameters():

@@ -1,4 +1,4 @@
-"""Uniform noise on word embeddings, scaled by the length of the text."""
+"""Add uniform noise to word embeddings, less for longer texts."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from autonoise.technique import BatchInfo, EmbeddingNoise, Family, choice, range
     reference="Jain et al. 2023, NEFTune: Noisy embeddings improve instruction finetuning",
 )
 class Neftune(EmbeddingNoise):
-    """Add h + strength * alpha * c / sqrt(L d) * u, u ~ U(-1, 1).
+    """Add uniform noise to the embedding h: h + strength * alpha * c / sqrt(L d) * u, u ~ U(-1, 1).
 
-    h: (B, L, d); L is the number of real tokens of each sample, not the padded length. With scale ``absolute``
-    c = 1 as in the paper, whatever the size of the embedding: alpha 5, 10 words and d = 64 give noise of RMS .11,
-    which is a ninth of an embedding of standard deviation 1 (torch's own) and five times one of .02 (BERT's).
-    With ``embedding`` c is the RMS of the sample's embeddings, so that alpha means the same in every model.
+    h: (B, L, d). L is the number of real tokens of each sample, without padding. With scale ``absolute`` c is 1, as in
+    the paper, whatever the size of the embedding: alpha 5, 10 words and d = 64 give noise with an RMS of 0.11, which is
+    a ninth of an embedding of standard deviation 1 (torch's default) but five times one of 0.02 (BERT's). With scale
+    ``embedding`` c is the RMS of the sample's embeddings, so that alpha means the same in every model.
     """
 
     exact: ClassVar[bool] = True

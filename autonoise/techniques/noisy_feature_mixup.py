@@ -1,4 +1,4 @@
-"""Mixup of hidden features with additive and multiplicative noise."""
+"""Mix hidden features of pairs of samples and add noise to them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ from autonoise.technique import BatchInfo, DataType, Family, PairNoise, PairPlan
     reference="Lim et al. 2022, Noisy feature mixup",
 )
 class NoisyFeatureMixup(PairNoise):
-    """Mix features and add noise: z = mix(x), z (1 + m u) + a RMS(x) n, u ~ U(-1, 1), n ~ N(0, 1).
+    """Mix features, z = mix(x), and add noise: z (1 + m u) + a RMS(x) n, u ~ U(-1, 1), n ~ N(0, 1).
 
-    At one layer per batch; x: (B, ...) activations; mix as in mixup with l ~ Beta(alpha, alpha);
-    m = strength * multiplicative * b1 and a = strength * additive * b2 with b1, b2 ~ Beta(2, 5), mean .29, drawn for
-    each batch, as in the authors' code. There the additive noise is absolute; after a normalisation the RMS is near 1.
-    Padding, codes, one-hot columns and flags get no noise.
+    This happens at one layer in each batch; x: (B, ...) are its activations. They are mixed as in the technique mixup,
+    with l ~ Beta(alpha, alpha). m = strength * multiplicative * b1 and a = strength * additive * b2, with b1 and b2
+    drawn from Beta(2, 5) (mean 0.29) once for each batch, as in the authors' code. That code adds noise of a fixed size
+    instead; after a normalisation layer, where the RMS is near 1, this makes no difference.
+
+    Padding, codes, one-hot columns and missing flags get no noise.
     """
 
     version = 2

@@ -1,4 +1,4 @@
-"""Gaussian noise inside a random square."""
+"""Add Gaussian noise inside a random square of each image."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
     reference="Lopes 2019, Improving Robustness Without Sacrificing Accuracy with Patch Gaussian Augmentation",
 )
 class PatchGaussian(InputNoise):
-    """Add strength * std * n, n ~ N(0, 1), inside one square per image.
+    """Add strength * std * n, n ~ N(0, 1), inside one square of each image.
 
-    The square's side is ``side`` of the shorter side; its centre is uniform over the image, so it may
-    overhang. x: (B, C, H, W).
+    The square's side is ``side`` times the shorter side of the image. Its centre is drawn uniformly over the image, so
+    a part of the square may lie outside. x: (B, C, H, W).
     """
 
     std: float = ranged(0.05, 1.0, default=0.3, log=True, unit="full range", maximum=10.0)

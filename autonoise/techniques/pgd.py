@@ -1,4 +1,4 @@
-"""Several projected gradient-sign steps against the model."""
+"""Move the input several steps along the sign of the loss's gradient."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from autonoise.technique import AdversarialNoise, BatchInfo, DataType, Family, r
     reference="Madry et al. 2018, Towards deep learning models resistant to adversarial attacks",
 )
 class PGD(AdversarialNoise):
-    """Repeat d ← clip(d + (2.5 r / K) sign(grad at x + d), -r, r) K times from d ~ U(-r, r).
+    """Repeat d = clip(d + (2.5 r / K) sign(gradient of the loss at x + d), -r, r) K times, from d ~ U(-r, r).
 
-    r = strength * eps. x: (B, ...) input, or embedding of a text; eps in fractions of the full range (image,
-    audio), training standard deviations (table, series) or RMS of the embedding; K = steps, at K + 1 passes a
-    training step.
+    r = strength * eps and K = ``steps``. With the paper's factor of 2.5 the K steps together can cross the whole range
+    from -r to r. x: (B, ...), the input, or the embedding of a text. eps is in fractions of the full range (image,
+    audio), standard deviations of the training data (table, series) or RMS of the embedding (text). A training step
+    costs K + 1 passes.
     """
 
     eps: float = ranged(

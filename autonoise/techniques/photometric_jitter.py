@@ -1,4 +1,4 @@
-"""Random brightness, contrast and gamma, for any number of channels."""
+"""Change brightness, contrast and gamma of images with any number of channels."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
     reference="Howard 2013, Some Improvements on Deep Convolutional Neural Network Based Image Classification",
 )
 class PhotometricJitter(InputNoise):
-    """Change the tone curve: c (x^g - m) + m + b, where m is the image's mean after gamma.
+    """Change brightness, contrast and gamma: c (x^g - m) + m + b, where m is the image's mean of x^g.
 
-    b = strength * brightness * u, c = 1 + strength * contrast * u, log2 g = strength * gamma * u with three
-    draws u ~ U(-1, 1) per image. x: (B, C, H, W) in 0..1; values outside are clipped first.
+    b = strength * brightness * u, c = 1 + strength * contrast * u and log2 g = strength * gamma * u, where each image
+    draws a u ~ U(-1, 1) of its own for each of the three. x: (B, C, H, W) in 0..1; values outside are clipped first.
     """
 
     brightness: float = ranged(0.0, 0.4, default=0.2, unit="full range", maximum=1.0)

@@ -12,9 +12,10 @@ from autonoise.technique import Family, RawNoise, ranged, technique
     reference="Ek et al. 2020, How does Punctuation Affect Neural Models in Natural Language Inference",
 )
 class PunctuationNoise(RawNoise):
-    """Change the punctuation after a ``strength * fraction`` of the words.
+    """Change the punctuation after each word with probability ``strength * fraction``.
 
-    A word without a mark at its end gets one; a word with marks loses them or gets another one instead.
+    A word without a mark at its end gets one. A word with marks either loses them or gets another mark instead, with
+    equal probability.
     """
 
     fraction: float = ranged(0.02, 0.5, default=0.1, log=True, unit="words", maximum=1.0)

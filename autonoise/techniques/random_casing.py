@@ -12,10 +12,10 @@ from autonoise.technique import Family, RawNoise, choice, ranged, technique
     reference="Dhole et al. 2021, NL-Augmenter: A Framework for Task-Sensitive Natural Language Augmentation",
 )
 class RandomCasing(RawNoise):
-    """Change the case of a ``strength * fraction`` of the letters, or of the words.
+    """Change the case of each letter, or of each word, with probability ``strength * fraction``.
 
-    A letter turns into its other case; a word turns, at random, into upper case, lower case or a capitalised
-    word. A tokenizer that lower-cases makes this a no-op.
+    A letter turns from upper to lower case or the other way round. A word is written in upper case, in lower case or
+    with a capital first letter, at random. With a tokenizer that turns everything into lower case this has no effect.
     """
 
     fraction: float = ranged(0.02, 0.5, default=0.1, log=True, unit="letters or words", maximum=1.0)

@@ -1,4 +1,4 @@
-"""Pad and crop: shift images by whole pixels."""
+"""Shift images by a random number of whole pixels (pad and crop)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from autonoise.technique import BatchInfo, Family, InputNoise, choice, ranged, t
     reference="He 2016, Deep Residual Learning for Image Recognition, 4.2 (4 pixels of 32)",
 )
 class RandomCrop(InputNoise):
-    """Pad each side by p = round(padding * strength * side) pixels and crop the old size at a random place.
+    """Pad each side by p = round(padding * strength * side) pixels, then cut out the old size at a random place.
 
-    Shifts are uniform over -p..p, one per image and axis. x: (B, C, H, W).
+    This shifts the image by a whole number of pixels, uniform in -p..p, drawn for each image and axis. The default of
+    0.125 is the 4 pixels of 32 that are usual for CIFAR-10. x: (B, C, H, W).
     """
 
     padding: float = ranged(0.03, 0.25, default=0.125, unit="fraction of the side", maximum=0.9)
@@ -39,7 +40,10 @@ class RandomCrop(InputNoise):
 
 
 def _shifted(shift: Tensor, size: int, fill: str) -> tuple[Tensor, Tensor]:
-    """(B, size) source indices after a shift, folded or held at the ends, and where they were inside."""
+    """Return the pixels (B, size) that a row or column shows after the shift, and which of them lay inside the image.
+
+    Indices beyond an end are mirrored (``reflection``) or set to that end.
+    """
     index = torch.arange(size, device=shift.device) + shift.long()[:, None]
     inside = (index >= 0) & (index < size)
     if fill == "reflection":

@@ -1,4 +1,4 @@
-"""Replace a random rectangle by noise."""
+"""Replace a random rectangle of each image by noise."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from autonoise.ops.precision import flat
 from autonoise.ops.random import rand_like
 from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
 
+# Both limits are the paper's: the smallest share of the image that is erased, and the natural logarithm of the largest
+# ratio between the longer and the shorter side of the rectangle.
 _SMALLEST = 0.02
 _LOG_ASPECT = math.log(1 / 0.3)
 
@@ -22,10 +24,10 @@ _LOG_ASPECT = math.log(1 / 0.3)
     reference="Zhong 2020, Random Erasing Data Augmentation",
 )
 class RandomErasing(InputNoise):
-    """Fill one rectangle per image with uniform noise.
+    """Fill one rectangle of each image with uniform noise.
 
-    Its share of the image is strength * U(0.02, area), its aspect log-uniform in 0.3..1/0.3 as far as it
-    fits, its place uniform inside the image. x: (B, C, H, W) in 0..1.
+    Its share of the image is strength * U(0.02, area). Its ratio of height to width is log-uniform in 0.3..1/0.3, as
+    far as such a rectangle fits, and its place is uniform inside the image. x: (B, C, H, W) in 0..1.
     """
 
     area: float = ranged(0.05, 0.4, default=0.33, unit="image area", minimum=_SMALLEST, maximum=1.0)
@@ -34,7 +36,7 @@ class RandomErasing(InputNoise):
         height, width = x.shape[-2:]
         u = torch.rand(4, len(x), generator=rng, device=x.device)
         share = (flat(strength) * (_SMALLEST + (self.area - _SMALLEST) * u[0])).clamp(1e-9, 1)
-        # log of (h / H) / (w / W): narrower for large shares, so that neither side leaves the image
+        # ``low`` and ``high`` bound log((h / H) / (w / W)); large shares allow less, so that both sides fit the image
         centre, limit = math.log(width / height), -share.log()
         low = (-limit).clamp(min=centre - _LOG_ASPECT).minimum(limit)
         high = limit.clamp(max=centre + _LOG_ASPECT)

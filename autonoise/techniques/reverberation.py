@@ -18,10 +18,11 @@ from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
     reference="Ko et al. 2017, A study on data augmentation of reverberant speech for robust speech recognition",
 )
 class Reverberation(InputNoise):
-    """Add a room: (x + s h * x) / sqrt(1 + s^2 E), h(t) = g n(t) 10^(-3 t / rt60), n ~ N(0, 1), s the strength.
+    """Add the echo of a room: (x + s h * x) / sqrt(1 + s^2 E), where s is the strength and * a convolution.
 
-    x: (B, T). The tail h of energy E = 10^(-direct_db / 10) falls by 60 dB in ``rt60`` seconds; the
-    division keeps the expected power. Raises AttachError where the input description has no sample rate.
+    x: (B, T). The echo h(t) = g n(t) 10^(-3 t / rt60), n ~ N(0, 1), fades by 60 dB in ``rt60`` seconds; g gives it the
+    energy E = 10^(-direct_db / 10), so the direct sound is ``direct_db`` decibels louder than the echo. The division
+    keeps the expected power of the clip. Raises AttachError if the input description has no sample rate.
     """
 
     rt60: float = ranged(0.1, 1.0, default=0.3, log=True, unit="s", minimum=0.005, maximum=10.0)

@@ -1,4 +1,4 @@
-"""Sharpness-aware minimisation."""
+"""Look for weights whose surroundings have a low loss too (sharpness-aware minimisation)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from autonoise.technique import DataType, Family, StepTechnique, StepView, choic
     reference="Foret et al. 2021, Sharpness-aware minimization; Kwon et al. 2021, ASAM (kind adaptive)",
 )
 class SAM(StepTechnique):
-    """Take the gradient at w + e instead of at w: e = strength * rho * g / |g| over all weights together.
+    """Use the gradient at w + e instead of at w, where e = strength * rho * g / |g| over all weights together.
 
-    Adaptive: e = strength * rho * w^2 g / ||w| g|, which does not depend on the scale of the weights (its rho
-    is ten or more times larger). The weights come back exactly. A gate "every 10th update" makes it nearly
-    free.
+    The kind ``adaptive`` uses e = strength * rho * w^2 g / ||w| g|, which does not depend on the scale of the weights;
+    its rho must be ten or more times larger. The weights are restored exactly afterwards. Each update costs a second
+    pass; a gate such as "every 10th update" makes it nearly free. The default rho of 0.05 is the paper's.
     """
 
     tags: ClassVar[frozenset[str]] = frozenset({"second_gradient"})
@@ -45,6 +45,7 @@ class SAM(StepTechnique):
             else:
                 norm = torch.nn.utils.get_total_norm(gradients)
                 ascent = gradients
+            # 1e-12 avoids a division by zero where all gradients are 0
             size = step.strength * self.rho / (norm + 1e-12)
             clean = [p.clone() for p in weights]
             for p, e in zip(weights, ascent, strict=True):

@@ -1,4 +1,4 @@
-"""Shuffle segments of a series."""
+"""Shuffle the segments of a series."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from autonoise.technique import BatchInfo, Family, InputNoise, technique, whole
     reference="Um 2017, Data Augmentation of Wearable Sensor Data for Parkinson's Disease Monitoring",
 )
 class SegmentPermutation(InputNoise):
-    """Cut each series at random places into ``segments`` pieces and put them together in random order.
+    """Cut each series at random places into ``segments`` pieces and join them in random order.
 
-    Wrong where the order of events makes the class. Padding stays at the end. x: (B, C, L); rows of
-    strength 0 are left alone, any other strength shuffles.
+    Do not use it where the order of events decides the class. Padding stays at the end. x: (B, C, L). Rows of strength
+    0 do not change; at any other strength the pieces are shuffled.
     """
 
     segments: int = whole(2, 8, default=4, unit="pieces", minimum=2, maximum=64)

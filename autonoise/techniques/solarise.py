@@ -1,4 +1,4 @@
-"""Solarising: bright pixels turn dark."""
+"""Invert the bright pixels of an image."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
     reference="Cubuk et al. 2019, AutoAugment: Learning augmentation strategies from data",
 )
 class Solarise(InputNoise):
-    """Move pixels above a threshold towards their inverse: x > t → x + strength * ((1 - x) - x).
+    """Move values above a threshold t towards their inverse: x + strength * ((1 - x) - x) where x > t.
 
-    x: (B, C, H, W) in 0..1. Strength 1 is the paper's operation; 0 leaves the picture as it is.
+    x: (B, C, H, W) in 0..1. At strength 1 this is the paper's operation; at strength 0 the image does not change.
     """
 
     threshold: float = ranged(0.3, 0.95, default=0.7, unit="full range", maximum=1.0)

@@ -1,4 +1,4 @@
-"""Dropout of whole channels."""
+"""Set whole channels of a layer's output to zero."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ from autonoise.technique import ActivationNoise, BatchInfo, Family, ranged, tech
     reference="Tompson et al. 2015, Efficient object localization using convolutional networks",
 )
 class SpatialDropout(ActivationNoise):
-    """Set whole channels to 0 with probability r = min(strength * p, 0.95), the others to h / (1 - r).
+    """Set whole channels to 0 with probability r = min(strength * p, 0.95), and the others to h / (1 - r).
 
-    h: (B, C, ...), or (B, tokens, C) as norms over the last dimension give it; of a vector (B, C) each unit is a
-    channel.
+    h: (B, C, ...), or (B, tokens, C) where the model has its channels last. In a vector (B, C) each unit is a channel.
     """
 
     exact: ClassVar[bool] = True

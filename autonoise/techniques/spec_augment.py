@@ -15,11 +15,11 @@ from autonoise.technique import ActivationNoise, BatchInfo, Family, ranged, tech
     reference="Park et al. 2019, SpecAugment: A Simple Data Augmentation Method for Automatic Speech Recognition",
 )
 class SpecAugment(ActivationNoise):
-    """Mask bands of frequency and stretches of time of a spectrogram with its mean.
+    """Replace random bands of frequency and random stretches of time of a spectrogram by its mean.
 
-    h: (B, F, T) or (B, 1, F, T), the front end's output. Each of ``masks`` bands has a width uniform on
-    0 .. strength * frequency * F bins and a random place; likewise in time, within the clip's true frames.
-    Zero would be loud in a log-mel.
+    h: (B, F, T) or (B, 1, F, T), the spectrogram that the model's front end computes. Each of ``masks`` bands has a
+    width that is uniform in 0 .. strength * frequency * F and a random place. The same is done in time with ``time``,
+    within the frames that are not padding. The mean is used because 0 would be a loud sound in a log-mel spectrogram.
     """
 
     frequency: float = ranged(0.05, 0.33, default=0.15, unit="bins", maximum=1.0)
@@ -39,13 +39,16 @@ class SpecAugment(ActivationNoise):
         masked, dims = (bands | spans) & true, tuple(range(1, h.ndim))
         if h.ndim == 4:
             masked, true = masked.unsqueeze(1), true.unsqueeze(1)
-        # every row of frequencies and every channel has as many true frames
+        # each frequency has the same number of true frames, so the mean over all frames can be divided by their share
         share = (size / h.shape[-1]).reshape(-1, *[1] * (h.ndim - 1)).to(h)
         mean = h.where(true, 0).mean(dim=dims, keepdim=True) / share
         return torch.where(masked, mean, h)
 
     def _hit(self, places: int, size: Tensor, fraction: Tensor, rng: Generator) -> Tensor:
-        """Bool (B, places): what the masks cover of the first ``size`` (B, 1); ``fraction`` (B, 1) bounds a width."""
+        """Return a bool mask (B, places), True where a mask covers one of the first ``size`` (B, 1) places.
+
+        Each mask is at most ``fraction`` (B, 1) of ``size`` wide.
+        """
         u = rand((2, fraction.shape[0], self.masks, 1), rng, fraction)
         most, size = (fraction.clamp(max=1) * size).unsqueeze(-1), size.unsqueeze(-1)
         width = (u[0] * (most + (most > 0))).floor().minimum(size)

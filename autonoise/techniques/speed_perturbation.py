@@ -17,10 +17,11 @@ from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
     reference="Ko et al. 2015, Audio augmentation for speech recognition",
 )
 class SpeedPerturbation(InputNoise):
-    """Play faster or slower: y(t) = x(f t), f = 1 + strength * change * u, u uniform on [-1, 1] for each row.
+    """Play each clip faster or slower: y(t) = x(f t), f = 1 + strength * change * u, u ~ U(-1, 1) for each row.
 
-    x: (B, T). Tempo and pitch change together. T stays: what gets longer is cropped, what gets shorter is
-    followed by silence. The interpolation is band-limited; f stays within 1/2 .. 2.
+    x: (B, T). Tempo and pitch change together, and f stays within 1/2 .. 2. The number of samples T stays the same: a
+    clip that becomes longer is cut off, and one that becomes shorter is followed by silence. Frequencies that the
+    sample rate cannot hold are removed, so that no false tones (aliasing) arise.
     """
 
     change: float = ranged(0.02, 0.3, default=0.1, log=True, unit="relative speed", maximum=0.5)

@@ -1,4 +1,4 @@
-"""Isolated spikes."""
+"""Add isolated spikes to series."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
     reference="Box 1975, Intervention Analysis with Applications to Economic and Environmental Problems (pulse)",
 )
 class SpikeNoise(InputNoise):
-    """Add +- strength * height to a fraction of the values, each value on its own.
+    """Add strength * height, or subtract it, at random single values.
 
-    x: (B, C, L) standardised.
+    Each value of x (B, C, L), which is standardised, gets a spike with probability ``rate``; both signs are equally
+    likely.
     """
 
     exact: ClassVar[bool] = True

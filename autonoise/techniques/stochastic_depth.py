@@ -1,4 +1,4 @@
-"""Residual branches switched off at random."""
+"""Switch off residual branches at random."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from autonoise.technique import ActivationNoise, BatchInfo, DataType, Family, ra
     reference="Huang et al. 2016, Deep networks with stochastic depth",
 )
 class StochasticDepth(ActivationNoise):
-    """Set a residual branch's output to 0 with probability r = min(strength * p * l / L, 0.95), else to h / (1 - r).
+    """Set a residual branch's output h to 0 with probability r = min(strength * p * l / L, 0.95), else to h / (1 - r).
 
-    l is the number of the branch from the input on, L that of all branches: the paper's linear rule, by which the
-    last branch goes with probability p and the average one with about p / 2. h: (B, ...), drawn for each sample
-    (also called DropPath); needs a model with residual branches.
+    l is the number of the branch, counted from the input, and L the number of all branches. This is the paper's linear
+    rule: the last branch is dropped with probability p, and the average one with about p / 2. h: (B, ...); each sample
+    draws for itself. Also called DropPath; it needs a model with residual branches.
     """
 
     version = 2

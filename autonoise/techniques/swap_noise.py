@@ -16,8 +16,9 @@ from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
 class SwapNoise(InputNoise):
     """Replace each feature, with probability ``strength * fraction``, by that of another row of the batch.
 
-    x: (B, D). Every feature draws its own row, so values follow the empirical marginals; one-hot groups and
-    missing flags come along whole. A batch of one row stays as it is.
+    x: (B, D). Each replaced feature comes from a row of its own, so that its values are as frequent as in the data. The
+    columns of a one-hot group, and a feature and its missing flag, are replaced together. A batch of one row does not
+    change.
     """
 
     exact: ClassVar[bool] = True

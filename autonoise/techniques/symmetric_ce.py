@@ -1,4 +1,4 @@
-"""Symmetric cross entropy."""
+"""Use cross entropy plus its reverse as the loss."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from torch import Tensor
 
 from autonoise.technique import DataType, Family, LossNoise, ranged, technique
 
+# What stands for log 0 in the reverse cross entropy; the value is the paper's.
 _LOG_ZERO = -4.0
 
 
@@ -15,9 +16,10 @@ _LOG_ZERO = -4.0
     reference="Wang et al. 2019, Symmetric cross entropy for robust learning with noisy labels",
 )
 class SymmetricCE(LossNoise):
-    """Use alpha * CE + beta * RCE, CE = -sum_c y_c log p_c, RCE = -sum_c p_c log y_c with log 0 := -4.
+    """Use alpha * CE + beta * RCE with CE = -sum_c y_c log p_c and the reverse RCE = -sum_c p_c log y_c.
 
-    logits, y: (B, C), y soft, log y cut off at -4; returns (B,). For a hard label RCE is 4 (1 - p_y).
+    p = softmax(logits). log y is cut off at -4, since log 0 is not finite; for a hard label RCE is then 4 (1 - p_y).
+    logits and y are (B, C), y holds soft targets, and the result is (B,).
     """
 
     alpha: float = ranged(0.01, 10.0, default=0.1, log=True, maximum=100.0)

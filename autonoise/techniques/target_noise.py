@@ -1,4 +1,4 @@
-"""Labels redrawn at random."""
+"""Replace labels at random."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from autonoise.technique import DataType, Family, ranged, stages, technique
 class TargetNoise(stages.TargetNoise):
     """Replace a target, with probability min(strength * fraction, 1), by a class drawn uniformly from all C.
 
-    y: (B, C). The draw may hit the old class: a share fraction * (C - 1) / C of labels really changes. New
-    draws for every batch, so that no wrong label stays.
+    y: (B, C). The drawn class may be the old one, so at strength 1 a share fraction * (C - 1) / C of the labels really
+    changes. Each batch draws anew, so no label stays wrong for the whole training.
     """
 
     fraction: float = ranged(0.01, 0.2, default=0.05, log=True, unit="share of samples", maximum=1.0)

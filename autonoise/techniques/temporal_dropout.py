@@ -1,4 +1,4 @@
-"""Blank out random spans of time."""
+"""Set random stretches of time to zero."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
     reference="Park 2019, SpecAugment: A Simple Data Augmentation Method for Automatic Speech Recognition (time mask)",
 )
 class TemporalDropout(InputNoise):
-    """Set random spans to 0 (the mean), in all channels; each step is hit with chance rate * strength (at
-    most .95).
+    """Set random spans to 0, the mean, in all channels; each step is hit with probability min(rate * strength, 0.95).
 
-    Spans last w = span * length of the row (at least one step) and may overlap: at every step a Poisson number
-    of them starts, -log(1 - rate) / w on average. x: (B, C, L) or (B, T).
+    Each span is w = max(1, round(span * length of the row)) steps long, and spans may overlap. The number of spans that
+    start at a step is Poisson-distributed with mean -log(1 - rate) / w, for which the probability above is exact. x:
+    (B, C, L) or (B, T).
     """
 
     rate: float = ranged(0.02, 0.4, default=0.1, unit="fraction of steps", maximum=0.95)
@@ -31,13 +31,13 @@ class TemporalDropout(InputNoise):
         size = x.shape[-1]
         width = (self.span * row_lengths(x, info.lengths)).round().clamp(min=1)
         rate = (self.rate * flat(strength)[:, None]).clamp(max=0.95)
-        # spans that began before the first step count too, or the beginning would be hit less often
+        # spans may also begin before the first step; else the beginning would be hit less often than the rest
         places = size + width
         number = torch.poisson(-(1 - rate).log() / width * places, generator=rng)
         most = int(number.max())
         first = (torch.rand(len(x), most, generator=rng, device=x.device) * places).floor() - width
         real = (torch.arange(most, device=x.device) < number).to(first.dtype)
-        # +1 where a span begins, -1 behind its end: the running sum counts the spans over a step
+        # +1 where a span begins and -1 just after its end, so that the running sum counts the spans over each step
         edges = torch.zeros(len(x), size + 1, device=x.device)
         edges.scatter_add_(1, first.clamp(0, size).long(), real)
         edges.scatter_add_(1, (first + width).clamp(0, size).long(), -real)

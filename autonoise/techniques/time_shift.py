@@ -13,9 +13,10 @@ from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
     reference="Tang & Lin 2018, Deep Residual Learning for Small-Footprint Keyword Spotting",
 )
 class TimeShift(InputNoise):
-    """Shift by a random number of steps, at most ``strength * fraction`` of the length, either way.
+    """Shift each row in time by a random number of steps, at most ``strength * fraction`` of its length.
 
-    x: (B, T) or (B, C, L); all channels of a row move together, and zeros fill the end that becomes free.
+    x: (B, T) or (B, C, L). The shift is uniform and goes either way. All channels of a row move together, and the end
+    that becomes free is filled with zeros.
     """
 
     fraction: float = ranged(0.01, 0.3, default=0.1, log=True, unit="length", maximum=1.0)
@@ -26,6 +27,6 @@ class TimeShift(InputNoise):
         length = size if info.lengths is None else info.lengths.to(share).reshape(strength.shape)
         shift = (share * length).round().long()
         room = max(1, int(shift.abs().max()))
-        # every shifted version is a stretch of the padded row: copied whole, not step by step
+        # each shifted row is a stretch of the padded row; copying it whole is faster than reading step by step
         stretches = torch.nn.functional.pad(x, (room, room)).unfold(-1, size, 1)
         return stretches.movedim(-2, 1)[torch.arange(len(x), device=x.device), (room - shift).reshape(-1)]

@@ -1,4 +1,4 @@
-"""Run faster here and slower there."""
+"""Let series run faster in some places and slower in others."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
     reference="Um 2017, Data Augmentation of Wearable Sensor Data for Parkinson's Disease Monitoring",
 )
 class TimeWarp(InputNoise):
-    """Read each series at speed exp(strength * sigma * c(t)), a cubic spline c through N(0, 1) values.
+    """Read each series at the speed exp(strength * sigma * c(t)), c a cubic spline through N(0, 1) values.
 
-    Time is scaled so that the first and the last valid step stay; values between steps are interpolated
-    linearly; all channels share the warp and padding is left alone. Um adds to the speed; the exponential
-    keeps it positive. x: (B, C, L).
+    The spline runs through one random value at each end and ``knots`` values in between. Time is then scaled so that
+    the first and the last valid step stay where they are. Values between steps are interpolated linearly. All channels
+    of a series share one warp, and padding does not change. Um et al. add to the speed instead; the exponential keeps
+    it positive. x: (B, C, L).
     """
 
     sigma: float = ranged(0.05, 0.5, default=0.2, log=True, unit="log speed", maximum=3.0)
@@ -30,7 +31,7 @@ class TimeWarp(InputNoise):
         length = x.shape[-1]
         values = torch.randn(len(x), self.knots + 2, generator=rng, device=x.device)
         curve = smooth_curve(values, length)
-        # halves of neighbouring steps: the speed between them
+        # the speed between two steps comes from the mean of the curve at both
         speed = torch.exp(self.sigma * flat(strength)[:, None] * (curve[:, 1:] + curve[:, :-1]) / 2)
         travelled = torch.nn.functional.pad(speed.cumsum(1), (1, 0))
         last = row_lengths(x, info.lengths) - 1

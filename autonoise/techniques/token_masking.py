@@ -14,7 +14,8 @@ from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
 class TokenMasking(InputNoise):
     """Replace each token by the mask token with probability ``strength * fraction``.
 
-    x: ids (B, L); padding and special tokens stay. Without a mask token the unknown token stands in for it.
+    x: ids (B, L). Padding and special tokens do not change. If the input description has no mask token, the unknown
+    token is used instead.
     """
 
     fraction: float = ranged(0.02, 0.3, default=0.1, unit="tokens", maximum=1.0)

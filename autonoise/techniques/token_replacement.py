@@ -13,9 +13,10 @@ from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
     reference="Wang et al. 2018, SwitchOut: an Efficient Data Augmentation Algorithm for Neural Machine Translation",
 )
 class TokenReplacement(InputNoise):
-    """Replace each token, with probability ``strength * fraction``, by a uniform draw from the vocabulary.
+    """Replace each token, with probability ``strength * fraction``, by a random token of the vocabulary.
 
-    x: ids (B, L); padding and special tokens neither change nor are drawn.
+    x: ids (B, L). All tokens of the vocabulary are equally likely, except padding and special tokens, which are neither
+    replaced nor drawn.
     """
 
     fraction: float = ranged(0.02, 0.3, default=0.1, unit="tokens", maximum=1.0)

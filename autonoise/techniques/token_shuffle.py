@@ -14,10 +14,10 @@ from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
     reference="Lample et al. 2018, Unsupervised Machine Translation Using Monolingual Corpora Only",
 )
 class TokenShuffle(InputNoise):
-    """Move each token, with probability ``strength * fraction``, behind the 1 .. ``window`` tokens after it.
+    """Move each token, with probability ``strength * fraction``, behind the next 1 .. ``window`` tokens.
 
-    x: ids (B, L). No token ends more than ``window`` places from where it was. Padding and special tokens
-    keep their places, and nothing moves across them. At large fractions moves overlap and partly undo each other.
+    x: ids (B, L). No token moves more than ``window`` places. Padding and special tokens keep their places, and no
+    token moves across them. At large fractions the moves overlap and partly undo each other.
     """
 
     fraction: float = ranged(0.02, 0.3, default=0.1, unit="tokens", maximum=1.0)
@@ -28,7 +28,8 @@ class TokenShuffle(InputNoise):
         moves = choose_tokens(x, self.fraction * strength * reach / self.window, rng, info)
         place = torch.arange(x.shape[1], device=x.device).expand_as(x)
         u = rand(x.shape, rng, x)
-        key = place + moves * reach * u  # less than one place on, which happens once in ``reach``, is no move
+        # tokens are sorted by this key; a token whose key grows by less than 1, as one in ``reach`` does, does not move
+        key = place + moves * reach * u
         if info.valid is None:
             return x.gather(1, key.argsort(dim=1, stable=True))
         valid = info.valid.expand_as(x)
@@ -38,6 +39,6 @@ class TokenShuffle(InputNoise):
 
 
 def _end_of_segment(segment: Tensor, place: Tensor) -> Tensor:
-    """The last place of each place's segment; an invalid token ends one segment and starts the next."""
+    """Return, for each place, the last place of its segment; an invalid token ends one segment and starts the next."""
     last = torch.zeros_like(place).scatter_reduce(1, segment, place, "amax")
     return last.gather(1, segment)

@@ -1,4 +1,4 @@
-"""One random operation at a random strength."""
+"""Apply one random operation at a random strength to each image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from autonoise.ops.precision import flat
 from autonoise.ops.random import randint
 from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
 
-# Operation: largest amount of the wide space. The identity is a pick of -1.
+# Each operation and its largest amount, from the paper's "wide" search space, in the units of ops/augmentations.py
+# except where noted. The 14th operation, which does nothing, is a pick of -1.
 _LARGEST = {
     "shear_x": 0.99,
     "shear_y": 0.99,
@@ -28,6 +29,7 @@ _LARGEST = {
     "autocontrast": 1.0,
     "equalise": 1.0,
 }
+# Operations whose amount is never negative, and operations that have no amount.
 _UNSIGNED = ("posterise", "solarise")
 _NO_LEVEL = ("autocontrast", "equalise")
 
@@ -39,13 +41,12 @@ _NO_LEVEL = ("autocontrast", "equalise")
     reference="Müller 2021, TrivialAugment: Tuning-free Yet State-of-the-Art Data Augmentation",
 )
 class TrivialAugment(InputNoise):
-    """Apply one of 14 operations, the identity among them, to each image at strength * level * U(0, 1) of
-    its range.
+    """Apply one of 14 operations, one of which does nothing, at strength * level * U(0, 1) of its largest amount.
 
-    The ranges are the paper's wide ones, so ``level`` 1 is the paper. Images are moved by 32 pixels at most whatever
-    their size, as in the authors' code: the whole side at 32 pixels, a seventh of it at 224. Autocontrast and
-    equalise have no range and are blended in by strength. The amount's sign is random where it has one.
-    x: (B, C, H, W) in 0..1.
+    The largest amounts are the paper's "wide" ones, so ``level`` 1 is the paper. As in the authors' code, images are
+    shifted by at most 32 pixels whatever their size: the whole side at 32 pixels, a seventh of it at 224. Autocontrast
+    and equalise have no amount; they are mixed with the original by the strength. Where the amount can be negative, its
+    sign is random. x: (B, C, H, W) in 0..1.
     """
 
     version = 2
@@ -59,7 +60,7 @@ class TrivialAugment(InputNoise):
         pick = randint(len(names), (len(x),), rng, x, low=-1)
         u = torch.rand(2, len(x), generator=rng, device=x.device)
         sign = torch.where((u[1] < 0.5) & ~_is_in(_UNSIGNED, names, pick), -1.0, 1.0)
-        # translations are given as fractions of the side
+        # apply_operations takes translations as fractions of the side, not as pixels
         sides = {"translate_x": x.shape[-1], "translate_y": x.shape[-2]}
         largest = torch.tensor([most / sides.get(name, 1) for name, most in _LARGEST.items()], device=x.device)[pick]
         s = flat(strength)
@@ -69,4 +70,5 @@ class TrivialAugment(InputNoise):
 
 
 def _is_in(some: tuple[str, ...], names: tuple[str, ...], pick: Tensor) -> Tensor:
+    """Return a bool mask of the picks whose name is one of ``some``."""
     return torch.tensor([name in some for name in names], device=pick.device)[pick]

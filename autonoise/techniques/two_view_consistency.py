@@ -1,4 +1,4 @@
-"""Agreement between predictions on clean and noisy views."""
+"""Ask for the same prediction on the clean batch and on two noisy versions of it."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ from autonoise.technique import DataType, Family, StepTechnique, StepView, range
     reference="Hendrycks et al. 2020, AugMix: A simple method to improve robustness and uncertainty",
 )
 class TwoViewConsistency(StepTechnique):
-    """Add strength * weight * JSD(p_clean, p_1, p_2), the predictions on the clean batch and two noisy views.
+    """Add strength * weight * JSD(p_clean, p_1, p_2), which is 0 where the three predictions agree.
 
-    JSD = (KL(p_clean | m) + KL(p_1 | m) + KL(p_2 | m)) / 3, m the mean of the three, averaged over the batch.
-    As in the paper the three go through the model as one batch, batch norm learns from all of them, and the cross
-    entropy is that of the clean part. The views are draws of the policy's input noise (its AugMix, for images);
-    without any they agree anyway. Beside techniques that attack, mix pairs or take the whole step the noisy batch
-    keeps the cross entropy and a pass of its own, and the views follow in a second pass.
+    p_clean, p_1 and p_2 are the predictions for the clean batch and for two noisy versions (views), made with the
+    policy's input noise; without input noise the views agree anyway. JSD = (KL(p_clean | m) + KL(p_1 | m) + KL(p_2 |
+    m)) / 3, m the mean of the three, averaged over the batch.
+
+    As in the paper the three go through the model as one batch, from which batch norm learns, and the cross entropy is
+    that of the clean part. Beside techniques that attack, mix pairs or need the whole training step, the cross entropy
+    is that of the noisy batch, which has a pass of its own, and the views follow in a second pass.
     """
 
-    version: ClassVar[int] = 2  # 1 ran each view by itself, and took the cross entropy on a noisy one
+    version: ClassVar[int] = 2  # version 1 ran each view alone and used the cross entropy of a noisy view
     tags: ClassVar[frozenset[str]] = frozenset({"consistency"})
     views: ClassVar[int] = 2
 

@@ -1,4 +1,4 @@
-"""Risk extrapolation over noise levels."""
+"""Ask for the same loss at every noise level (risk extrapolation)."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ from autonoise.technique import DataType, Family, StepTechnique, StepView, range
     reference="Krueger et al. 2021, Out-of-distribution generalization via risk extrapolation (REx)",
 )
 class Vrex(StepTechnique):
-    """Add w * Var_e(R_e) to the loss, w = strength * penalty, over environments: clean, half noise, noise.
+    """Add w * Var(R_clean, R_half, R_noisy) to the loss, with w = strength * penalty.
 
-    R_e is an environment's mean loss against the targets as given: smoothed, flipped or mixed ones are no risk of the
-    noise. As in the paper the whole loss is divided by w where w > 1. Anneal by a schedule (warm_up, window).
-    Without input noise in the policy the environments differ little and it does nothing. Beside mixup and its kin
-    the noisy environment takes a pass of its own.
+    R is the mean loss on the clean batch, with noise at half strength, and with full noise. It is always taken against
+    the targets as given, since softened, replaced or mixed targets would change the loss by themselves. As in the paper
+    the whole loss is divided by w where w > 1. The penalty is best brought in late, by a schedule (warm_up, window).
+
+    Without input noise in the policy the three losses differ little, and this does nothing. Beside techniques that mix
+    pairs of samples the noisy loss needs a pass of its own.
     """
 
     version = 2
@@ -40,7 +42,7 @@ class Vrex(StepTechnique):
         weight = step.strength * self.penalty
         main = step.loss(step.logits, step.targets)
         clean, half = step.forward(step.clean), step.forward(step.again(0.5))
-        # rows that are mixed in pairs are no environment of the clean labels
+        # rows that were mixed in pairs cannot be judged by the clean labels, so unmixed noisy rows are run again
         noisy = step.forward(step.again()) if step.mixed else step.logits
         risks = torch.stack([step.loss(logits, step.clean_targets) for logits in (noisy, half, clean)])
         return (main + weight * risks.var(correction=0)) / max(1.0, weight) - main

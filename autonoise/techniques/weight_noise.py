@@ -1,4 +1,4 @@
-"""Gaussian noise on the weights."""
+"""Add Gaussian noise to the weights."""
 
 from __future__ import annotations
 
@@ -19,10 +19,13 @@ from autonoise.technique import DataType, Family, choice, ranged, stages, techni
     reference="Murray & Edwards 1994, Enhanced MLP performance from synaptic weight noise during training",
 )
 class WeightNoise(stages.WeightNoise):
-    """Add w + strength * sigma * RMS(w) * n (additive), or w * (1 + strength * sigma * n); n ~ N(0, 1).
+    """Add noise to a weight w: w + strength * sigma * RMS(w) * n (additive), n ~ N(0, 1).
 
-    w: any shape; the RMS is that of the whole tensor, without gradient through it.
-    In a model with another number of weights sigma is scaled by the square root of their ratio, so that the sum stays.
+    The kind ``multiplicative`` uses w * (1 + strength * sigma * n) instead. w has any shape; the RMS is that of the
+    whole tensor, and no gradient flows through it.
+
+    When a policy is used in a model with a different number of weights, sigma is multiplied by the square root of the
+    ratio of the two numbers, so that the variances of all weights still add up to the same total.
     """
 
     sigma: float = ranged(0.001, 0.1, default=0.01, log=True, unit="RMS of the weight", maximum=5.0)

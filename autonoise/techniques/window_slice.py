@@ -1,4 +1,4 @@
-"""Crop a window and stretch it."""
+"""Cut a window out of each series and stretch it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
     reference="Le Guennec 2016, Data Augmentation for Time Series Classification using CNNs",
 )
 class WindowSlice(InputNoise):
-    """Keep a window of 1 - strength * (1 - window) of each series, stretched linearly to the old length.
+    """Keep a share 1 - strength * (1 - window) of each series and stretch it linearly to the old length.
 
-    The window's place is uniform; at least 5 % are kept. Padding is left alone. x: (B, C, L).
+    The place of the window is uniform, and at least 5 % of the series is kept. Padding does not change. x: (B, C, L).
     """
 
     window: float = ranged(0.6, 0.95, default=0.9, unit="fraction of the length", minimum=0.05, maximum=1.0)

@@ -14,8 +14,8 @@ from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
 class WordDropout(InputNoise):
     """Replace each token by the unknown token with probability ``strength * fraction``.
 
-    x: ids (B, L); padding and special tokens stay. It also trains the unknown token's embedding. Without an
-    unknown token the mask token stands in for it.
+    x: ids (B, L). Padding and special tokens do not change. This also trains the embedding of the unknown token. If the
+    input description has no unknown token, the mask token is used instead.
     """
 
     fraction: float = ranged(0.02, 0.3, default=0.1, unit="tokens", maximum=1.0)

@@ -12,9 +12,10 @@ from autonoise.technique import Family, RawNoise, ranged, technique
     reference="Artetxe et al. 2018, Unsupervised Neural Machine Translation",
 )
 class WordSwap(RawNoise):
-    """Swap neighbouring words, so that a share f = ``strength * fraction`` of all words moves by one place.
+    """Swap neighbouring words so that, on average, a share f = ``strength * fraction`` of all words moves.
 
-    From left to right a pair is swapped with probability f / (2 - f); a word takes part in one swap at most.
+    Going from left to right, each pair is swapped with probability f / (2 - f); a word takes part in at most one swap,
+    and moves by one place.
     """
 
     fraction: float = ranged(0.05, 0.6, default=0.2, log=True, unit="words", maximum=1.0)
