@@ -1,8 +1,14 @@
-"""The operations of AutoAugment's family on batches of images, one operation and amount per sample.
+"""The operations of AutoAugment and its successors on batches of images, with one operation and amount per image.
 
-Amount 0 leaves an image as it is. Shear: tangent, about the upper left corner; translate: fraction of the side;
-rotate: degrees; brightness, colour, contrast, sharpness: factor - 1; posterise: bits removed of 8; solarise: values
-above 1 - amount are inverted; autocontrast, equalise: blend with the original.
+An amount of 0 leaves an image as it is. The unit of the amount for each operation:
+
+- shear: the tangent of the angle; the upper left corner stays where it is
+- translate: a fraction of the side
+- rotate: degrees
+- brightness, colour, contrast, sharpness: the factor of the enhancement minus 1
+- posterise: how many of the 8 bits are removed
+- solarise: values above 1 - amount are inverted
+- autocontrast, equalise: how much of the result is mixed into the original, in 0..1
 """
 
 from __future__ import annotations
@@ -20,7 +26,10 @@ GEOMETRIC = ("shear_x", "shear_y", "translate_x", "translate_y", "rotate")
 
 
 def apply_operations(x: Tensor, names: Sequence[str], pick: Tensor, amount: Tensor) -> Tensor:
-    """Apply ``names[pick[i]]`` with ``amount[i]`` to x[i]; x (B, C, H, W) in 0..1; -1 picks nothing."""
+    """Apply the operation ``names[pick[i]]`` with ``amount[i]`` to each image x[i]; a pick of -1 does nothing.
+
+    x: (B, C, H, W) in 0..1; pick and amount: (B,).
+    """
     out = x.clone()
     geometric = torch.tensor([name in GEOMETRIC for name in names], device=x.device)
     rows = ((pick >= 0) & geometric[pick]).nonzero()[:, 0]
@@ -36,13 +45,14 @@ def apply_operations(x: Tensor, names: Sequence[str], pick: Tensor, amount: Tens
 
 
 def _geometric(x: Tensor, names: Sequence[str], pick: Tensor, amount: Tensor) -> Tensor:
+    """Shear, shift or rotate each image; ``pick`` must name a geometric operation for each of them."""
     part = {name: amount * (pick == names.index(name)) if name in names else 0 * amount for name in GEOMETRIC}
     angle = torch.deg2rad(part["rotate"])
-    # at most one part of a row is not 0, so the matrix is a sum
+    # each image has one operation only, so at most one part is not 0 and the matrix is simply their sum
     matrix = torch.stack(
         [angle.cos(), part["shear_x"] - angle.sin(), part["shear_y"] + angle.sin(), angle.cos()], dim=-1
     ).reshape(-1, 2, 2)
-    # AutoAugment's family shears about the upper left corner: the centre moves
+    # AutoAugment shears about the upper left corner, while ``affine`` works about the centre: the shift makes up for it
     shift = torch.stack(
         [
             part["translate_x"] * x.shape[-1] + part["shear_x"] * x.shape[-2] / 2,
@@ -54,19 +64,24 @@ def _geometric(x: Tensor, names: Sequence[str], pick: Tensor, amount: Tensor) ->
 
 
 def brightness(x: Tensor, amount: Tensor) -> Tensor:
+    """Multiply all values by 1 + amount."""
     return x * (1 + amount)
 
 
 def contrast(x: Tensor, amount: Tensor) -> Tensor:
+    """Multiply the distance of each value from the image's mean luminance by 1 + amount."""
     return torch.lerp(x, luminance(x).mean((1, 2, 3), keepdim=True), -amount)
 
 
 def colour(x: Tensor, amount: Tensor) -> Tensor:
+    """Multiply the distance of each value from the pixel's luminance by 1 + amount."""
     return torch.lerp(x, luminance(x).expand_as(x), -amount)
 
 
 def sharpness(x: Tensor, amount: Tensor) -> Tensor:
+    """Multiply the distance of each value from a smoothed image by 1 + amount; the border does not change."""
     kernel = torch.ones(3, 3, dtype=x.dtype, device=x.device)
+    # PIL's SMOOTH filter: weight 5 in the middle and 1 around it, divided by their sum of 13
     kernel[1, 1] = 5
     channels = x.shape[1]
     smooth = x.clone()
@@ -76,15 +91,18 @@ def sharpness(x: Tensor, amount: Tensor) -> Tensor:
 
 
 def posterise(x: Tensor, amount: Tensor) -> Tensor:
+    """Remove the lowest ``amount`` bits of each 8-bit value; at least one bit is kept."""
     step = 2 ** amount.clamp(max=7)
     return ((x * 255).round() / step).floor() * step / 255
 
 
 def solarise(x: Tensor, amount: Tensor) -> Tensor:
+    """Invert the values above 1 - amount."""
     return torch.where(x > 1 - amount, 1 - x, x)
 
 
 def autocontrast(x: Tensor, amount: Tensor) -> Tensor:
+    """Stretch each channel to the full range 0..1, as far as ``amount`` (in 0..1) says."""
     low, high = x.amin((2, 3), keepdim=True), x.amax((2, 3), keepdim=True)
     span = high - low
     stretched = torch.where(span > 0, (x - low) / span.clamp(min=1e-6), x)
@@ -92,7 +110,10 @@ def autocontrast(x: Tensor, amount: Tensor) -> Tensor:
 
 
 def equalise(x: Tensor, amount: Tensor) -> Tensor:
-    """Flatten the histogram of each channel over 256 values (the table of PIL's ImageOps.equalize)."""
+    """Flatten the histogram of each channel over 256 grey values, as far as ``amount`` (in 0..1) says.
+
+    This is the look-up table of PIL's ImageOps.equalize.
+    """
     level = (x * 255).round().clamp(0, 255).long().flatten(2)
     counts = torch.zeros(*level.shape[:2], 256, dtype=torch.long, device=x.device)
     counts.scatter_add_(2, level, torch.ones_like(level))

@@ -1,4 +1,4 @@
-"""Recorded clips, from an .npz file or a folder, read once and drawn from in whole batches."""
+"""Recorded clips from an .npz file or a folder; they are read once, and whole batches are drawn from them."""
 
 from __future__ import annotations
 
@@ -16,19 +16,25 @@ from torch import Generator, Tensor
 from autonoise.errors import MissingExtraError, PolicyError
 from autonoise.ops.random import rand
 
+# Endings of the sound files that are read from a folder, in lower case.
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf")
+# Arrays of an .npz that may tell what a clip was cut from, or which kind of sound it is; the first that fits is used.
 ORIGINS = ("recording", "source", "noise_type", "class", "label", "y")
 FEWEST_ORIGINS = 4
-"""Fewer kinds of clips could not be halved without making the halves too different."""
+"""The smallest number of different origins that is used: fewer could not be divided into two similar halves."""
 HALVES = ("search", "held_out")
+"""The two values of an .npz's ``group`` array that say which clips are for the search and which are held out."""
 
 
 @dataclass(frozen=True)
 class Clips:
-    """Clips of different length, one after the other in ``samples`` (N,), each scaled to unit RMS.
+    """Clips of different length, each scaled to an RMS of 1 and stored one after the other.
 
-    ``sources``: what each was cut from or is a kind of, where the file or folder tells; ``halves``: "search" or
-    "held_out" where an npz says so itself.
+    Attributes:
+        samples: (N,) the samples of all clips.
+        starts, lengths: (n,) where each clip begins in ``samples``, and how many samples it has.
+        sources: what each clip was cut from, or which kind of sound it is, where the file or folder tells.
+        halves: "search" or "held_out" for each clip, where an .npz tells; else empty strings.
     """
 
     samples: Tensor
@@ -38,7 +44,7 @@ class Clips:
     halves: tuple[str, ...] = ()
 
     def draw(self, batch: int, size: int, rng: Generator, like: Tensor) -> Tensor:
-        """(batch, size): a random stretch of a random clip each; clips that are too short repeat."""
+        """Return (batch, size) samples: for each row a random stretch of a random clip; short clips repeat."""
         u = rand((2, batch, 1), rng, self.samples)
         which = (u[0] * len(self.lengths)).long().clamp(max=len(self.lengths) - 1)
         length = self.lengths[which]
@@ -50,12 +56,14 @@ class Clips:
 
 @functools.lru_cache(maxsize=8)
 def load_clips(path: str, group: str, sample_rate: int | None, device: str) -> Clips:
-    """Clips of ``path``, resampled to ``sample_rate`` (None: as they are).
+    """Read the clips of ``path`` and resample them to ``sample_rate`` (None: leave them as they are).
 
-    An .npz has X (n, samples) int16 or float and may have ``sample_rate`` and ``group`` (n,). Of a folder all
-    sound files below it are read (``SUFFIXES``); there ``group`` names a sub-folder. Sources are the first array of
-    an .npz among recording, source, noise_type, class, label and y that has four values or more, else sub-folders.
-    Raises PolicyError where nothing can be read, and MissingExtraError without soundfile.
+    An .npz holds X (n, samples) as int16 or float, and may hold ``sample_rate`` and ``group`` (n,). Of a folder all
+    sound files (``SUFFIXES``) at any depth are read, and ``group`` names a sub-folder.
+
+    The sources of an .npz are the first of its arrays recording, source, noise_type, class, label and y that has at
+    least four different values; those of a folder are its sub-folders. Raises PolicyError if nothing can be read, and
+    MissingExtraError if a folder needs the package soundfile and it is missing.
     """
     source = Path(path)
     if not source.exists():
@@ -80,8 +88,9 @@ def load_clips(path: str, group: str, sample_rate: int | None, device: str) -> C
 
 
 def _from_npz(path: Path, group: str) -> Iterator[tuple[Tensor, int | None, str, str]]:
+    """Yield each clip of an .npz with its sample rate, source and half."""
     try:
-        # numpy leaves a file open that it opened itself and could not read
+        # opened here, because numpy does not close a file that it opened itself and then cannot read
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             clips = np.asarray(file["X"])
             rate = int(file["sample_rate"]) if "sample_rate" in file else None
@@ -105,13 +114,14 @@ def _from_npz(path: Path, group: str) -> Iterator[tuple[Tensor, int | None, str,
         halves = list(map(str, groups))
     elif not group and groups is not None and not any(origins) and len(groups) == len(clips):
         origins = groups.astype(str)
+    # integers are divided by their largest size, such as 32768 for int16, to lie in -1..1
     full = float(np.iinfo(clips.dtype).max) + 1 if clips.dtype.kind == "i" else 1.0
     for clip, origin, half in zip(clips, origins, halves, strict=True):
         yield torch.from_numpy((clip / full).astype(np.float32)), rate, str(origin), half
 
 
 def _origins(arrays: dict[str, np.ndarray[Any, Any]], n: int) -> np.ndarray[Any, Any]:
-    """What each clip was cut from: the first array with four values or more, else n empty words."""
+    """Return the source of each of n clips: the first array with at least four different values, else empty strings."""
     for values in arrays.values():
         if values.shape == (n,) and len(np.unique(values)) >= FEWEST_ORIGINS:
             return values.astype(str)
@@ -119,9 +129,10 @@ def _origins(arrays: dict[str, np.ndarray[Any, Any]], n: int) -> np.ndarray[Any,
 
 
 def _from_folder(path: Path, group: str) -> Iterator[tuple[Tensor, int | None, str, str]]:
+    """Yield each clip of a folder, its channels averaged, with its sample rate, source and half (always empty)."""
     try:
         import soundfile
-    except (ImportError, OSError):  # OSError: the package is there, its C library is not
+    except (ImportError, OSError):  # OSError: the package is installed, but its C library is missing
         raise MissingExtraError.of("soundfile", "audio", "reading a folder of clips") from None
     files = sorted(p for p in (path / group).rglob("*") if p.suffix.lower() in SUFFIXES)
     folders = {p.parent for p in files}
@@ -135,6 +146,7 @@ def _from_folder(path: Path, group: str) -> Iterator[tuple[Tensor, int | None, s
 
 
 def _resampled(wave: Tensor, rate: int | None, wanted: int | None) -> Tensor:
+    """Return ``wave`` at the sample rate ``wanted``, or unchanged if either rate is unknown."""
     if rate is None or wanted is None or rate == wanted or not len(wave):
         return wave
     from julius.resample import resample_frac
@@ -144,9 +156,11 @@ def _resampled(wave: Tensor, rate: int | None, wanted: int | None) -> Tensor:
 
 
 def _one_line(e: BaseException) -> str:
+    """Return the message of an exception in one line, or its type if it has none."""
     return " ".join(str(e).split()) or type(e).__name__
 
 
 def _unit(wave: Tensor) -> Tensor:
+    """Scale a clip to an RMS of 1; missing values become 0, and 1e-12 avoids a division by zero for silence."""
     wave = torch.nan_to_num(wave)
     return wave / wave.square().mean().clamp(min=1e-12).sqrt()

@@ -12,6 +12,7 @@ from torch import Tensor
 
 @lru_cache(maxsize=16)
 def _matrix(size: int) -> NDArray[np.float64]:
+    """Return the matrix of :func:`dct_matrix` as float64; it is kept for the last 16 sizes."""
     k, n = np.mgrid[:size, :size]
     matrix = np.sqrt(2 / size) * np.cos(np.pi * k * (2 * n + 1) / (2 * size))
     matrix[0] /= np.sqrt(2)
@@ -19,5 +20,8 @@ def _matrix(size: int) -> NDArray[np.float64]:
 
 
 def dct_matrix(size: int, like: Tensor) -> Tensor:
-    """D (size, size) with D @ D.T = 1: ``D @ v`` is the DCT-II of v; in dtype and on device of ``like``."""
+    """Return the matrix D (size, size) for which ``D @ v`` is the DCT-II of v, and D @ D.T is the identity.
+
+    It has the dtype and device of ``like``.
+    """
     return torch.from_numpy(_matrix(size)).to(device=like.device, dtype=like.dtype)

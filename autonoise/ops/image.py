@@ -1,4 +1,4 @@
-"""Reading images at displaced positions, and what is needed for colour."""
+"""Read images at displaced positions, and compute their luminance and scale."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from autonoise.ops.precision import widen
 
 
 def centred(size: int, like: Tensor) -> Tensor:
-    """(size,) float32 coordinates of pixels along an axis; 0 is the centre of the image, 1 a pixel."""
+    """Return the coordinates (size,) of the pixels along an axis, in pixels from the image's centre, float32."""
     return torch.arange(size, device=like.device, dtype=torch.float32) - (size - 1) / 2
 
 
 def affine(x: Tensor, matrix: Tensor, shift: Tensor, fill: str = "zeros") -> Tensor:
-    """Output pixel p = (x, y) from the centre shows x at ``matrix @ p + shift``, read bilinearly.
+    """Map images affinely: the output pixel p = (x, y), from the centre, shows x at ``matrix @ p + shift``.
 
-    x (B, C, H, W), matrix (B, 2, 2), shift (B, 2) in pixels. ``fill``: zeros, border or reflection outside.
+    x is (B, C, H, W), matrix (B, 2, 2) and shift (B, 2) in pixels; values between pixels are interpolated bilinearly.
+    ``fill`` says what is seen outside the image: zeros, border or reflection.
     """
     unit = 2 / torch.tensor([x.shape[-1], x.shape[-2]], device=x.device, dtype=torch.float32)
     across = (matrix[:, :, 0] * unit)[:, None] * centred(x.shape[-1], x)[:, None]
@@ -26,7 +27,7 @@ def affine(x: Tensor, matrix: Tensor, shift: Tensor, fill: str = "zeros") -> Ten
 
 
 def displace(x: Tensor, field: Tensor, fill: str = "zeros") -> Tensor:
-    """Output pixel p shows x at p + field; field (B, 2, H, W) in pixels (x, y)."""
+    """Displace single pixels: the output pixel p shows x at p + field, where field is (B, 2, H, W) in pixels (x, y)."""
     width, height = x.shape[-1], x.shape[-2]
     across = (field[:, 0] + centred(width, x)) * (2 / width)
     down = (field[:, 1] + centred(height, x)[:, None]) * (2 / height)
@@ -34,17 +35,21 @@ def displace(x: Tensor, field: Tensor, fill: str = "zeros") -> Tensor:
 
 
 def _sample(x: Tensor, grid: Tensor, fill: str) -> Tensor:
+    """Read x at the positions ``grid`` (B, H, W, 2), where -1 and 1 are the edges of the image."""
     wide = widen(x)
     return F.grid_sample(wide, grid.to(wide.dtype), padding_mode=fill, align_corners=False).to(x.dtype)
 
 
 def luminance(x: Tensor) -> Tensor:
-    """(B, 1, H, W) Rec. 601 luminance of RGB; the mean of the channels for any other number of them."""
+    """Return the luminance (B, 1, H, W) of RGB images; for any number of channels but three, their mean.
+
+    The three weights are those of the television standard Rec. 601, which PIL uses too.
+    """
     if x.shape[1] != 3:
         return x.mean(1, keepdim=True)
     return 0.299 * x[:, :1] + 0.587 * x[:, 1:2] + 0.114 * x[:, 2:]
 
 
 def side_scale(x: Tensor) -> float:
-    """Pixels of x per pixel of a 32x32 image, by the shorter side."""
+    """Return the shorter side in units of 32 pixels, so that sizes given for 32x32 images fit images of any size."""
     return min(x.shape[-2:]) / 32

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+# The letters of each row, and how far the row is shifted to the right, in widths of a key.
 _ROWS = (("qwertyuiop", 0.0), ("asdfghjkl", 0.25), ("zxcvbnm", 0.75))
 
 
 def _layout() -> dict[str, str]:
+    """Return the neighbours of each key: those at most one key's width away in both directions."""
     places = {key: (left + i, float(row)) for row, (keys, left) in enumerate(_ROWS) for i, key in enumerate(keys)}
     near = {
         a: "".join(b for b, (xb, yb) in places.items() if a != b and abs(xa - xb) <= 1 and abs(ya - yb) <= 1)
@@ -18,11 +20,11 @@ def _layout() -> dict[str, str]:
 
 
 NEIGHBOURS: dict[str, str] = _layout()
-"""Lower-case letter or digit → the keys around it; letters touch letters, digits touch digits."""
+"""For each lower-case letter or digit the keys around it; letters have letters around them, and digits digits."""
 
 
 def neighbour(character: str, rng: np.random.Generator) -> str | None:
-    """A random key next to ``character``, in its case; None where the layout does not have it."""
+    """Return a random key next to ``character``, in the same case, or None if the layout lacks the character."""
     near = NEIGHBOURS.get(character.lower())
     if near is None:
         return None

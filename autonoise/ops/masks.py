@@ -1,4 +1,4 @@
-"""Masks: random ones at a rate per sample, and which positions of a batch noise may move at all."""
+"""Random masks with a rate for each sample, and masks of the positions of a batch that noise may change at all."""
 
 from __future__ import annotations
 
@@ -12,42 +12,50 @@ from autonoise.types import BatchInfo, DataType
 
 
 def chance(rate: Tensor, shape: torch.Size | tuple[int, ...], rng: Generator) -> Tensor:
-    """True with probability ``rate``, a tensor broadcastable to ``shape`` with values in [0, 1 - 2^-16].
+    """Return a mask that is True with probability ``rate``, which broadcasts to ``shape`` and is in [0, 1 - 2^-16].
 
-    Compares 16 random bits instead of a float: five times faster on a CPU, exact to 2^-16.
+    It compares random 16-bit numbers, which takes a CPU a fifth of the time of floats; the probability is exact to
+    2^-16.
     """
     bits, limit = _bits(rate, shape, rng)
     return bits < limit
 
 
 def _bits(rate: Tensor, shape: torch.Size | tuple[int, ...], rng: Generator) -> tuple[Tensor, Tensor]:
-    """Random int16 numbers and the limit that a share ``rate`` of them is below."""
+    """Return random int16 numbers, and the limit that each of them is below with probability ``rate``."""
+    # int16 has 65536 values, the smallest of which is -32768
     limit = (rate.float() * 65536 - 32768).round_().clamp_(-32768, 32767).to(torch.int16)
     return _words(shape, rate.device, rng), limit
 
 
 def _words(shape: torch.Size | tuple[int, ...], device: torch.device, rng: Generator) -> Tensor:
-    """Random int16 numbers of a shape."""
+    """Return random int16 numbers of a shape; they are drawn four at a time, as 64-bit numbers."""
     size = math.prod(shape)
     words = torch.empty((size + 3) // 4, dtype=torch.int64, device=device)
     return words.random_(-(2**63), 2**63 - 1, generator=rng).view(torch.int16)[:size].reshape(shape)
 
 
 def numbers(rate: Tensor, shape: torch.Size | tuple[int, ...], rng: Generator, dtype: torch.dtype) -> Tensor:
-    """As :func:`chance`, but 1 and 0 of ``dtype``: a CPU needs ten times as long for bools and their conversion."""
+    """Do as :func:`chance`, but return 1 and 0 of ``dtype``.
+
+    A CPU would need ten times as long to make a bool mask and convert it.
+    """
     bits, limit = _bits(rate, shape, rng)
     return torch.lt(bits, limit, out=torch.empty(shape, dtype=dtype, device=rate.device))
 
 
 def as_number(mask: Tensor, like: Tensor) -> Tensor:
-    """A bool mask as 0 and 1 in the dtype of ``like``; by way of bytes, which a CPU converts eight times as fast."""
+    """Return a bool mask as 0 and 1 in the dtype of ``like``.
+
+    It is read as bytes first, which a CPU converts eight times as fast as bools.
+    """
     return mask.view(torch.uint8).to(like.dtype)
 
 
 def select(mask: Tensor, new: Tensor, old: Tensor) -> Tensor:
-    """``torch.where(mask, new, old)`` for finite floating-point tensors.
+    """Return ``torch.where(mask, new, old)``, faster for floating-point tensors, which must be finite.
 
-    As a blend by 0 and 1, which is exact, and on a CPU twenty times as fast where the mask is random, and in the
+    They are blended by 0 and 1, which is exact. With a random mask this is twenty times as fast on a CPU, also in the
     backward pass. Integers go through ``torch.where``.
     """
     new = new.to(old.dtype)
@@ -57,15 +65,21 @@ def select(mask: Tensor, new: Tensor, old: Tensor) -> Tensor:
 
 
 def spread_rate(rate: float, ratio: float) -> float:
-    """The rate at each of 1 / ``ratio`` times as many places that adds the same noise in all.
+    """Return the dropout rate that adds the same noise in all in a model with 1 / ``ratio`` times as many places.
 
-    Dropping at r adds noise of variance r / (1 - r), relative to what is dropped; that variance times ``ratio``.
+    Dropping with probability r adds noise of variance r / (1 - r) relative to what is dropped. The new rate is the one
+    whose variance is ``ratio`` times that of ``rate``.
     """
     return rate * ratio / (1 - rate + rate * ratio)
 
 
 def dropped(h: Tensor, rate: Tensor, shape: torch.Size | tuple[int, ...], rng: Generator) -> Tensor:
-    """Set units of ``shape`` (broadcastable to h) to 0 at ``rate``, the others to h / (1 - rate)."""
+    """Set units to 0 with probability ``rate`` (at most 0.95), and the others to h / (1 - rate).
+
+    ``shape`` is the shape of the mask and broadcasts to h: where it is 1, all values along that dimension share their
+    fate.
+    """
+    # the limit of 0.95 bounds the factor 1 / (1 - rate) at 20
     rate = rate.float().clamp(0, 0.95)
     limit = (rate * 65536 - 32768).to(torch.int16)
     gone = torch.lt(_words(shape, h.device, rng), limit, out=torch.empty(shape, dtype=h.dtype, device=h.device))
@@ -74,7 +88,7 @@ def dropped(h: Tensor, rate: Tensor, shape: torch.Size | tuple[int, ...], rng: G
 
 
 def dropped_alike(w: Tensor, rate: float, rng: Generator) -> Tensor:
-    """As :func:`dropped` at one rate for all of w, with the arithmetic of the rate left to Python."""
+    """Do as :func:`dropped` with one rate for all of w; a Python number is faster than a tensor of rates."""
     rate = min(max(rate, 0.0), 0.95)
     bits = _words(w.shape, w.device, rng)
     limit = min(max(round(rate * 65536) - 32768, -32768), 32767)
@@ -83,7 +97,10 @@ def dropped_alike(w: Tensor, rate: float, rng: Generator) -> Tensor:
 
 
 def numeric_columns(x: Tensor, info: BatchInfo) -> Tensor | None:
-    """(D,) bool: the columns of a table that hold numbers, not codes, one-hots or flags; None: all, or no table."""
+    """Return a mask (D,) of a table's numeric columns, which are no codes, one-hot columns or missing flags.
+
+    None means that all columns are numeric, or that the batch is no table.
+    """
     if info.spec.data_type is not DataType.TABULAR or len(info.spec.numeric) == x.shape[-1]:
         return None
     if info.spec.numeric:
@@ -98,16 +115,17 @@ def numeric_columns(x: Tensor, info: BatchInfo) -> Tensor | None:
 
 @functools.lru_cache(maxsize=16)
 def _mask(columns: tuple[int, ...], width: int, device: torch.device) -> Tensor:
-    """Kept between batches, so never to be changed in place."""
+    """Return a mask (width,) of ``columns``; it is kept for the next batches, so it must never be changed in place."""
     mask = torch.zeros(width, dtype=torch.bool, device=device)
     mask[list(columns)] = True
     return mask
 
 
 def movable(x: Tensor, info: BatchInfo) -> Tensor | None:
-    """Bool, broadcastable to x: valid positions of numeric columns, in series and clips within the length; None: all.
+    """Return a bool mask, broadcastable to x, of the values that noise may change; None means all.
 
-    x: as at the input, or an embedding (B, L, E).
+    Those are valid positions, in tables in numeric columns only, in series and audio within the row's length. x is as
+    at the input, or an embedding (B, L, E).
     """
     text = info.spec.data_type == DataType.TEXT
     mask = numeric_columns(x, info)
@@ -116,7 +134,7 @@ def movable(x: Tensor, info: BatchInfo) -> Tensor | None:
         while text and 1 < valid.ndim < x.ndim:
             valid = valid.unsqueeze(-1)
         mask = valid if mask is None else mask & valid
-    # the tokens of a text need not lie at its beginning
+    # lengths count from the beginning of a row, where the tokens of a text need not lie; ``valid`` says where they are
     if info.lengths is not None and not text and info.spec.data_type != DataType.TABULAR:
         steps = torch.arange(x.shape[-1], device=x.device)
         inside = steps < info.lengths.to(x.device).reshape(-1, *[1] * (x.ndim - 1))
@@ -125,7 +143,10 @@ def movable(x: Tensor, info: BatchInfo) -> Tensor | None:
 
 
 def rms(h: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Root mean square of each sample, (B, 1, ...), without gradient; where ``mask`` is True, if given."""
+    """Return the root mean square of each sample, (B, 1, ...), over the values where ``mask`` is True (None: all).
+
+    No gradient flows through it.
+    """
     h = h.detach()
     dims = tuple(range(1, h.ndim))
     exact = torch.float64 if h.dtype == torch.float64 else torch.float32
@@ -138,7 +159,10 @@ def rms(h: Tensor, mask: Tensor | None = None) -> Tensor:
 
 
 def rows_from(chosen: Tensor, new: Tensor, old: Tensor) -> Tensor:
-    """``chosen`` (B,) rows of ``new``, the others of ``old``, which may hold missing values: row by row, as copies."""
+    """Return the rows of ``new`` where ``chosen`` (B,) is True, and the rows of ``old`` elsewhere.
+
+    On a CPU whole rows are copied, which is faster than ``torch.where``. ``old`` may hold missing values.
+    """
     if old.device.type != "cpu":
         return torch.where(chosen.reshape(-1, *[1] * (old.ndim - 1)), new, old)
     left = torch.nonzero(~chosen)[:, 0]

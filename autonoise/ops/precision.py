@@ -1,4 +1,4 @@
-"""Small conversions that keep half precision out of arithmetic it is too coarse for."""
+"""Small conversions that keep arithmetic out of half precision, which is too coarse for it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from torch import Generator, Tensor
 
 
 def widen(x: Tensor) -> Tensor:
-    """X in at least float32 (float64 stays)."""
+    """Return x in float32, or in its own dtype if that is wider."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def flat(strength: Tensor) -> Tensor:
-    """Per-sample strength (B, 1, ...) as (B,) float32."""
+    """Return the strength of each sample, (B, 1, ...), as float32 of shape (B,)."""
     return strength.reshape(-1).float()
 
 
 def signed(shape: tuple[int, ...], rng: Generator, like: Tensor) -> Tensor:
-    """Uniform draws in [-1, 1), float32, on the device of ``like``."""
+    """Return uniform draws in [-1, 1), float32, on the device of ``like``."""
     return 2 * torch.rand(shape, generator=rng, device=like.device) - 1

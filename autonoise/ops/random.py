@@ -1,4 +1,4 @@
-"""Draws from an explicit torch.Generator, on the device and in the dtype of what they are added to."""
+"""Random draws from an explicit torch.Generator, on the device and in the dtype of the data they are used with."""
 
 from __future__ import annotations
 
@@ -11,17 +11,22 @@ import torch
 from torch import Generator, Tensor
 
 _MASK = (1 << 64) - 1
+"""Keeps the lowest 64 bits of a Python integer, since SplitMix64 computes modulo 2^64."""
 _OF_THREAD = threading.local()
+"""The numpy generator of each thread."""
 _INCREMENT = 0x5851F42D4C957F2D14057B7EF767814F
-"""Of PCG64: any odd number."""
+"""The increment of the PCG64 generator, which may be any odd number."""
 TABLE = 1 << 22
-"""Normal numbers in the table that noise on a CPU is taken from: 16 MB, many times a batch."""
+"""How many normal numbers the table has that noise on a CPU is taken from: 16 MB, and many times a usual batch."""
 FEW = 1 << 13
-"""Fewer numbers than these are drawn afresh, which is as fast."""
+"""The size below which normal numbers are drawn directly, because for so few the table saves no time."""
 
 
 def seed_from(*parts: int) -> int:
-    """Mix integers into one 63-bit seed (SplitMix64, Steele 2014): near keys give unrelated streams."""
+    """Mix integers into one 63-bit seed with SplitMix64 (Steele et al. 2014); similar integers give unrelated seeds.
+
+    All hexadecimal constants are those of that generator.
+    """
     state = 0x9E3779B97F4A7C15
     for part in parts:
         state = (state ^ (part & _MASK)) & _MASK
@@ -34,14 +39,15 @@ def seed_from(*parts: int) -> int:
 
 
 def uniform_from(*parts: int) -> float:
-    """A number in [0, 1) that depends on integers as :func:`seed_from` does."""
+    """Return a number in [0, 1) that depends on the integers alone, through :func:`seed_from`."""
+    # a float holds 53 bits, so 10 of the 63 are dropped
     return (seed_from(*parts) >> 10) * 2.0**-53
 
 
 def text_generator(seed: int) -> np.random.Generator:
-    """This thread's numpy generator, started at ``seed``; good until the next call.
+    """Return this thread's numpy generator, set to ``seed``; it is good until the next call in this thread.
 
-    For raw strings, of which each has its own: making a generator takes as long as editing a sentence.
+    Each string has a seed of its own, and making a new generator would take as long as editing a sentence.
     """
     if not hasattr(_OF_THREAD, "rng"):
         _OF_THREAD.rng = np.random.Generator(np.random.PCG64(0))
@@ -52,23 +58,25 @@ def text_generator(seed: int) -> np.random.Generator:
 
 
 def generator(seed: int, device: torch.device | str = "cpu") -> Generator:
-    """A generator on ``device`` that starts at ``seed``."""
+    """Return a new torch generator on ``device``, set to ``seed``."""
     return Generator(device=device).manual_seed(seed)
 
 
 def randn_like(x: Tensor, rng: Generator) -> Tensor:
-    """Standard normal noise of x's shape, dtype and device; not to be changed in place.
+    """Return standard normal noise of x's shape, dtype and device; it must not be changed in place.
 
-    On a CPU a stretch, from a random place on, of a table of normal numbers that is drawn once (Salimans et al. 2017,
-    Evolution strategies as a scalable alternative, section 2.1): a tenth of the time of fresh numbers.
+    On a CPU the noise is a stretch of a large table of normal numbers, which is drawn once, from a random place on.
+    This takes a tenth of the time of new numbers. The idea is from Salimans et al. 2017, Evolution strategies as a
+    scalable alternative, section 2.1.
     """
     return randn(x.shape, rng, x)
 
 
 def randn(shape: torch.Size | tuple[int, ...], rng: Generator, like: Tensor) -> Tensor:
-    """As :func:`randn_like`, of a shape of its own."""
+    """Return noise as :func:`randn_like` does, of a shape of its own, in the dtype and on the device of ``like``."""
     dtype = like.dtype if like.is_floating_point() else torch.float32
     size = math.prod(shape)
+    # more than a quarter of the table would leave too few different places to start from
     if like.device.type != "cpu" or dtype is torch.float64 or not FEW <= size <= TABLE // 4:
         return torch.randn(shape, generator=rng, device=like.device, dtype=dtype)
     start = int(torch.randint(TABLE - size, (1,), generator=rng))
@@ -77,33 +85,35 @@ def randn(shape: torch.Size | tuple[int, ...], rng: Generator, like: Tensor) -> 
 
 @functools.cache
 def _normal_table() -> Tensor:
-    # whatever is the default where it is first asked for; drawn in inference mode, it could not serve training
+    """Return the table of normal numbers, scaled to mean 0 and standard deviation 1; it is drawn once."""
+    # dtype, device and mode are fixed here, whatever the caller's are: a tensor that was made in inference mode could
+    # not be used in training
     with torch.inference_mode(False):
         numbers = torch.randn(TABLE, generator=generator(seed_from(TABLE)), dtype=torch.float32, device="cpu")
         return (numbers - numbers.mean()) / numbers.std()
 
 
 def rand_like(x: Tensor, rng: Generator) -> Tensor:
-    """Uniform noise in [0, 1) of x's shape and device."""
+    """Return uniform noise in [0, 1) of x's shape, dtype and device."""
     return rand(x.shape, rng, x)
 
 
 def rand(shape: torch.Size | tuple[int, ...], rng: Generator, like: Tensor) -> Tensor:
-    """Uniform noise in [0, 1) of a shape, on the device of ``like``."""
+    """Return uniform noise in [0, 1) of a shape, in the dtype and on the device of ``like``."""
     dtype = like.dtype if like.is_floating_point() else torch.float32
     return torch.rand(shape, generator=rng, device=like.device, dtype=dtype)
 
 
 def randint(high: int, shape: torch.Size | tuple[int, ...], rng: Generator, like: Tensor, low: int = 0) -> Tensor:
-    """Integers in [low, high), on the device of ``like``."""
+    """Return random integers in [low, high), on the device of ``like``."""
     return torch.randint(low, high, shape, generator=rng, device=like.device)
 
 
 def beta(alpha: float, size: int, rng: Generator, like: Tensor) -> Tensor:
-    """(size,) draws from Beta(alpha, alpha), float32, on the device of ``like``.
+    """Return draws (size,) from Beta(alpha, alpha), float32, on the device of ``like``.
 
-    X / (X + Y) of two Gamma(alpha) numbers, in logarithms, since they underflow where alpha is small; Gamma(alpha) as
-    Gamma(alpha + 1) * U^(1 / alpha) (Marsaglia & Tsang 2000).
+    X / (X + Y) has this distribution if X and Y are Gamma(alpha) numbers. They are computed as logarithms, because they
+    underflow if alpha is small, and from Gamma(alpha + 1) * U^(1 / alpha) (Marsaglia & Tsang 2000).
     """
     shape = torch.full((2, size), alpha + 1, dtype=torch.float64, device=like.device)
     uniform = torch.rand(2, size, generator=rng, device=like.device, dtype=torch.float64)
@@ -112,11 +122,11 @@ def beta(alpha: float, size: int, rng: Generator, like: Tensor) -> Tensor:
 
 
 def permutation(size: int, rng: Generator, like: Tensor) -> Tensor:
-    """A random permutation of 0..size-1, on the device of ``like``."""
+    """Return a random permutation of 0..size-1, on the device of ``like``."""
     return torch.randperm(size, generator=rng, device=like.device)
 
 
 def numpy_generator(rng: Generator) -> np.random.Generator:
-    """A numpy generator seeded by the next draw of a torch generator."""
+    """Return a numpy generator whose seed is the next draw of a torch generator."""
     seed = torch.randint(0, 2**62, (1,), generator=rng, device=rng.device)
     return np.random.default_rng(int(seed.item()))

@@ -1,4 +1,4 @@
-"""What an auxiliary head is asked to reconstruct: the input at a fixed small size."""
+"""What an additional head is asked to reconstruct: the input, reduced to a fixed small size."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from autonoise.ops.masks import movable
 from autonoise.types import BatchInfo, DataType
 
 LARGEST = 1024
-"""Values that are reconstructed at most."""
+"""The largest number of values per sample that are reconstructed; it keeps the head, a linear layer, small."""
 
 
 def target_of(x: Tensor, info: BatchInfo) -> Tensor:
-    """The canonical input x (B, ...) as (B, D), D <= 1024 the same for every batch, without gradient.
+    """Return the canonical input x (B, ...) as (B, D), without gradient; D <= 1024 is the same for every batch.
 
-    Image: pooled, standardised per channel over the batch. Series: pooled over time. Table: its columns
-    (codes standardised over the batch). Audio: log envelope, standardised per clip. Text: share of each word
-    among a sample's tokens, ids hashed modulo D; rows sum to 1, or to 0 without valid tokens.
+    - Image: averaged down, and standardised for each channel over the batch.
+    - Series: averaged down in time.
+    - Table: its columns, with codes standardised over the batch.
+    - Audio: the logarithm of the power over time, standardised for each clip.
+    - Text: the share of each word among the sample's tokens, with ids counted modulo D. Rows sum to 1, or to 0 if the
+      sample has no valid tokens.
     """
     layout, x = info.spec.layout, x.detach()
     kind = info.spec.data_type
@@ -30,6 +33,7 @@ def target_of(x: Tensor, info: BatchInfo) -> Tensor:
     if kind is DataType.TABULAR:
         return _table(x, info)[:, :LARGEST]
     if kind is DataType.AUDIO:
+        # one value for 64 samples, 4 ms at 16 kHz; 1e-6 is a power of -60 dB and keeps the logarithm of silence finite
         frames = min(LARGEST, max(1, math.ceil(layout[-1] / 64)))
         envelope = (F.adaptive_avg_pool1d(x.square(), frames) + 1e-6).log()
         return _standardised(envelope, (1,))
@@ -42,11 +46,13 @@ def target_of(x: Tensor, info: BatchInfo) -> Tensor:
 
 
 def _standardised(x: Tensor, dims: tuple[int, ...]) -> Tensor:
+    """Return x with mean 0 and variance 1 over ``dims``; 1e-6 avoids a division by zero for constant values."""
     variance, mean = torch.var_mean(x, dims, correction=0, keepdim=True)
     return (x - mean) / (variance + 1e-6).sqrt()
 
 
 def _table(x: Tensor, info: BatchInfo) -> Tensor:
+    """Return the columns of a table, with those that hold codes standardised over the batch."""
     if not info.spec.codes:
         return x
     codes = torch.zeros(x.shape[1], dtype=torch.bool, device=x.device)
@@ -55,6 +61,7 @@ def _table(x: Tensor, info: BatchInfo) -> Tensor:
 
 
 def _bag_of_words(ids: Tensor, info: BatchInfo) -> Tensor:
+    """Return the share of each word id, modulo the number of columns, among the valid tokens of each sample."""
     size = min(info.spec.vocabulary_size or LARGEST, LARGEST)
     real = movable(ids, info)
     weight = torch.ones(ids.shape, device=ids.device) if real is None else real.expand_as(ids).float()

@@ -1,4 +1,4 @@
-"""Reading series at displaced times, and smooth random curves."""
+"""Read series at displaced times, and draw smooth curves."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ from autonoise.ops.precision import widen
 
 
 def row_lengths(x: Tensor, lengths: Tensor | None) -> Tensor:
-    """(B, 1) float32 number of valid steps of each row of x (B, ..., L), at least 1."""
+    """Return the number of valid steps of each row of x (B, ..., L), at least 1, as float32 (B, 1)."""
     if lengths is None:
         return torch.full((len(x), 1), float(x.shape[-1]), device=x.device)
     return lengths.to(device=x.device, dtype=torch.float32).clamp(min=1)[:, None]
 
 
 def read_at(x: Tensor, times: Tensor) -> Tensor:
-    """X (B, C, L) or (B, L), linearly interpolated at times (B, L) in steps; ends are held."""
+    """Return x (B, C, L) or (B, L), linearly interpolated at ``times`` (B, L), which count steps.
+
+    Times before the beginning or after the end give the first or the last value.
+    """
     last = x.shape[-1] - 1
     times = times.clamp(0, last)
     low = times.floor()
@@ -37,6 +40,7 @@ def read_at(x: Tensor, times: Tensor) -> Tensor:
 
 @lru_cache(maxsize=64)
 def _spline_basis(knots: int, length: int) -> NDArray[np.float32]:
+    """Return a matrix (knots, length): values at equally spaced knots times this matrix give the cubic spline."""
     from scipy.interpolate import CubicSpline
 
     at = np.linspace(0, max(length - 1, 1), knots)
@@ -44,6 +48,9 @@ def _spline_basis(knots: int, length: int) -> NDArray[np.float32]:
 
 
 def smooth_curve(values: Tensor, length: int) -> Tensor:
-    """Cubic spline (..., length) through values (..., K >= 2) at K equally spaced knots, ends included."""
+    """Return the cubic spline (..., length) through ``values`` (..., K) at K equally spaced knots, K at least 2.
+
+    The first knot is at the first step and the last knot at the last step.
+    """
     basis = torch.from_numpy(_spline_basis(values.shape[-1], length)).to(values.device)
     return values @ basis.to(values.dtype)

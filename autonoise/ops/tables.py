@@ -1,4 +1,7 @@
-"""Tables (B, D): columns, the features they belong to, and exchanging whole features between rows."""
+"""Tables (B, D): which feature each column belongs to, and how to exchange whole features between rows.
+
+A feature is what one column of the original table held; as a model's input it may take several columns.
+"""
 
 from __future__ import annotations
 
@@ -13,26 +16,30 @@ from autonoise.types import BatchInfo, InputSpec
 
 
 def features(x: Tensor, info: BatchInfo) -> Tensor:
-    """(D,) the feature of each column, -1 for none; each column its own where the batch does not say."""
+    """Return the number (D,) of the feature that each column belongs to, and -1 for a column of none.
+
+    If the batch does not say, each column is a feature of its own.
+    """
     if info.feature_of is None:
         return torch.arange(x.shape[1], device=x.device)
     return info.feature_of.to(x.device)
 
 
 def flag_columns(x: Tensor, info: BatchInfo) -> Tensor:
-    """(D,) bool, True for columns that say "this value is missing"; not to be changed in place."""
+    """Return a mask (D,) of the columns that say "this value is missing"; it must not be changed in place."""
     return _flags(info.spec, x.shape[1], x.device)
 
 
 @functools.lru_cache(maxsize=16)
 def _flags(spec: InputSpec, width: int, device: torch.device) -> Tensor:
+    """Return the mask of :func:`flag_columns`, which is kept for the next batches."""
     out = torch.zeros(width, dtype=torch.bool, device=device)
     out[[flag for flag, _ in spec.flags]] = True
     return out
 
 
 def categorical_columns(x: Tensor, info: BatchInfo) -> Tensor:
-    """(D,) bool, True for one-hot and code columns."""
+    """Return a mask (D,) of the columns that hold categories, as one-hot columns or as codes."""
     if info.categorical is not None:
         return info.categorical.to(x.device)
     out = torch.zeros(x.shape[1], dtype=torch.bool, device=x.device)
@@ -41,10 +48,10 @@ def categorical_columns(x: Tensor, info: BatchInfo) -> Tensor:
 
 
 def choose_features(x: Tensor, rate: Tensor, rng: Generator, info: BatchInfo, among: Tensor | None = None) -> Tensor:
-    """Bool (B, D): whole features with their flag columns, each with probability ``rate`` (B, 1) in each row.
+    """Return a mask (B, D) of whole features, each chosen with probability ``rate`` (B, 1) in each row.
 
-    ``among`` (D,) limits the choice to features that have such a column. A feature that is missing in a row
-    stays as it is there.
+    All columns of a feature are chosen together, its missing flag included. ``among`` (D,) limits the choice to
+    features that have at least one such column. A feature that is missing in a row is not chosen there.
     """
     of, rate = features(x, info), rate.float()
     owner = of.clamp(min=0)
@@ -52,7 +59,7 @@ def choose_features(x: Tensor, rate: Tensor, rng: Generator, info: BatchInfo, am
     if _of_one_column(x, info):
         chosen = chosen < rate
     else:
-        # a feature's columns read one draw, that of the column that bears its number
+        # all columns of a feature use the same draw: that of the column whose number is the feature's number
         chosen = chosen.index_select(1, owner) < rate
         chosen &= of >= 0
     if among is not None:
@@ -68,7 +75,11 @@ def choose_features(x: Tensor, rate: Tensor, rng: Generator, info: BatchInfo, am
 
 
 def exchange_features(x: Tensor, chosen: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
-    """Fill chosen features with those of other rows of the batch, a row drawn for each: empirical marginals."""
+    """Replace chosen features by those of other rows of the batch.
+
+    Each feature of each row draws a row of its own, so that replaced values are as frequent as in the batch. Features
+    whose columns belong together come from the same row.
+    """
     rows = x.shape[0]
     if rows < 2:
         return x
@@ -80,5 +91,5 @@ def exchange_features(x: Tensor, chosen: Tensor, rng: Generator, info: BatchInfo
 
 
 def _of_one_column(x: Tensor, info: BatchInfo) -> bool:
-    """Whether every column is a number, and so its own feature."""
+    """Return whether every column is numeric and has no missing flag, so that each is a feature of its own."""
     return len(info.spec.numeric) == x.shape[1] and not info.spec.flags

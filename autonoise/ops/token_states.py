@@ -1,4 +1,4 @@
-"""Finding the hidden state of each token inside a foreign text model."""
+"""Find the hidden state of each token inside a text model of unknown structure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from autonoise.errors import AttachError
 
 @contextmanager
 def outputs_of(modules: Iterable[nn.Module]) -> Iterator[dict[nn.Module, Tensor]]:
-    """Collects the output tensors of modules during forward passes, the latest last."""
+    """Collect the output tensors of modules during forward passes, in the order in which they were computed last."""
     seen: dict[nn.Module, Tensor] = {}
 
     def record(module: nn.Module, _inputs: Any, output: Any) -> None:
@@ -40,11 +40,12 @@ def find_token_states(
     other_id: int,
     classes: int,
 ) -> tuple[nn.Module, bool]:
-    """The last module with a contextual state per token, and whether it gives (B, H, L), not (B, L, H).
+    """Return the last module with a hidden state for each token, and whether its output is (B, H, L), not (B, L, H).
 
-    forward: ids (B, L) → anything. Found by trial: the token at ``position`` of row 0 becomes ``other_id``;
-    in a contextual layer the states of other tokens change too, which leaves out embeddings. H may not be
-    ``classes`` (logits of each token). Raises AttachError when no module qualifies.
+    ``forward`` takes ids (B, L). The module is found by trial: the token at ``position`` of row 0 is replaced by
+    ``other_id``, and in a layer that sees the context the states of other tokens change too. Embeddings, where they do
+    not, are thus left out. H must differ from ``classes``, or logits of each token could be taken for states. Raises
+    AttachError if no module fits.
     """
     changed = ids.clone()
     changed[0, position] = other_id
@@ -76,11 +77,14 @@ def find_token_states(
 
 
 def _token_axes(difference: Tensor, length: int, position: int) -> list[int]:
-    """The axes that may be the tokens. If both are as long: first the one where the change is confined to fewer
-    entries (a receptive field), then the one where it peaks at ``position``.
+    """Return the axes of ``difference`` that may be the tokens, the likelier one first.
+
+    If both axes are as long as the text, the likelier one is that along which fewer entries changed (a convolution sees
+    only near tokens), and then that whose largest change is at ``position``.
     """
 
     def unlikely(axis: int) -> tuple[int, bool]:
+        """Return a key for sorting: the smaller, the likelier is this axis that of the tokens."""
         change = difference.sum(1 - axis)
         return int((change > 0).sum()), int(change.argmax()) != position
 
@@ -88,5 +92,6 @@ def _token_axes(difference: Tensor, length: int, position: int) -> list[int]:
 
 
 def _sees_context(difference: Tensor, position: int) -> bool:
+    """Return whether the token at ``position`` changed, and some other token too."""
     others = torch.arange(difference.shape[0], device=difference.device) != position
     return bool((difference[others] > 0).any()) and bool((difference[position] > 0).any())

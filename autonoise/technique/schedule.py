@@ -1,4 +1,8 @@
-"""Schedules: training progress in [0, 1] → multiplier in [0, 1]. Gates: only every k-th epoch or update."""
+"""Schedules and gates: when during training a step of a policy acts, and how strongly.
+
+A schedule turns the progress of training, in [0, 1], into a multiplier in [0, 1]. A gate lets a step act only in every
+k-th epoch or update.
+"""
 
 from __future__ import annotations
 
@@ -16,21 +20,17 @@ SHAPES: tuple[str, ...] = get_args(Shape)
 
 @dataclass(frozen=True)
 class Schedule:
-    """A multiplier over training progress ``t``.
+    """A multiplier that depends on the training progress ``t``, which goes from 0 to 1.
 
-    With u = (t - start) / (end - start), clipped to [0, 1]:
+    With u = (t - start) / (end - start), clipped to [0, 1], the shapes and their default start and end are:
 
-    ========== =========================================== =======================
-    shape      multiplier                                  default start, end
-    ========== =========================================== =======================
-    constant   1 inside [start, end], 0 outside            0, 1
-    window     the same; the name says the limits matter   0.5, 1
-    ramp_up    u                                           0, 1
-    ramp_down  1 - u                                       0, 1
-    cosine     (1 + cos(pi u)) / 2                         0, 1
-    step       a staircase of ``levels`` equal rises to 1  0, 1
-    warm_up    u, then 1                                   0, 0.1
-    ========== =========================================== =======================
+        constant   0, 1     1 inside [start, end], 0 outside
+        window     0.5, 1   the same, under a name that says that the limits matter
+        ramp_up    0, 1     u
+        ramp_down  0, 1     1 - u
+        cosine     0, 1     (1 + cos(pi u)) / 2
+        step       0, 1     1/levels, 2/levels ... 1, for equally long times
+        warm_up    0, 0.1   u, which stays at 1 from the end on
 
     Raises ValueError unless 0 <= start < end <= 1 and 2 <= levels <= 1000.
     """
@@ -57,21 +57,24 @@ class Schedule:
 
     @property
     def limits(self) -> tuple[float, float]:
+        """The start and end of the schedule as fractions of the training, with the defaults of its shape filled in."""
         start = self.start if self.start is not None else (0.5 if self.shape == "window" else 0.0)
         end = self.end if self.end is not None else (0.1 if self.shape == "warm_up" else 1.0)
         return start, end
 
     @functools.cached_property
     def steady(self) -> bool:
-        """Whether the multiplier is 1 all the time."""
+        """Whether the multiplier is 1 during the whole training."""
         return self.shape in ("constant", "window") and self.limits == (0.0, 1.0)
 
     def __call__(self, progress: float) -> float:
+        """Return the multiplier at ``progress``, the share of the training that is done, in [0, 1]."""
         start, end = self.limits
         u = min(max((progress - start) / (end - start), 0.0), 1.0)
         return _SHAPES[self.shape](u, start <= progress <= end, self.levels)
 
 
+# The multiplier of each shape, from u as above, whether the progress is inside [start, end], and the levels.
 _SHAPES: dict[str, Callable[[float, bool, int], float]] = {
     "constant": lambda u, inside, levels: float(inside),
     "window": lambda u, inside, levels: float(inside),
@@ -85,7 +88,7 @@ _SHAPES: dict[str, Callable[[float, bool, int], float]] = {
 
 @dataclass(frozen=True)
 class Gate:
-    """Lets a step act only every ``every``-th epoch or update, beginning with the first."""
+    """Lets a step act only in every ``every``-th epoch or update, beginning with the first one."""
 
     every: int = 1
     unit: Literal["epoch", "update"] = "update"
@@ -98,4 +101,5 @@ class Gate:
             raise ValueError(f"unit must be epoch or update, but got {self.unit!r}{near}")
 
     def __call__(self, *, epoch: int, update: int) -> bool:
+        """Return whether the step may act; ``epoch`` and ``update`` count from 0."""
         return (epoch if self.unit == "epoch" else update) % self.every == 0

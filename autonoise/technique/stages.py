@@ -1,8 +1,9 @@
-"""One base class for each stage of a training step; a technique derives from it and holds only its formula.
+"""One base class for each stage of a training step; a technique derives from one and holds only its formula.
 
-``strength`` arrives with everything in it that decides how strongly the technique acts here and now: the schedule, the
-gate, the probability, the random magnitude and the strength of the whole policy. 0 means that nothing may change, 1 the
-parameters as written. For a technique whose ``multiplier`` is ``probability`` it is 0 or 1.
+Every method gets a ``strength``, which says how strongly the technique acts at this moment. It is the product of all
+that decides about it: the schedule, the gate, the probability, a random magnitude and the strength of the whole policy.
+At 0 nothing may change, and at 1 the parameters act as written. For techniques whose ``multiplier`` is ``probability``
+it is either 0 or 1.
 """
 
 from __future__ import annotations
@@ -20,37 +21,41 @@ from autonoise.types import Batch, BatchInfo, InputSpec, Stage
 
 
 class RawNoise(Technique):
-    """Acts on one string, before the tokenizer."""
+    """Changes one string, before the tokenizer sees it."""
 
     stage: ClassVar[Stage] = Stage.RAW
 
     def perturb_text(self, text: str, *, strength: float, rng: np.random.Generator) -> str:
-        """The changed string; empty strings and strength 0 do not come here.
+        """Return the changed string; it is not called for empty strings or at strength 0.
 
-        ``rng`` may be used during this call only: it is seeded anew, as the same object, for the next string.
+        ``rng`` is good for this call only: the same object is seeded again for the next string.
         """
         raise NotImplementedError
 
 
 class InputNoise(Technique):
-    """Acts on the batch in canonical units.
+    """Changes the batch of inputs, in canonical units.
 
-    x: image (B, C, H, W) in 0..1; series (B, C, L) standardised; table (B, D), numeric columns standardised;
-    audio (B, T) in -1..1; text (B, L) integer ids. ``strength`` (B, 1, ...) broadcasts over x.
-    The injector keeps invalid positions (``info.valid``) and rows of strength 0, and clips to ``info.bounds``.
+    Shape and unit of x for each data type: image (B, C, H, W) in 0..1; series (B, C, L), standardised; table (B, D)
+    with numeric columns standardised; audio (B, T) in -1..1; text (B, L), integer ids.
+
+    ``strength`` (B, 1, ...) broadcasts over x. Afterwards the injector restores invalid positions (``info.valid``) and
+    rows of strength 0, and clips to ``info.bounds``.
     """
 
     stage: ClassVar[Stage] = Stage.INPUT
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
+        """Return the changed x, of the same shape; x itself must not be changed."""
         raise NotImplementedError
 
 
 class AdversarialNoise(Technique):
-    """Moves the input (text: the embedding) to where the loss grows.
+    """Moves the input, or the embedding of a text, to where the loss is larger.
 
-    ``gradient(x)`` returns d loss / d x, (B, ...), with batch-norm statistics frozen; each call costs a pass.
-    Sizes are in units of ``info.unit`` (1, or the RMS of an embedding).
+    ``gradient(x)`` returns the gradient of the loss with respect to x, of shape (B, ...). While it runs, batch norm
+    uses the statistics of the batch but does not learn from them, and each call costs one forward and backward pass.
+    Sizes are in units of ``info.unit``, which is 1 for inputs and the root mean square (RMS) for embeddings.
     """
 
     stage: ClassVar[Stage] = Stage.ADVERSARIAL
@@ -59,24 +64,30 @@ class AdversarialNoise(Technique):
     def perturb(
         self, x: Tensor, *, gradient: Callable[[Tensor], Tensor], strength: Tensor, rng: Generator, info: BatchInfo
     ) -> Tensor:
+        """Return the moved x; ``strength`` has the shape (B, 1, ...)."""
         raise NotImplementedError
 
 
 class TargetNoise(Technique):
-    """Changes soft targets y (B, C), rows summing to 1; ``strength`` is (B, 1)."""
+    """Changes the soft targets y (B, C), whose rows sum to 1; ``strength`` has the shape (B, 1)."""
 
     stage: ClassVar[Stage] = Stage.TARGET
 
     def perturb(self, y: Tensor, *, strength: Tensor, rng: Generator) -> Tensor:
+        """Return the changed targets, whose rows must sum to 1 again."""
         raise NotImplementedError
 
 
 @dataclass
 class PairPlan:
-    """Who is mixed with whom: ``x' = weight * x + (1 - weight) * x[permutation]``, the same for the targets.
+    """Says which rows are mixed: ``x' = weight * x + (1 - weight) * x[permutation]``, the same for the targets.
 
-    ``weight`` (B,) is the share of a row's own content. ``extra`` is the technique's own (boxes of CutMix).
-    ``joint``: a row reaches as far as the longer of the two; False where it keeps its own length.
+    Attributes:
+        permutation: (B,) whole numbers, the partner of each row.
+        weight: (B,), the share of each row's own content, in 0..1.
+        extra: whatever else the technique needs for mixing, such as the boxes of CutMix.
+        joint: for rows of different length, whether a mixed row is as long as the longer of the two; if False, each row
+            keeps its own length.
     """
 
     permutation: Tensor
@@ -86,27 +97,29 @@ class PairPlan:
 
 
 class PairNoise(Technique):
-    """Mixes pairs of samples and their targets, at the input, the embedding or a layer."""
+    """Mixes pairs of samples and of their targets, at the input, at the embedding or at a layer."""
 
     stage: ClassVar[Stage] = Stage.PAIR
     default_site: ClassVar[str] = "input"
 
     def plan(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> PairPlan:
-        """Draw the plan for a batch x (B, ...); ``strength`` is (B,); where it is 0 the weight must be 1."""
+        """Draw the plan for a batch x (B, ...). ``strength`` is (B,); where it is 0 the weight must be 1."""
         raise NotImplementedError
 
     def mix(self, x: Tensor, plan: PairPlan, *, rng: Generator, info: BatchInfo) -> Tensor:
-        """Mix x (input in canonical units, padding as 0; or activations) by the plan."""
+        """Mix x as planned; x is the input in canonical units with 0 in its padding, or the activations of a layer."""
         weight = plan.weight.to(x.dtype).reshape(-1, *[1] * (x.ndim - 1))
         return torch.lerp(x.index_select(0, plan.permutation), x, weight)
 
 
 class ActivationNoise(Technique):
-    """Acts on the output of a module (embedding, hidden layer) while the model is training.
+    """Changes the output of a module (an embedding or a hidden layer) while the model is training.
 
-    h: (B, ...) with the batch first; ``strength`` broadcasts over it. ``adopts`` lists module types that the
-    technique replaces where it acts (dropout: an nn.Dropout at that place); see ``taken_over``.
-    ``channels``: h is to come as (B, C, ...); where the model has (B, tokens, E), E is turned to the second place.
+    h has the shape (B, ...), with the batch first, and ``strength`` broadcasts over it.
+
+    ``adopts`` lists types of modules that the technique replaces where it acts, as dropout replaces an ``nn.Dropout``
+    at its place; see :meth:`taken_over`. With ``channels`` the technique needs h as (B, C, ...): where the model's
+    output is (B, tokens, E), E is moved to the second place first, and back afterwards.
     """
 
     stage: ClassVar[Stage] = Stage.ACTIVATION
@@ -115,41 +128,47 @@ class ActivationNoise(Technique):
     channels: ClassVar[bool] = False
 
     def at_depth(self, number: int, total: int) -> float:
-        """The share of the strength that the ``number``-th (from 1) of ``total`` sites gets."""
+        """Return the share of the strength for the site ``number`` of ``total``; sites count from 1 at the input."""
         return 1.0
 
     def perturb(self, h: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
+        """Return the changed h, of the same shape."""
         raise NotImplementedError
 
     def taken_over(self, h: Tensor, *, own: float, strength: Tensor, rng: Generator) -> Tensor:
-        """What comes out instead of an adopted module's output; h: its input, ``own``: its rate ``p``.
+        """Return what comes out in place of the output of an adopted module.
 
-        At strength 0 it must do what the module does.
+        h is the input of that module, and ``own`` is its dropout rate ``p``. At strength 0 the result must be what the
+        module itself would give.
         """
         raise NotImplementedError
 
 
 class EmbeddingNoise(ActivationNoise):
-    """Acts on the output (B, L, E) of the input embedding."""
+    """Changes the output (B, L, E) of the input embedding of a text model."""
 
     stage: ClassVar[Stage] = Stage.EMBEDDING
     default_site: ClassVar[str] = "embedding"
 
 
 class WeightNoise(Technique):
-    """Changes a weight for one forward and backward pass; the optimiser sees the clean one.
+    """Changes a weight for one forward and backward pass; the optimiser then updates the unchanged weight.
 
-    ``strength`` is one number per update. Norms and biases are left alone.
+    ``strength`` is one number for each update. The weights of normalisation layers and biases never come here.
     """
 
     stage: ClassVar[Stage] = Stage.WEIGHT
 
     def perturb(self, w: Tensor, *, strength: float, rng: Generator) -> Tensor:
+        """Return the changed weight, of the same shape; w itself must not be changed."""
         raise NotImplementedError
 
 
 class LossNoise(Technique):
-    """Replaces cross entropy; the injector blends: (1 - m) * cross entropy + m * this."""
+    """Replaces cross entropy as the loss.
+
+    The injector mixes the two by the strength m: (1 - m) * cross entropy + m * this loss.
+    """
 
     stage: ClassVar[Stage] = Stage.LOSS
     multiplier = "blend"
@@ -157,25 +176,32 @@ class LossNoise(Technique):
     conflicts: ClassVar[frozenset[str]] = frozenset({"loss", "consistency"})
 
     def loss(self, logits: Tensor, y: Tensor) -> Tensor:
-        """Loss (B,) of logits (B, C) against soft targets y (B, C)."""
+        """Return the loss (B,) of each sample, from logits (B, C) and soft targets y (B, C)."""
         raise NotImplementedError
 
 
 class GradientNoise(Technique):
-    """Changes a gradient after unscaling and clipping, before the optimiser's step. ``update`` counts from 0."""
+    """Changes the finished gradients, just before the optimiser's step.
+
+    By then they have been divided by the loss scale of mixed precision, and clipped where the training clips them.
+    """
 
     stage: ClassVar[Stage] = Stage.GRADIENT
 
     def perturb(self, g: Tensor, *, strength: float, rng: Generator, update: int) -> Tensor:
+        """Return the changed gradient g of one parameter; ``update`` counts the optimiser's updates from 0."""
         raise NotImplementedError
 
 
 class StepView(Protocol):
-    """What a step technique sees of the training step that is running (implemented by the injector).
+    """What a step technique sees of the current training step; the injector implements it.
 
-    ``clean``, ``clean_targets``: the batch as given, targets soft (B, C). ``noisy``, ``targets``, ``logits``:
-    after all other stages. ``mixed``: the policy mixes rows in pairs. ``strength``: one number. ``rng``: this
-    step's generator.
+    Attributes:
+        clean, clean_targets: the batch as it was given, and its targets as soft targets (B, C).
+        noisy, targets, logits: the batch, its targets and the model's output after all other stages.
+        strength: how strongly the technique acts, one number for the whole batch.
+        mixed: whether the policy mixes rows in pairs.
+        rng: the generator for the technique's draws in this step.
     """
 
     clean: Batch
@@ -190,55 +216,59 @@ class StepView(Protocol):
     model: nn.Module
 
     def forward(self, x: Batch, *, statistics: bool = False) -> Tensor:
-        """Logits of another pass with inner noise off; batch-norm statistics stay unless ``statistics``."""
+        """Return the logits of another pass over x, without the noise inside the model.
+
+        Batch norm updates its statistics in this pass only if ``statistics`` is True.
+        """
         ...
 
     def view_logits(self, views: int) -> Tensor:
-        """Logits (1 + views, B, C) of the clean batch and ``views`` draws of it, run as one batch."""
+        """Return logits (1 + views, B, C): of the clean batch, then of ``views`` noisy versions, run as one batch."""
         ...
 
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """The loss the step uses, scalar."""
+        """Return the loss that this training step uses, as a scalar."""
         ...
 
     def again(self, multiplier: float = 1.0) -> Batch:
-        """The clean batch with a fresh draw of the policy's input noise, at ``multiplier`` times its strength."""
+        """Return the clean batch with new input noise of the policy, at ``multiplier`` times its strength."""
         ...
 
     def map_input(self, function: Callable[[Tensor, BatchInfo], Tensor]) -> Batch:
-        """The clean batch with ``function`` applied to its main tensor in canonical units."""
+        """Return the clean batch with ``function`` applied to its main tensor, which it gets in canonical units."""
         ...
 
     def canonical(self, x: Batch) -> tuple[Tensor, BatchInfo]:
-        """Main tensor of a batch in canonical units, and what is known of it."""
+        """Return the main tensor of a batch in canonical units, and what is known about the batch."""
         ...
 
     def features(self, x: Batch) -> tuple[Tensor, Tensor]:
-        """(penultimate features (B, F), logits) of a pass over x."""
+        """Return the features (B, F) that enter the model's last layer, and the logits, of a pass over x."""
         ...
 
     def head(self, make: Callable[[], nn.Module]) -> nn.Module:
-        """This technique's auxiliary head, made on first use, owned and optimised by the injector."""
+        """Return this technique's additional head, made at the first call; the injector keeps and trains it."""
         ...
 
     def backward_again(self) -> None:
-        """Zero the gradients and do forward and backward once more, statistics frozen.
+        """Set the gradients to zero and do forward and backward pass once more; batch norm's statistics do not change.
 
-        The loss is the whole one, with what the other step techniques add, and every draw is the same: noisy batch,
-        views, inner noise, dropout masks.
+        The loss is the whole one, including what other step techniques add. Every random draw is repeated: the noisy
+        batch, the views, the noise inside the model, and the dropout masks.
         """
         ...
 
     def parameters(self) -> Iterable[nn.Parameter]:
-        """Parameters of the model that have a gradient."""
+        """Return the parameters of the model that are trained."""
         ...
 
 
 class StepTechnique(Technique):
-    """Needs the whole training step: extra passes, extra losses, a second gradient.
+    """Needs the whole training step: further passes, further losses, or a second gradient.
 
-    ``views``: so many draws of the clean batch go through the model together with it, and the cross entropy is that
-    of the clean part; ``passes`` is then 1 + views. See :meth:`StepView.view_logits`.
+    With ``views`` above 0, so many noisy versions of the clean batch go through the model together with it, and the
+    cross entropy is that of the clean part; ``passes`` is then 1 + views. See :meth:`StepView.view_logits`. With
+    ``pretrains`` the method :meth:`pretrain` runs once before training.
     """
 
     stage: ClassVar[Stage] = Stage.STEP
@@ -246,12 +276,12 @@ class StepTechnique(Technique):
     views: ClassVar[int] = 0
 
     def extra_loss(self, step: StepView) -> Tensor | None:
-        """A scalar added to the loss, or None."""
+        """Return a scalar that is added to the loss, or None."""
         return None
 
     def after_backward(self, step: StepView) -> None:
-        """Change the gradients once they are there (SAM)."""
+        """Change the gradients after the backward pass, as SAM does."""
 
     def pretrain(self, model: nn.Module, batches: Callable[[], Iterable[Batch]], tools: Mapping[str, Any]) -> float:
-        """A phase before training over ``batches()``; returns its cost in passes over the data."""
+        """Train on ``batches()`` before the training proper; return the cost in passes over the data."""
         raise NotImplementedError
