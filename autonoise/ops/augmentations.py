@@ -92,6 +92,7 @@ def sharpness(x: Tensor, amount: Tensor) -> Tensor:
 
 def posterise(x: Tensor, amount: Tensor) -> Tensor:
     """Remove the lowest ``amount`` bits of each 8-bit value; at least one bit is kept."""
+    # 7 of the 8 bits at the most, since with none the image would be black
     step = 2 ** amount.clamp(max=7)
     return ((x * 255).round() / step).floor() * step / 255
 

@@ -52,7 +52,7 @@ def find_token_states(
     training = model.training
     model.eval()
     try:
-        # gradients stay on: without them nn.TransformerEncoder takes a fast path that skips the hooks
+        # gradients stay on, because without them nn.TransformerEncoder takes a fast path that skips the hooks
         with outputs_of(model.modules()) as before:
             forward(ids)
         with outputs_of(model.modules()) as after:

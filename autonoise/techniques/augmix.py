@@ -66,6 +66,7 @@ class Augmix(InputNoise):
         shares = numpy_generator(rng).dirichlet([self.alpha] * self.width, len(x)).astype(np.float32)
         weight = torch.from_numpy(shares).to(wide)
         mixed = torch.einsum("bk,kbchw->bchw", weight, chains.reshape(self.width, *x.shape))
+        # a strength above 1 cannot take more than the whole mixture
         m = (beta(self.alpha, len(x), rng, x) * flat(strength)).clamp(0, 1)
         return torch.lerp(wide, mixed, m.to(wide.dtype).reshape(-1, 1, 1, 1)).to(x.dtype)
 

@@ -28,6 +28,7 @@ class ChannelDropout(InputNoise):
         return "the series have one channel, which always stays" if spec.layout[:1] == (1,) else ""
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
+        # at most 0.95, so that at a large strength more than the one kept channel is left now and then
         rate = (self.rate * flat(strength)[:, None]).clamp(max=0.95)
         u = torch.rand(x.shape[:2], generator=rng, device=x.device)
         # the channel with the largest draw is kept; this matters only if all draws are below the rate

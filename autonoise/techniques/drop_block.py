@@ -36,6 +36,7 @@ class DropBlock(ActivationNoise):
     channels: ClassVar[bool] = True
 
     p: float = ranged(0.0, 0.3, default=0.1, unit="share of positions", maximum=0.95)
+    # the paper uses 7 on the feature maps of ImageNet models; smaller inputs have smaller maps
     block: int = whole(3, 7, default=5, unit="positions", maximum=1024)
 
     def spread(self, ratio: float) -> Self:

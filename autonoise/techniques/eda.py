@@ -21,6 +21,7 @@ class EDA(RawNoise):
     they need a thesaurus.
     """
 
+    # the paper recommends 0.05 for small training sets and 0.1 for large ones
     alpha: float = ranged(0.05, 0.3, default=0.1, unit="words", maximum=1.0)
 
     def perturb_text(self, text: str, *, strength: float, rng: np.random.Generator) -> str:

@@ -30,6 +30,7 @@ class ElasticWarp(InputNoise):
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
         coarse = torch.randn(len(x), 2, self.knots, self.knots, generator=rng, device=x.device)
         field = smooth_curve(smooth_curve(coarse, x.shape[-1]).mT, x.shape[-2]).mT
+        # the lower limit avoids a division by zero
         rms = field.square().sum(1).mean((1, 2)).sqrt().clamp(min=1e-6)
         size = self.displacement * side_scale(x) * flat(strength) / rms
         return displace(x, field * size[:, None, None, None], "reflection")

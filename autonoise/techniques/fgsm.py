@@ -28,6 +28,7 @@ class FGSM(AdversarialNoise):
     are from Wong et al. and guard against catastrophic overfitting, by which a model resists this one attack only.
     """
 
+    # a quarter to eight of the 255 grey values of an image; eight is the usual radius in papers about CIFAR-10
     eps: float = ranged(
         0.25 / 255, 8 / 255, default=2 / 255, log=True, unit="full range, std or embedding RMS", maximum=5.0
     )

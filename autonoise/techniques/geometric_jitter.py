@@ -34,6 +34,7 @@ class GeometricJitter(InputNoise):
         angle = torch.deg2rad(amount[:, 0] * self.rotation)
         # at most 75 degrees, since the tangent grows without limit towards 90
         slope = torch.deg2rad((amount[:, 1] * self.shear).clamp(-75, 75)).tan()
+        # at least a tenth of the size, so that a large strength cannot turn the image inside out
         zoom = (1 + amount[:, 2] * self.scale).clamp(min=0.1)
         cos, sin = angle.cos() / zoom, angle.sin() / zoom
         # the matrix is rotation @ [[1, slope], [0, 1]] / zoom

@@ -16,6 +16,7 @@ _LUMINANCE = (
     14, 17, 22, 29, 51, 87, 80, 62, 18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92,
     49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99,
 )  # fmt: skip
+# The same for both colour differences.
 _CHROMINANCE = (
     17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99, 24, 26, 56, 99, 99, 99, 99, 99,
     47, 66, 99, 99, *[99] * 36,
@@ -78,4 +79,5 @@ def _tables(quality: Tensor, channels: int, like: Tensor) -> Tensor:
     percent = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality).floor()
     names = [_LUMINANCE, _CHROMINANCE, _CHROMINANCE] if channels == 3 else [_LUMINANCE] * channels
     base = torch.tensor(names, device=like.device, dtype=torch.float32)
+    # adding 50 before the division rounds to the nearest whole number; JPEG stores the steps as bytes, 1 .. 255
     return ((base * percent + 50) / 100).floor().clamp(1, 255).to(like.dtype)

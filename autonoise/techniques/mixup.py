@@ -28,6 +28,7 @@ class Mixup(PairNoise):
 
     exact: ClassVar[bool] = True
 
+    # the paper finds 0.1 to 0.4 best for ImageNet
     alpha: float = ranged(0.05, 1.0, default=0.3, log=True, minimum=0.001, maximum=100.0)
 
     def plan(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> PairPlan:

@@ -36,6 +36,7 @@ class MLMPretraining(StepTechnique):
 
     pretrains: ClassVar[bool] = True
 
+    # 0.15 is BERT's share
     mask: float = ranged(0.1, 0.4, default=0.15, unit="share of tokens", maximum=0.9)
     epochs: int = whole(1, 5, default=2, unit="passes over the data", maximum=1000)
     learning_rate: float = ranged(1e-4, 3e-3, default=1e-3, log=True, minimum=1e-7, maximum=1.0)
@@ -90,6 +91,7 @@ class _Run:
         self.spec, self.rng = tools["spec"], tools["rng"]
         tables = [m.num_embeddings for m in model.modules() if isinstance(m, nn.Embedding)]
         self.words = self.spec.vocabulary_size or max([*tables, int(ids.max()) + 1])
+        # a word in the middle of the first text is exchanged to see which module's output reacts to it
         places = torch.nonzero(real[0])[:, 0]
         position = int(places[len(places) // 2]) if len(places) else 0
         self.states, self.across = find_token_states(

@@ -26,7 +26,7 @@ class MuLaw(InputNoise):
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
         clean = widen(x).clamp(-1, 1)
         steps = 2 ** (self.bits - 1) - 1
-        # in place, because a batch of clips is large and each copy of it takes noticeable time
+        # in place, because a batch of clips is large and each copy of it takes noticeable time; 255 is mu
         code = clean.abs().mul_(255).log1p_().mul_(steps / math.log(256)).round_()
         decoded = code.mul_(math.log(256) / steps).expm1_().div_(255).copysign_(clean)
         return torch.addcmul(widen(x), strength.to(clean.dtype), decoded.sub_(clean)).to(x.dtype)

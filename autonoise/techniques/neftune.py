@@ -28,6 +28,7 @@ class Neftune(EmbeddingNoise):
 
     exact: ClassVar[bool] = True
 
+    # the paper uses 5, 10 and 15
     alpha: float = ranged(1.0, 15.0, default=5.0, log=True, unit="embedding scale", maximum=1000.0)
 
     scale: str = choice("absolute", "embedding")

@@ -24,7 +24,7 @@ class NoisyFeatureMixup(PairNoise):
     This happens at one layer in each batch; x: (B, ...) are its activations. They are mixed as in the technique mixup,
     with l ~ Beta(alpha, alpha). m = strength * multiplicative * b1 and a = strength * additive * b2, with b1 and b2
     drawn from Beta(2, 5) (mean 0.29) once for each batch, as in the authors' code. That code adds noise of a fixed size
-    instead; after a normalisation layer, where the RMS is near 1, this makes no difference.
+    instead; after a normalisation layer, where the RMS is near 1, this makes little difference.
 
     Padding, codes, one-hot columns and missing flags get no noise.
     """
@@ -46,7 +46,7 @@ class NoisyFeatureMixup(PairNoise):
         size = x.shape[0]
         share = beta(self.alpha, size, rng, x)
         weight = 1 - strength.float().clamp(0, 1) * torch.minimum(share, 1 - share)
-        # the second smallest of six uniform numbers is Beta(2, 5)
+        # the second smallest of six uniform numbers has the distribution Beta(2, 5)
         levels = rand((2, 6), rng, strength).sort(dim=1).values[:, 1]
         return PairPlan(permutation(size, rng, x), weight, {"strength": strength, "levels": levels})
 

@@ -26,6 +26,7 @@ class PGD(AdversarialNoise):
     costs K + 1 passes.
     """
 
+    # a quarter to eight of the 255 grey values of an image; eight is the usual radius in papers about CIFAR-10
     eps: float = ranged(
         0.25 / 255, 8 / 255, default=2 / 255, log=True, unit="full range, std or embedding RMS", maximum=5.0
     )

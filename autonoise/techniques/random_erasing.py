@@ -30,11 +30,13 @@ class RandomErasing(InputNoise):
     far as such a rectangle fits, and its place is uniform inside the image. x: (B, C, H, W) in 0..1.
     """
 
+    # 0.33 is torchvision's default
     area: float = ranged(0.05, 0.4, default=0.33, unit="image area", minimum=_SMALLEST, maximum=1.0)
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
         height, width = x.shape[-2:]
         u = torch.rand(4, len(x), generator=rng, device=x.device)
+        # at least 1e-9, because the logarithm of the share is needed
         share = (flat(strength) * (_SMALLEST + (self.area - _SMALLEST) * u[0])).clamp(1e-9, 1)
         # ``low`` and ``high`` bound log((h / H) / (w / W)); large shares allow less, so that both sides fit the image
         centre, limit = math.log(width / height), -share.log()

@@ -37,8 +37,10 @@ class Reverberation(InputNoise):
         length = min(size, max(1, round(self.rt60 * info.spec.sample_rate)))
         time = torch.arange(1, length + 1, device=x.device, dtype=clean.dtype) / info.spec.sample_rate
         noise = randn((rows, length), rng, clean)
+        # 60 dB are a factor of 1000, or 10^3, in amplitude
         tail = noise * 10 ** (-3 * time / self.rt60)
         energy = 10 ** (-self.direct_db / 10)
+        # the lower limit avoids a division by zero
         tail = tail * (energy / tail.square().sum(1, keepdim=True).clamp(min=1e-20)).sqrt()
         s = strength.to(clean.dtype)
         late = convolved(clean, torch.nn.functional.pad(tail, (1, 0)))

@@ -24,11 +24,13 @@ class SpeedPerturbation(InputNoise):
     sample rate cannot hold are removed, so that no false tones (aliasing) arise.
     """
 
+    # 0.1 spans the paper's speeds of 0.9, 1 and 1.1
     change: float = ranged(0.02, 0.3, default=0.1, log=True, unit="relative speed", maximum=0.5)
     subset: ClassVar[bool] = True
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
         clean = widen(x)
         u = signed((x.shape[0], 1), rng, x)
+        # an octave either way at the most, whatever the strength
         factor = (1 + strength.float() * self.change * u).clamp(0.5, 2.0)
         return select(factor == 1, clean, resampled_at(clean, factor)).to(x.dtype)

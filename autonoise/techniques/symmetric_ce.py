@@ -22,6 +22,7 @@ class SymmetricCE(LossNoise):
     logits and y are (B, C), y holds soft targets, and the result is (B,).
     """
 
+    # the defaults are the paper's for CIFAR-10
     alpha: float = ranged(0.01, 10.0, default=0.1, log=True, maximum=100.0)
     beta: float = ranged(0.1, 10.0, default=1.0, log=True, maximum=100.0)
 

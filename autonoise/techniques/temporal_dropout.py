@@ -17,11 +17,11 @@ from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
     reference="Park 2019, SpecAugment: A Simple Data Augmentation Method for Automatic Speech Recognition (time mask)",
 )
 class TemporalDropout(InputNoise):
-    """Set random spans to 0, the mean, in all channels; each step is hit with probability min(rate * strength, 0.95).
+    """Set random spans to 0, the mean; each step is hit with probability r = min(rate * strength, 0.95).
 
-    Each span is w = max(1, round(span * length of the row)) steps long, and spans may overlap. The number of spans that
-    start at a step is Poisson-distributed with mean -log(1 - rate) / w, for which the probability above is exact. x:
-    (B, C, L) or (B, T).
+    x: (B, C, L) or (B, T); a span covers all channels. It is w = max(1, round(span * length of the row)) steps long,
+    and spans may overlap. The number of spans that start at a step is drawn from a Poisson distribution with the mean
+    -log(1 - r) / w, which makes r exact: a step stays if none of the w spans that could cover it has started.
     """
 
     rate: float = ranged(0.02, 0.4, default=0.1, unit="fraction of steps", maximum=0.95)
@@ -30,6 +30,7 @@ class TemporalDropout(InputNoise):
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
         size = x.shape[-1]
         width = (self.span * row_lengths(x, info.lengths)).round().clamp(min=1)
+        # at most 0.95, because the number of spans below would be infinite at 1
         rate = (self.rate * flat(strength)[:, None]).clamp(max=0.95)
         # spans may also begin before the first step; else the beginning would be hit less often than the rest
         places = size + width

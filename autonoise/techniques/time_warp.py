@@ -35,6 +35,7 @@ class TimeWarp(InputNoise):
         speed = torch.exp(self.sigma * flat(strength)[:, None] * (curve[:, 1:] + curve[:, :-1]) / 2)
         travelled = torch.nn.functional.pad(speed.cumsum(1), (1, 0))
         last = row_lengths(x, info.lengths) - 1
+        # the lower limit avoids a division by zero for series of one step
         total = travelled.gather(1, last.long()).clamp(min=1e-6)
         step = torch.arange(length, device=x.device, dtype=torch.float32)
         return read_at(x, torch.where(step <= last, travelled / total * last, step))

@@ -21,6 +21,7 @@ class TokenShuffle(InputNoise):
     """
 
     fraction: float = ranged(0.02, 0.3, default=0.1, unit="tokens", maximum=1.0)
+    # 3 places are the paper's value
     window: int = whole(1, 5, default=3, unit="tokens")
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:

@@ -18,12 +18,13 @@ from autonoise.technique import DataType, Family, StepTechnique, StepView, range
 class Vrex(StepTechnique):
     """Add w * Var(R_clean, R_half, R_noisy) to the loss, with w = strength * penalty.
 
-    R is the mean loss on the clean batch, with noise at half strength, and with full noise. It is always taken against
-    the targets as given, since softened, replaced or mixed targets would change the loss by themselves. As in the paper
-    the whole loss is divided by w where w > 1. The penalty is best brought in late, by a schedule (warm_up, window).
+    The three R are the mean losses on the clean batch, with noise at half strength, and with full noise. They are
+    always taken against the targets as given, since softened, replaced or mixed targets would change the loss by
+    themselves. As in the paper the whole loss is divided by w where w > 1. The penalty is best brought in late, by a
+    schedule (warm_up, window).
 
-    Without input noise in the policy the three losses differ little, and this does nothing. Beside techniques that mix
-    pairs of samples the noisy loss needs a pass of its own.
+    Without input noise in the policy the three losses hardly differ, and this does next to nothing. Together with
+    techniques that mix pairs of samples, the noisy loss needs a pass of its own.
     """
 
     version = 2

@@ -24,6 +24,7 @@ class WindowSlice(InputNoise):
     window: float = ranged(0.6, 0.95, default=0.9, unit="fraction of the length", minimum=0.05, maximum=1.0)
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
+        # at least 5 % of the series, so that a large strength leaves something to stretch
         kept = (1 - flat(strength)[:, None] * (1 - self.window)).clamp(0.05, 1)
         last = row_lengths(x, info.lengths) - 1
         start = torch.rand(kept.shape, generator=rng, device=x.device) * (1 - kept) * last
