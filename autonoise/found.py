@@ -52,12 +52,18 @@ class SearchResult:
     @property
     def sentence(self) -> str:
         """The verdict in a line, with its numbers."""
-        return "stopped before the verdict" if self.numbers is None else self.numbers.sentence
+        if self.numbers is not None:
+            return self.numbers.sentence
+        return (
+            "stopped before the verdict" if self.stopped else "no verdict: no policy was found that could be confirmed"
+        )
 
     @property
     def recommendation(self) -> str:
         """What to train with, in words."""
-        return "none before the verdict" if self.numbers is None else self.numbers.recommendation
+        if self.numbers is not None:
+            return self.numbers.recommendation
+        return "none before the verdict" if self.stopped else "train without noise, or search again with more trials"
 
     @property
     def report(self) -> Path:
@@ -73,7 +79,7 @@ class SearchResult:
         import pandas as pd
 
         if self.numbers is None:
-            raise StudyError("there is no verdict yet: the same call goes on with the search")
+            raise StudyError("there is no verdict: the same call, with more trials where none are left, goes on")
         rows = {}
         for label, contestant in self.numbers.contestants.items():
             row: dict[str, Any] = {"name": contestant.name}

@@ -149,3 +149,16 @@ def test_a_script_without_a_main_guard_may_use_several_processes(tmp_path: Path)
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.count("begun") == 1
     assert "ended True True" in done.stdout
+
+
+def test_a_search_that_finds_nothing_says_so(tmp_path: Path) -> None:
+    """One trial is the one without noise, and this space has no presets."""
+    result = search((X, Y), out=tmp_path / "study", space=SPACE, progress=False, **{**QUICK, "trials": 1})
+    assert result.verdict is None
+    assert not result.stopped
+    assert "no policy was found" in result.sentence
+    assert "train without noise" in repr(result)
+    with pytest.raises(StudyError, match="there is no verdict"):
+        result.table()
+    with pytest.raises(StudyError, match="holds no policy"):
+        _ = result.policy
