@@ -8,7 +8,7 @@ import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,8 +75,11 @@ def search(
     """
     named = {"target": target, "trials": trials, "timeout": timeout, "out": None if out is None else str(out)}
     given = {**settings, **{k: v for k, v in named.items() if v is not None}}
-    config, factory = _placed(data, given, model)
-    with StudyFolder(config.out).nothing_half_begun():
+    with ExitStack() as stack:
+        config, factory, made = _placed(data, given, model, stack)
+        stack.enter_context(StudyFolder(config.out).nothing_half_begun())
+        if made is not None:
+            stack.enter_context(_kept(made, Path(config.data)))
         if space is not None:
             config = _with_space(config, space)
         observer = progress if isinstance(progress, Observer) else Lines() if progress else Observer()
@@ -106,27 +109,38 @@ def _config(make: Callable[[], StudyConfig], given: Mapping[str, Any]) -> StudyC
 
 
 def _placed(
-    data: Any, given: Mapping[str, Any], model: str | ModelFactory | None
-) -> tuple[StudyConfig, ModelFactory | None]:
-    """The settings, and the model where it is a function; data in memory are written into the study's folder."""
+    data: Any, given: Mapping[str, Any], model: str | ModelFactory | None, stack: ExitStack
+) -> tuple[StudyConfig, ModelFactory | None, Path | None]:
+    """The settings, the model where it is a function, and the file of data in memory, which is not in its place yet."""
     if is_path(data):
-        return _with_model(config_of(str(data), given), model)
-    with tempfile.TemporaryDirectory() as place:
-        made = store(data, place, target=given.get("target"))
-        name = given.get("study") or (Path(given["out"]).name if "out" in given else made.stem)
-        kept = Path(given.get("out") or STUDIES / name) / made.name
-        target = {"target": "label"} if made.suffix == ".parquet" else {}
-        settings = {**target, **given, "study": name, "out": str(kept.parent)}
-        config, factory = _with_model(config_of(str(kept), settings), model)
-        if not kept.exists():
-            try:
-                kept.parent.mkdir(parents=True, exist_ok=True)
-                shutil.move(made, kept)
-            except OSError as e:
-                raise StudyError(
-                    f"cannot write to {kept.parent} ({e.strerror}): choose another folder by out="
-                ) from None
-    return config, factory
+        return *_with_model(config_of(str(data), given), model), None
+    place = stack.enter_context(tempfile.TemporaryDirectory())
+    made = store(data, place, target=given.get("target"))
+    name = given.get("study") or (Path(given["out"]).name if "out" in given else made.stem)
+    kept = Path(given.get("out") or STUDIES / name) / made.name
+    target = {"target": "label"} if made.suffix == ".parquet" else {}
+    settings = {**target, **given, "study": name, "out": str(kept.parent)}
+    return *_with_model(config_of(str(kept), settings), model), made
+
+
+@contextmanager
+def _kept(made: Path, kept: Path) -> Iterator[None]:
+    """Put the file of data in memory into the study's folder; take it back where the study refuses it."""
+    if kept.exists():
+        yield
+        return
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(made, kept)
+    except OSError as e:
+        raise StudyError(f"cannot write to {kept.parent} ({e.strerror}): choose another folder by out=") from None
+    try:
+        yield
+    except Exception:
+        study = StudyFolder(kept.parent).study_file
+        if not (study.is_file() and kept.name in study.read_text()):
+            kept.unlink(missing_ok=True)
+        raise
 
 
 def _with_model(config: StudyConfig, model: str | ModelFactory | None) -> tuple[StudyConfig, ModelFactory | None]:

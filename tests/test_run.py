@@ -17,7 +17,7 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 import autonoise
-from autonoise.errors import StudyError
+from autonoise.errors import DataError, StudyError
 from autonoise.found import SearchResult
 from autonoise.run import search
 from autonoise.study.observer import Observer
@@ -74,6 +74,16 @@ def test_other_data_never_take_the_place_of_the_first(found: SearchResult) -> No
     with pytest.raises(StudyError, match="another data fingerprint"):
         search((X + 1, Y), out=found.folder.root, space=SPACE, progress=False, **QUICK)
     assert search(found.folder.root, progress=False).sentence == found.sentence
+    assert len(list(found.folder.root.glob("data-*"))) == 1  # what was refused is not kept
+
+
+def test_rows_without_labels_are_refused(tmp_path: Path) -> None:
+    for data in (X, torch.from_numpy(X), (X, Y, X)):
+        with pytest.raises(DataError, match=r"give a path, \(X, y\)"):
+            search(data, out=tmp_path / "study", progress=False, **QUICK)
+    with pytest.raises(DataError, match="missing or infinite label"):
+        search((X, np.where(np.arange(150) == 7, np.nan, Y)), out=tmp_path / "study", progress=False, **QUICK)
+    assert not (tmp_path / "study").exists()
 
 
 def test_a_frame_and_a_data_set_are_read_as_arrays_are(tmp_path: Path) -> None:

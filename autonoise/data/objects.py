@@ -61,7 +61,7 @@ def collect(data: Any, target: str | None = None) -> Collected:
         return _of_mapping(data, target)
     if isinstance(data, tuple | list) and len(data) in (2, 4) and not _is_rows(data):
         return _of_tuple(data, target)
-    if is_items(data):
+    if is_items(data) and not (_is_one_thing(data) or isinstance(data, tuple)):
         return from_items(data)
     raise refuse(data)
 
@@ -74,8 +74,12 @@ def _is_set(data: object) -> bool:
     """Whether ``data`` holds rows and labels both, so that two of them are training and test set."""
     if _is_hub(data) or isinstance(data, pd.DataFrame):
         return True
-    of_one_thing = isinstance(data, np.ndarray | list | tuple | pd.Series) or hasattr(data, "detach")
-    return is_items(data) and not of_one_thing and not hasattr(data, "toarray")
+    return is_items(data) and not isinstance(data, list | tuple) and not _is_one_thing(data)
+
+
+def _is_one_thing(data: object) -> bool:
+    """An array, a tensor or a column: rows or labels, but not both."""
+    return isinstance(data, np.ndarray | pd.Series) or hasattr(data, "detach") or hasattr(data, "toarray")
 
 
 def _is_rows(data: Sequence[Any]) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from torch import Tensor
 
 from autonoise.errors import PolicyError, UnknownNameError
-from autonoise.technique.parameters import hint
+from autonoise.technique.parameters import hint, parameters_of
 from autonoise.technique.registry import Technique, get_technique
 from autonoise.technique.schedule import Gate, Schedule
 from autonoise.types import DataType, Family, InputSpec, Stage, member
@@ -93,8 +93,9 @@ class Step:
         kind = get_technique(name)
         try:
             made = kind(**parameters)
-        except TypeError as e:
-            raise PolicyError(f"{name}: {e}") from None
+        except TypeError:
+            known = ", ".join(parameters_of(kind)) or "none"
+            raise PolicyError(f"{name}: {', '.join(parameters)} given, but its parameters are: {known}") from None
         return cls(made, probability, schedule, gate, site, magnitude)  # type: ignore[arg-type]
 
     def __call__(

@@ -135,21 +135,27 @@ def measured(e: Estimate | None, level: float = LEVEL) -> Measured | None:
     return None if e is None else e.interval(level).measured()
 
 
+def accuracy(e: Estimate | None) -> Measured | None:
+    """The same for an accuracy, whose limits lie within 0 and 1."""
+    found = measured(e)
+    return found and found._replace(low=max(found.low, 0.0), high=min(found.high, 1.0))
+
+
 def table_of(c: Contestant, baseline: Contestant, numbers: Numbers) -> ContestantResult:
     """All numbers of a contestant. Intervals are of the mean over all models and rows of this kind, at 95 %."""
     held = numbers.held
 
     def noisy(keep: Sequence[str]) -> Measured | None:
-        return measured(numbers.mean(c, 1.0, keep))
+        return accuracy(numbers.mean(c, 1.0, keep))
 
     return ContestantResult(
         c.policy.name,
         c.policy.hash,
-        clean=measured(numbers.mean(c, 0.0, ())),
+        clean=accuracy(numbers.mean(c, 0.0, ())),
         search=noisy(held.search),
         held_out=noisy(held.held_out),
         held_out_all=noisy(held.every_held_out),
-        score=measured(numbers.mean(c, numbers.weight, held.held_out)),
+        score=accuracy(numbers.mean(c, numbers.weight, held.held_out)),
         gap_closed_search=numbers.gap_closed(c, baseline, held.search),
         gap_closed_held_out=numbers.gap_closed(c, baseline, held.held_out),
         gap_closed_held_out_all=numbers.gap_closed(c, baseline, held.every_held_out),

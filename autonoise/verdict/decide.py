@@ -73,10 +73,18 @@ def best_recipe(result: Result) -> str | None:
     return max(recipes, key=lambda k: _score(recipes[k]), default=None)
 
 
+def _deciding_recipe(result: Result) -> str | None:
+    """The recipe with the highest score among those against which the answer to the second question was found."""
+    found = result.answers.get(RECIPE)
+    recipes = [k for k in result.differences if k != "baseline"]
+    such = [k for k in recipes if answer(result.differences[k].score) == found]
+    return max(such, key=lambda k: _score(result.contestants[k]), default=best_recipe(result))
+
+
 def sentence(result: Result) -> str:
     """The verdict in a line: the word, both answers, what noise costs, clean accuracy."""
     base, policy = result.contestants["baseline"], result.contestants["policy"]
-    recipe = best_recipe(result)
+    recipe = _deciding_recipe(result)
     asked = [("baseline", NO_NOISE), *([(recipe, RECIPE)] if recipe is not None else [])]
     if result.verdict != NOT_MEASURABLE:
         parts = [_versus(result, label, question) for label, question in asked]
@@ -90,7 +98,11 @@ def sentence(result: Result) -> str:
         gap = policy.gap_closed_held_out
         shown = f"{_percent(gap.mean)} [{_percent(gap.low)}, {_percent(gap.high)}]" if gap else ""
         closed = f"gap closed {shown}" if gap else "no gap to close"
-        parts.append(f"noise never trained on costs {after:.3f} instead of {before:.3f} ({closed})")
+        lost = f"{after:.3f} below" if after >= 0 else f"{-after:.3f} above"
+        parts.append(
+            f"under noise never trained on it lies {lost} the clean accuracy of no noise, instead of {before:.3f} "
+            f"below ({closed})"
+        )
     elif result.verdict != NOT_MEASURABLE:
         parts.append("what noise never trained on costs is not measurable")
     told = {

@@ -205,7 +205,7 @@ class Settled:
     """How a verdict ended.
 
     ``seeds``: contestant → trainings. For each comparison: ``known``, its last estimate; ``found``, the interval that
-    holds at all looks together; ``levels``, the level of its last look.
+    holds at all looks together; ``levels``, the level of the last look that had further seeds.
     """
 
     seeds: Mapping[str, int]
@@ -227,6 +227,7 @@ def settle(
     """
     counts = dict.fromkeys(labels, ledger.step)
     found: dict[Pair, Interval] = {}
+    used: dict[Pair, float] = {}
     for look in range(LOOKS):
         now = compared(counts)
         if now is None:
@@ -237,11 +238,13 @@ def settle(
         levels = ledger.look(look, counts, known, last=last)
         for pair, e in known.items():
             found[pair] = e.interval(levels[pair]).within(found.get(pair))
+            # a comparison without further seeds has nothing to spend at this look: the level of its last one stays
+            used[pair] = levels[pair] or used.get(pair, levels[pair])
         more = next_counts(known, found, counts, ledger)
         if ledger.ended(look) or more == counts or not room(sum(more.values()) - sum(counts.values())):
             break
         counts = more
-    return Settled(counts, known, found, levels)
+    return Settled(counts, known, found, used)
 
 
 def next_counts(

@@ -175,7 +175,8 @@ def test_the_sentence() -> None:
     result = result_of(Measured(0.05, 0.03, 0.07), UP, Measured(0.02, 0.01, 0.03))
     assert sentence(result) == (
         "better: better than no noise by +0.050 [+0.030, +0.070]; better than the best recipe (AugMix) by "
-        "+0.020 [+0.010, +0.030]; noise never trained on costs 0.140 instead of 0.240 (gap closed 42 % [35 %, 49 %]); "
+        "+0.020 [+0.010, +0.030]; under noise never trained on it lies 0.140 below the clean accuracy of no noise, "
+        "instead of 0.240 below (gap closed 42 % [35 %, 49 %]); "
         "clean accuracy -0.004 [-0.011, +0.003]"
     )
     no_gap = replace(result.contestants["policy"], gap_closed_held_out=None)
@@ -197,3 +198,27 @@ def test_the_best_recipe_is_that_with_the_highest_score() -> None:
     met = result.contestants
     assert best_recipe(replace(result, contestants={**met, "seed": contestant("seed", 0.79)})) == "seed"  # against .78
     assert best_recipe(Result(contestants={k: met[k] for k in ("baseline", "policy")})) is None
+
+
+def test_the_sentence_names_the_recipe_that_decides() -> None:
+    """Where one recipe is beaten and another is not, the numbers beside "undecided" are those of the other."""
+    result = result_of(UP, UP, UP)
+    beaten = result.differences["preset"]
+    open_one = replace(beaten, score=OPEN)
+    start = replace(result.contestants["preset"], name="broad, weak", score=Measured(0.1, 0.0, 0.2))
+    both = replace(
+        result,
+        contestants={**result.contestants, "start": start},
+        differences={**result.differences, "start": open_one},
+        answers={**result.answers, "best recipe": "undecided"},
+    )
+    assert "undecided against the best recipe (broad, weak)" in sentence(both)
+
+
+def test_a_policy_above_the_baseline_is_said_to_be_above() -> None:
+    result = result_of(UP, UP, UP)
+    high = replace(result.contestants["policy"], held_out=Measured(0.95, 0.9, 1.0))
+    told = sentence(replace(result, contestants={**result.contestants, "policy": high}))
+    clean = result.contestants["baseline"].clean
+    assert clean is not None
+    assert f"lies {0.95 - clean.mean:.3f} above the clean accuracy of no noise" in told

@@ -192,3 +192,22 @@ def test_verdicts_from_before_looks_were_kept_count() -> None:
     study = new_study()
     study.set_user_attr(PREFIX + "test_contestants", ["old+one", "old+two", "a+b+c"])
     assert Ledger.of(study, "a+b+c", 5).verdict == 3
+
+
+def test_a_comparison_without_further_seeds_keeps_the_level_of_its_last_look() -> None:
+    """At a level of 0 every other figure of that comparison would be told as [-inf, +inf]."""
+
+    class OneSided(Trained):
+        """Only the preset ever gets further seeds."""
+
+        def __call__(self, counts: Mapping[str, int]) -> dict[Pair, Estimate]:
+            held = {label: k if label == "preset" else 5 for label, k in counts.items()}
+            return super().__call__(held)
+
+    trained = OneSided(
+        {("policy", "baseline"): 0.0, ("policy", "preset"): 0.014, ("preset", "baseline"): 0.0},
+        {"policy": 1e-5, "preset": 4e-4, "baseline": 1e-5},
+    )
+    found = settled(trained)
+    assert len(trained.asked) > 1
+    assert all(level > 0.001 for level in found.levels.values())
