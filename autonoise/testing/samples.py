@@ -184,7 +184,7 @@ class Model(nn.Module):
 @lru_cache(maxsize=64)
 def _fresh(data_type: DataType, is_dict: bool) -> Model:
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        torch.default_generator.manual_seed(0)  # of the CPU alone, which the fork gives back
         return Model(data_type, {} if is_dict else torch.empty(0))
 
 
