@@ -180,13 +180,18 @@ class _Cutter:
         return [*out, _join(parts[start:])]
 
 
+GIVEN_UP = "groups are in several parts of the official split: split anew by group (--group none keeps it)"
+
+
+def split_is_given_up(dataset: Dataset) -> bool:
+    """Whether rows of one group lie in the official test part and outside it, so that the split cannot be kept."""
+    return dataset.split is not None and _straddle(dataset.group, dataset.split == "test")
+
+
 def _assign(dataset: Dataset, cut: _Cutter) -> tuple[Array, list[Fold]]:
     official = dataset.split
-    if official is not None and _straddle(dataset.group, official == "test"):
-        log.warning(
-            "%s: groups are in several parts of the official split: split anew by group (--group none keeps it)",
-            dataset.name,
-        )
+    if split_is_given_up(dataset):
+        log.warning("%s: %s", dataset.name, GIVEN_UP)
         official = None
     every = np.arange(len(dataset))
     if official is None:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from autonoise.data.base import Dataset, row_lengths
+from autonoise.data.splits import GIVEN_UP, split_is_given_up
 from autonoise.types import DataType
 
 _SHOWN = 8
@@ -34,7 +35,7 @@ def summary(dataset: Dataset) -> dict[str, Any]:
         "left_out": None if left is None else {
             "classes": list(left.classes), "rows": left.rows, "test_rows": left.test_rows
         },
-        "notes": list(dataset.notes),
+        "notes": [*dataset.notes, *([GIVEN_UP] if split_is_given_up(dataset) else [])],
         "fingerprint": dataset.fingerprint,
     }  # fmt: skip
 
@@ -43,9 +44,10 @@ def lines(dataset: Dataset) -> list[str]:
     """The same in a few lines of text."""
     told = summary(dataset)
     split = told["official_split"]
+    given_up = " of an official split that is given up" if split_is_given_up(dataset) else ""
     of_split = "no split of its own" if split is None else ", ".join(f"{n:,} {part}" for part, n in split.items())
     groups = "" if told["groups"] is None else f" · {told['groups']} groups"
-    out = [f"{told['name']} · {told['data_type']} · {told['rows']:,} rows ({of_split}){groups}"]
+    out = [f"{told['name']} · {told['data_type']} · {told['rows']:,} rows ({of_split}{given_up}){groups}"]
     counts = [f"{name} ({n:,})" for name, n in told["classes"].items()]
     smallest = f", the smallest {counts[-1]}" if len(counts) > _SHOWN else ""
     out.append(f"classes  {len(counts)}: {_some(counts)}{smallest}")

@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from autonoise.data import Dataset, split
+from autonoise.data import Dataset, split, summary
 from autonoise.errors import DataError
 from autonoise.types import DataType
 
@@ -124,6 +124,12 @@ def test_groups_win_over_an_official_split(caplog):
     group = np.arange(3000) // 300
     s = split(make(np.arange(3000) % 3, split=official, group=group), seed=0)
     assert "split anew by group" in caplog.text
+    data = make(np.arange(3000) % 3, split=official, group=group)
+    told = summary.lines(data)
+    assert "1,500 train, 1,500 test of an official split that is given up" in told[0]
+    assert told[-1].startswith("note  groups are in several parts of the official split: split anew by group")
+    kept = summary.lines(make(np.arange(3000) % 3, split=official))
+    assert "given up" not in kept[0] and "anew" not in kept[-1]
     assert not set(group[s.test]) & set(group[s.folds[0].train])
 
 
