@@ -19,7 +19,7 @@ from torch.utils.data import TensorDataset
 import autonoise
 from autonoise.errors import DataError, StudyError
 from autonoise.found import SearchResult
-from autonoise.run import search
+from autonoise.run import _main_not_imported_again, search
 from autonoise.study.observer import Observer
 
 QUICK: dict[str, Any] = {"trials": 2, "epochs": 1, "seeds": 3, "memory": False}
@@ -172,3 +172,15 @@ def test_a_search_that_finds_nothing_says_so(tmp_path: Path) -> None:
         result.table()
     with pytest.raises(StudyError, match="holds no policy"):
         _ = result.policy
+
+
+def test_processes_do_not_import_the_callers_program_by_its_name_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``python -m program`` sets ``__spec__``, by which multiprocessing would import the program again."""
+    main = sys.modules["__main__"]
+    monkeypatch.setattr(main, "__spec__", "of the program", raising=False)
+    monkeypatch.setattr(main, "__file__", "program.py", raising=False)
+    with pytest.raises(ValueError, match="a fault"), _main_not_imported_again():
+        assert main.__spec__ is None
+        assert not hasattr(main, "__file__")
+        raise ValueError("a fault")
+    assert (main.__spec__, main.__file__) == ("of the program", "program.py")

@@ -12,6 +12,7 @@ from scipy import stats
 from study_samples import new_study
 
 from autonoise.study.trial_record import PREFIX
+from autonoise.verdict.contestants import accuracy
 from autonoise.verdict.looks import (
     Ledger,
     Pair,
@@ -208,6 +209,19 @@ def test_a_comparison_without_further_seeds_keeps_the_level_of_its_last_look() -
         {("policy", "baseline"): 0.0, ("policy", "preset"): 0.014, ("preset", "baseline"): 0.0},
         {"policy": 1e-5, "preset": 4e-4, "baseline": 1e-5},
     )
-    found = settled(trained)
-    assert len(trained.asked) > 1
+    # the time is over after the second look, which was not known to be the last when its levels were set
+    there_is_time = iter([True, True, True, False])
+    found = settled(trained, room=lambda trainings: next(there_is_time))
+    assert len(trained.asked) == 2
     assert all(level > 0.001 for level in found.levels.values())
+
+
+def test_the_limits_of_an_accuracy_lie_within_0_and_1() -> None:
+    found = accuracy(known(0.9, 0.01, (0.0,), (5,)))
+    assert found is not None
+    assert found.high == 1.0
+    assert 0 < found.low < found.mean == 0.9
+    low = accuracy(known(0.05, 0.01, (0.0,), (5,)))
+    assert low is not None
+    assert low.low == 0.0 < low.mean < low.high
+    assert accuracy(None) is None
