@@ -27,7 +27,7 @@ FLOORS: list[set[str]] = [
     {"study"},
     {"trials", "report"},
     {"verdict"},
-    {"run", "found", "phases"},
+    {"run", "found", "phases", "calling"},
     {"cli", "integrations", "testing", "__init__", "__main__"},
 ]
 PUBLIC = {

@@ -17,9 +17,10 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 import autonoise
+from autonoise.calling import main_not_imported_again
 from autonoise.errors import DataError, StudyError
 from autonoise.found import SearchResult
-from autonoise.run import _main_not_imported_again, search
+from autonoise.run import search
 from autonoise.study.observer import Observer
 
 QUICK: dict[str, Any] = {"trials": 2, "epochs": 1, "seeds": 3, "memory": False}
@@ -179,7 +180,7 @@ def test_processes_do_not_import_the_callers_program_by_its_name_either(monkeypa
     main = sys.modules["__main__"]
     monkeypatch.setattr(main, "__spec__", "of the program", raising=False)
     monkeypatch.setattr(main, "__file__", "program.py", raising=False)
-    with pytest.raises(ValueError, match="a fault"), _main_not_imported_again():
+    with pytest.raises(ValueError, match="a fault"), main_not_imported_again():
         assert main.__spec__ is None
         assert not hasattr(main, "__file__")
         raise ValueError("a fault")

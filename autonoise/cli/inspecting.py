@@ -32,9 +32,9 @@ def inspect(
 
     Example: autonoise inspect shop.csv --target bought
     """
+    from autonoise.calling import config_of
     from autonoise.data import split, summary
     from autonoise.data.notes import unlogged
-    from autonoise.run import config_of
     from autonoise.study.prepare import load_data
 
     given = {k: v for k, v in locals().items() if v is not None and k in _PASSED}

@@ -144,10 +144,11 @@ def _check_machine(config: StudyConfig) -> None:
 
 def run(data: str, given: dict[str, Any], *, quiet: bool, strict: bool) -> int:
     """The search with its display; returns the exit status."""
+    from autonoise.calling import config_of
     from autonoise.cli.display import make_display
     from autonoise.cli.output import make_console
     from autonoise.data.notes import unlogged
-    from autonoise.run import config_of, search
+    from autonoise.run import search
 
     empty = [name for name, value in {"data": data, **given}.items() if isinstance(value, str) and not value.strip()]
     if empty:

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 import autonoise
+from autonoise.calling import config_of
 from autonoise.errors import StudyError
 from autonoise.policy import Policy, Step, load_policy
-from autonoise.run import config_of
 from autonoise.study.config import StudyConfig
 from autonoise.study.places import seconds_of, study_name
 

@@ -12,11 +12,11 @@ import pytest
 import typer
 
 import autonoise
+from autonoise.calling import config_of
 from autonoise.cli.app import app
 from autonoise.cli.searching import _check_device, _check_machine
 from autonoise.cli.studies import status_of
 from autonoise.errors import StudyError
-from autonoise.run import config_of
 from autonoise.study.config import StudyConfig
 from autonoise.study.places import seconds_of
 

@@ -12,8 +12,8 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
+from autonoise.calling import config_of
 from autonoise.policy import load_policy
-from autonoise.run import config_of
 
 from .running import SMALL, Command, finish, listing, start, wait_until
 
