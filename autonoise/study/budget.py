@@ -28,7 +28,7 @@ class Plan:
     confirm_seeds: int = 3
     ablate_seeds: int = 2
     verdict_seeds: int = 5
-    presets: int = 100
+    presets: int = 6
     starts: int = 0
     """How many starting policies of the space, unchanged by the search, are confirmed beside the presets."""
 

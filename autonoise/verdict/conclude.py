@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from optuna.trial import TrialState
+from optuna.trial import FixedTrial, TrialState
 
 from autonoise.policy import Policy
+from autonoise.space.space import SearchSpace
 from autonoise.study.budget import Plan
 from autonoise.study.config import StudyConfig
 from autonoise.study.export import utc_now, versions
@@ -89,11 +90,11 @@ def _entries(session: Session, trials: list[TrialRecord], plan: Plan) -> dict[st
     """
     space, config = session.space, session.config
     entries: dict[str, tuple[Policy, str]] = {"baseline": (Policy(space.data_type, name="no-noise"), "baseline")}
-    presets = _best_first([p for p in space.presets if _within_cost(p, config)], trials)[: plan.presets]
+    presets = _best_first([p for p in space.presets if _within_cost(p, config)], trials, space)[: plan.presets]
     entries |= {f"preset/{p.name}": (p, "preset") for p in presets}
     taken = {policy.hash for policy, _ in entries.values()}
     starts = [p for p in space.seeds if _within_cost(p, config) and p.hash not in taken]
-    entries |= {f"start/{p.name}": (p, "start") for p in _best_first(starts, trials)[: plan.starts]}
+    entries |= {f"start/{p.name}": (p, "start") for p in _best_first(starts, trials, space)[: plan.starts]}
     taken = {policy.hash for policy, _ in entries.values()}
     found = pick_candidates(trials, plan.candidates)
     return entries | {f"found/{p.hash}": (p, "found") for p in found if p.hash not in taken}
@@ -121,10 +122,18 @@ def _runs(standings: Sequence[Standing]) -> list[RunResult]:
     return [r for s in standings for r in s.results]
 
 
-def _best_first(presets: list[Policy], trials: list[TrialRecord]) -> list[Policy]:
-    """Presets by their score in the search; those that it has not tried come last, in the order of the space."""
+def _best_first(presets: list[Policy], trials: list[TrialRecord], space: SearchSpace) -> list[Policy]:
+    """Presets by their score in the search; those that it has not tried come last, in the order of the space.
+
+    Of a preset that lies outside the space, the search has tried the nearest policy that the space allows.
+    """
     scores = {t.policy_hash: t.score for t in trials}
-    return sorted(presets, key=lambda p: -scores.get(p.hash, -1.0))
+
+    def score(preset: Policy) -> float:
+        nearest = space.suggest(FixedTrial(space.parameters_of(preset)))
+        return scores.get(preset.hash, scores.get(nearest.hash, -1.0))
+
+    return sorted(presets, key=lambda p: -score(p))
 
 
 def _within_cost(policy: Policy, config: StudyConfig) -> bool:

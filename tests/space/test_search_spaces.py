@@ -70,7 +70,7 @@ def test_shipped_space(name: str, spaces: dict[str, SearchSpace]) -> None:
     assert "gradient_noise" not in space.techniques
     assert space.max_techniques == {"image": 5, "audio": 5}.get(name, 4)
     assert 6 <= len(space.seeds) <= 8
-    assert 2 <= len(space.presets) <= 4
+    assert 3 <= len(space.presets) <= 8
     assert all(p.provenance["source"] for p in space.presets)
     assert len({p.hash for p in space.seeds}) == len(space.seeds)
     assert len({p.name for p in space.seeds}) == len(space.seeds)
@@ -168,11 +168,25 @@ PUBLISHED: dict[tuple[str, str], list[dict[str, object]]] = {
     ("image", "mixup and label smoothing"): [
         {"technique": "label_smoothing", "smoothing": 0.1}, {"technique": "mixup", "alpha": 1.0}
     ],
+    ("image", "CutMix, mixup and erasing"): [
+        {"technique": "random_erasing", "area": 0.333, "probability": 0.25},
+        {"technique": "label_smoothing", "smoothing": 0.1},
+        {"technique": "mixup", "alpha": 0.8, "probability": 0.5},
+        {"technique": "cutmix", "alpha": 1.0, "probability": 0.5},
+    ],
+    ("image", "NoisyMix"): [
+        {"technique": "augmix", "severity": 3.0, "width": 3, "depth": 3, "alpha": 1.0},
+        {"technique": "noisy_feature_mixup", "alpha": 1.0, "additive": 0.5, "multiplicative": 0.5},
+        {"technique": "two_view_consistency", "weight": 12.0},
+    ],
     ("text", "EDA"): [{"technique": "eda", "alpha": 0.1, "probability": 0.8}],
     ("text", "AEDA"): [{"technique": "aeda", "fraction": 0.3, "probability": 0.8}],
     ("text", "word dropout and dropout"): [
         {"technique": "word_dropout", "fraction": 0.3}, {"technique": "dropout", "p": 0.5}
     ],
+    ("text", "keyboard typos"): [{"technique": "keyboard_typos", "fraction": 0.09, "probability": 0.5}],
+    ("tabular", "SCARF corruption"): [{"technique": "swap_noise", "fraction": 0.6}],
+    ("tabular", "VIME corruption"): [{"technique": "swap_noise", "fraction": 0.3}],
     ("tabular", "swap noise"): [{"technique": "swap_noise", "fraction": 0.15}],
     ("tabular", "mixup"): [{"technique": "mixup", "alpha": 0.2}],
     ("tabular", "dropout"): [{"technique": "dropout", "p": 0.5}],

@@ -8,9 +8,9 @@ from typing import Any
 
 import optuna
 import pytest
-from study_samples import FakeRunner, policy_of, session_of
+from study_samples import FakeRunner, policy_of, session_of, space_of
 
-from autonoise.policy import Policy
+from autonoise.policy import Policy, Step
 from autonoise.study.budget import Plan
 from autonoise.study.trial_record import TrialRecord, attributes
 from autonoise.verdict.conclude import _best_first, opponents
@@ -162,4 +162,15 @@ def test_presets_that_the_search_liked_come_first() -> None:
         TrialRecord.of(SimpleNamespace(user_attrs=attributes(policy_hash=presets[i].hash, score=score)))
         for i, score in ((1, 0.7), (2, 0.8))
     ]
-    assert _best_first(presets, trials) == [presets[i] for i in (2, 1, 0, 3)]
+    assert _best_first(presets, trials, space_of()) == [presets[i] for i in (2, 1, 0, 3)]
+
+
+def test_a_preset_outside_the_space_counts_as_the_nearest_policy_inside() -> None:
+    outside = Policy("tabular", (Step.of("dropout", p=0.9), Step.of("two_view_consistency")))
+    others = [policy_of("mixup", alpha=0.5), policy_of("mixup", alpha=0.6)]
+    nearest = policy_of("dropout", p=0.5)  # the space goes to 0.5, and has no consistency
+    trials = [
+        TrialRecord.of(SimpleNamespace(user_attrs=attributes(policy_hash=p.hash, score=score)))
+        for p, score in ((others[0], 0.7), (nearest, 0.75), (others[1], 0.8))
+    ]
+    assert _best_first([others[0], outside, others[1]], trials, space_of()) == [others[1], outside, others[0]]
