@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from scipy.fft import next_fast_len
 from torch import Generator, Tensor
 
 from autonoise.ops.precision import widen
@@ -76,9 +75,30 @@ def shaped_noise(spectrum: Tensor, shape: tuple[int, ...], rng: Generator, like:
     return _unit(noise)
 
 
+def fast_length(least: int) -> int:
+    """Return the smallest number from ``least`` on, at least 1, that has no prime factor above 5.
+
+    Fourier transforms of such lengths are fast: a length with large prime factors takes several times as long.
+    """
+    best = 1
+    while best < least:
+        best *= 2
+    fives = 1
+    while fives < best:
+        odd = fives
+        while odd < best:
+            found = odd
+            while found < least:
+                found *= 2
+            best = min(best, found)
+            odd *= 3
+        fives *= 5
+    return best
+
+
 def frequencies(size: int, like: Tensor) -> Tensor:
     """Return the frequencies of a real FFT of at least ``size`` samples, as fractions of Nyquist (0 .. 1)."""
-    n = 2 * next_fast_len((size + 1) // 2, real=True)
+    n = 2 * fast_length((size + 1) // 2)
     return torch.linspace(0, 1, n // 2 + 1, device=like.device, dtype=widen(like).dtype)
 
 
@@ -155,7 +175,7 @@ def _rise(u: Tensor) -> Tensor:
 
 def convolved(x: Tensor, response: Tensor) -> Tensor:
     """Return the convolution of x (B, T) with an impulse response (B, R), cut to the first T samples."""
-    n = 2 * next_fast_len((x.shape[1] + response.shape[1]) // 2, real=True)
+    n = 2 * fast_length((x.shape[1] + response.shape[1]) // 2)
     out: Tensor = torch.fft.irfft(torch.fft.rfft(x, n=n) * torch.fft.rfft(response, n=n), n=n)[:, : x.shape[1]]
     return out
 

@@ -40,11 +40,46 @@ def read_at(x: Tensor, times: Tensor) -> Tensor:
 
 @lru_cache(maxsize=64)
 def _spline_basis(knots: int, length: int) -> NDArray[np.float32]:
-    """Return a matrix (knots, length): values at equally spaced knots times this matrix give the cubic spline."""
-    from scipy.interpolate import CubicSpline
+    """Return a matrix (knots, length): values at equally spaced knots times this matrix give the cubic spline.
 
+    The spline is the one without a knot at the second and at the last but one place ("not-a-knot", de Boor 1978, A
+    Practical Guide to Splines); through three knots it is the parabola, and through two the straight line.
+    """
     at = np.linspace(0, max(length - 1, 1), knots)
-    return np.asarray(CubicSpline(at, np.eye(knots))(np.arange(length)).T, dtype=np.float32)
+    width = np.diff(at)[:, None]
+    values = np.eye(knots)
+    rise = np.diff(values, axis=0) / width
+    slopes = _spline_slopes(rise)
+    steps = np.arange(length)
+    piece = np.searchsorted(at, steps, side="right").clip(1, knots - 1) - 1
+    # within a piece, with u the distance from its left knot: value + slope u + b u^2 + a u^3
+    bend = (slopes[:-1] + slopes[1:] - 2 * rise) / width
+    a, b = bend / width, (rise - slopes[:-1]) / width - bend
+    u = (steps - at[piece])[:, None]
+    curve = values[piece] + slopes[piece] * u + b[piece] * (u * u) + a[piece] * (u * u * u)
+    return np.asarray(curve.T, dtype=np.float32)
+
+
+def _spline_slopes(rise: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the slopes (K, ...) of the spline at its knots from those of the K - 1 straight lines between the knots.
+
+    Row i of the equations says that the second derivative does not jump at knot i. The first and the last row say
+    that the third derivative does not jump at the knot next to the end.
+    """
+    knots = len(rise) + 1
+    if knots == 2:
+        return rise.repeat(2, axis=0)
+    system = 4 * np.eye(knots) + np.eye(knots, k=1) + np.eye(knots, k=-1)
+    right = np.zeros((knots, *rise.shape[1:]))
+    right[1:-1] = 3 * (rise[:-1] + rise[1:])
+    if knots == 3:
+        # one parabola has no third derivative: its slopes at the ends follow from the mean slope of each half
+        system[0], system[-1] = (1, 1, 0), (0, 1, 1)
+        right[0], right[-1] = 2 * rise[0], 2 * rise[-1]
+    else:
+        system[0, :2], system[-1, -2:] = (1, 2), (2, 1)
+        right[0], right[-1] = (5 * rise[0] + rise[1]) / 2, (5 * rise[-1] + rise[-2]) / 2
+    return np.linalg.solve(system, right)
 
 
 def smooth_curve(values: Tensor, length: int) -> Tensor:

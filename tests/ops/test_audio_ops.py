@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.fft import next_fast_len
 
 from autonoise.ops import audio
 from autonoise.ops.random import generator
@@ -110,3 +111,10 @@ def test_level_exceeded_is_the_quantile() -> None:
     assert level[0].item() == pytest.approx(np.quantile(np.abs(x[0].numpy()), 0.9), abs=2e-3)
     assert level[1] == x[1].abs().max()
     assert level[2].item() == pytest.approx(np.quantile(np.abs(x[2, :2500].numpy()), 0.7), abs=2e-3)
+
+
+def test_lengths_of_fast_transforms_are_those_of_scipy() -> None:
+    # by hand: 7 is a prime above 5, so 8; 121 = 11 * 11, then 122 = 2 * 61, 123 = 3 * 41, 124 = 4 * 31, 125 = 5^3
+    assert [audio.fast_length(n) for n in (0, 1, 7, 121, 2187, 4001)] == [1, 1, 8, 125, 2187, 4050]
+    for n in (*range(1, 700), *range(4000, 4100), 65537, 10**6 + 1):
+        assert audio.fast_length(n) == next_fast_len(n, real=True), n
