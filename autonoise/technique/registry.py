@@ -36,6 +36,7 @@ class Technique:
         version, changes: of the formula, and what the newest version does otherwise than the one before it; a policy
             file of an earlier version is read, and the change is told.
         subset: only rows that are really perturbed are handed to the leaf (for costly operations).
+        whole_step: it acts only in ``injector.training_step``, not in the three lines perturb, loss and step.
     """
 
     name: ClassVar[str]
@@ -53,6 +54,7 @@ class Technique:
     default_site: ClassVar[str] = ""
     exact: ClassVar[bool] = False
     subset: ClassVar[bool] = False
+    whole_step: ClassVar[bool] = False
 
     @property
     def passes(self) -> float:

@@ -268,10 +268,13 @@ class StepTechnique(Technique):
 
     With ``views`` above 0, so many noisy versions of the clean batch go through the model together with it, and the
     cross entropy is that of the clean part; ``passes`` is then 1 + views. See :meth:`StepView.view_logits`. With
-    ``pretrains`` the method :meth:`pretrain` runs once before training.
+    ``pretrains`` the method :meth:`pretrain` runs once before training; a technique that does nothing else sets
+    ``whole_step`` to False. With ``needs_unmixed`` it needs one pass more in policies that mix rows in pairs.
     """
 
     stage: ClassVar[Stage] = Stage.STEP
+    whole_step: ClassVar[bool] = True
+    needs_unmixed: ClassVar[bool] = False
     pretrains: ClassVar[bool] = False
     views: ClassVar[int] = 0
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from torch import Tensor
 
 from autonoise.errors import PolicyError, UnknownNameError
+from autonoise.technique.cost import extra_passes, views_of_technique
 from autonoise.technique.parameters import hint, parameters_of
 from autonoise.technique.registry import Technique, get_technique
 from autonoise.technique.schedule import Gate, Schedule
@@ -216,7 +217,7 @@ class Steps:
                     raise PolicyError(f"{a.name} and {b.name} contradict each other ({about}); remove one")
         # Each step counts by itself here, without what a second gradient repeats: that was added to ``passes`` later,
         # and a policy file that could be loaded once must load for ever.
-        passes = 1 + sum(map(_extra_passes, self.steps))
+        passes = 1 + sum(extra_passes(s.technique, s.schedule, s.gate) for s in self.steps)
         if passes > COST_LIMIT:
             raise PolicyError(
                 f"the policy costs {passes:.1f} passes a step, more than {COST_LIMIT:.0f}: use fewer attack "
@@ -230,8 +231,9 @@ class Steps:
         A second gradient (SAM) repeats the extra passes of all other techniques of the step stage, but no attack.
         """
         attacks = repeated = second = 0.0
+        mixed = bool(self.at_stage(Stage.PAIR))
         for s in self.steps:
-            extra = _extra_passes(s, apart=self.views_apart)
+            extra = extra_passes(s.technique, s.schedule, s.gate, apart=self.views_apart, mixed=mixed)
             if s.stage is not Stage.STEP:
                 attacks += extra
             elif SECOND_GRADIENT in s.technique.tags:
@@ -246,6 +248,16 @@ class Steps:
         return any(s.stage in (Stage.ADVERSARIAL, Stage.PAIR) for s in self.steps) or any(
             s.stage is Stage.STEP and not views_of(s) and SECOND_GRADIENT not in s.technique.tags for s in self.steps
         )
+
+    @property
+    def needs_whole_step(self) -> bool:
+        """Whether only ``injector.training_step`` can train by it; ``perturb`` refuses it (SAM, auxiliary losses)."""
+        return any(s.technique.whole_step for s in self.steps)
+
+    @property
+    def pretrains(self) -> bool:
+        """Whether the policy has a phase before training, which ``injector.pretrain`` runs."""
+        return any(getattr(s.technique, "pretrains", False) for s in self.steps)
 
     @property
     def families(self) -> frozenset[Family]:
@@ -272,7 +284,7 @@ def views_of(step: Step) -> int:
     """The number of noisy draws of a batch that go through the model together with the clean one, for a consistency
     loss; 0 for other techniques.
     """
-    return int(getattr(step.technique, "views", 0))
+    return views_of_technique(step.technique)
 
 
 def digest(value: Any) -> str:
@@ -286,14 +298,3 @@ def _is_number(value: object) -> bool:
 
 def _rounded(value: Any) -> Any:
     return float(f"{value:.6g}") if isinstance(value, float) else value
-
-
-def _share_of_time(schedule: Schedule) -> float:
-    """Share of training, 0 to 1, in which a schedule is above 0."""
-    return sum(schedule(i / 100) > 0 for i in range(101)) / 101
-
-
-def _extra_passes(step: Step, *, apart: bool = False) -> float:
-    """Passes that a step adds to a training step on average; ``apart``: its views need a pass of their own."""
-    extra = max(step.technique.passes - 1, 0) + (apart and views_of(step) > 0)
-    return extra * _share_of_time(step.schedule) / step.gate.every

@@ -35,6 +35,7 @@ class MLMPretraining(StepTechnique):
     """
 
     pretrains: ClassVar[bool] = True
+    whole_step: ClassVar[bool] = False
 
     # 0.15 is BERT's share
     mask: float = ranged(0.1, 0.4, default=0.15, unit="share of tokens", maximum=0.9)

@@ -33,6 +33,8 @@ class Vrex(StepTechnique):
         "also from losses that are no cross entropy"
     )
 
+    needs_unmixed: ClassVar[bool] = True
+
     penalty: float = ranged(0.1, 1e5, default=10.0, log=True, unit="loss per squared loss", maximum=1e8)
 
     @property

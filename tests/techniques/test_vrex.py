@@ -5,7 +5,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
+from autonoise.policy import Policy, Step
 from autonoise.techniques.vrex import Vrex
 
 HARD = torch.tensor([[1.0, 0.0]])
@@ -80,3 +82,23 @@ def test_the_gradient_pulls_the_environments_together() -> None:
     total.backward()
     assert noisy.grad[0, 0] < 0
     assert Vrex().passes == 3
+
+
+def test_the_number_of_passes_is_the_number_of_times_the_model_runs() -> None:
+    """Three, and a fourth beside steps that mix pairs, which is counted by running the model."""
+    noise, vrex, mixup = Step.of("gaussian_noise"), Step.of("vrex"), Step.of("mixup")
+    for steps, passes in [((noise, vrex), 3), ((noise, vrex, mixup), 4), ((noise, vrex, Step.of("cutmix")), 4)]:
+        data_type = "image" if steps[-1].name == "cutmix" else "tabular"
+        policy = Policy(data_type, steps)
+        assert policy.passes == passes
+        model = nn.Sequential(nn.Flatten(), nn.Linear(16, 2))
+        x = torch.rand(8, 1, 4, 4) if data_type == "image" else torch.randn(8, 16)
+        ran: list[int] = []
+        model.register_forward_hook(lambda *_, ran=ran: ran.append(1))
+        with policy.attach(model, epochs=1, steps_per_epoch=1) as injector:
+            injector.training_step(x, torch.arange(8) % 2, torch.optim.SGD(model.parameters(), lr=0.1))
+        assert len(ran) == passes
+    gated = Policy("tabular", (noise, Step.of("vrex", gate=2), mixup))
+    assert gated.passes == 1 + 3 / 2
+    # a second gradient repeats all four
+    assert Policy("tabular", (noise, vrex, mixup, Step.of("sam"))).passes == 8
