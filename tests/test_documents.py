@@ -25,6 +25,18 @@ def snippets(page: Path) -> list[str]:
     return re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.S)
 
 
+class Text(torch.nn.Module):
+    """A small text model of 20 words."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding, self.conv = torch.nn.Embedding(20, 8), torch.nn.Conv1d(8, 8, 3, padding=1)
+        self.head = torch.nn.Linear(8, 2)
+
+    def forward(self, ids: torch.Tensor) -> Any:
+        return self.head(self.conv(self.embedding(ids).transpose(1, 2)).relu().amax(2))
+
+
 def reader() -> dict[str, Any]:
     """What a reader of the documents has at hand: a model, a loader, an optimiser."""
     torch_rng = torch.Generator().manual_seed(0)
@@ -44,6 +56,9 @@ def reader() -> dict[str, Any]:
         "y": batches[0][1],
         "X": features,
         "labels": labels,
+        "text_model": Text(),
+        "text_loader": [(torch.randint(3, 20, (8, 6), generator=torch_rng), torch.arange(8) % 2) for _ in range(2)],
+        "vocabulary": 20,
         "train_and_score": lambda policy, learning_rate: -len(policy.steps) - learning_rate,
     }
 

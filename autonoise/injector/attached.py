@@ -68,6 +68,7 @@ class Attached:
         spec: what the batches look like; complete once the first has been seen.
         explicit: whether the user described the input, so that nothing about it is to be guessed.
         checked: whether the first batch has been seen.
+        pretrained: whether the phases before training have run.
         clock: the update and micro-batch that training has reached, and the random numbers that belong to it.
         knob: the global strength, which everything reads and which may be changed while training goes on.
         batch: the micro-batch that is on its way through the model.
@@ -89,6 +90,7 @@ class Attached:
     ) -> None:
         self.policy, self.model, self.inner = policy, model, unwrapped(model)
         self.adapter, self.spec, self.explicit, self.checked = adapter, spec, explicit, False
+        self.pretrained = False
         self.clock, self.knob = clock, knob
         self._forward, self._loss = forward, loss
         self.batch = MicroBatch(0, BatchInfo(spec=spec), lambda: BatchInfo(spec=spec))

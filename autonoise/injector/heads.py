@@ -42,8 +42,18 @@ class Heads:
         for optimizer in self._optimizers.values():
             optimizer.zero_grad(set_to_none=True)
 
-    def step(self) -> None:
-        for optimizer in self._optimizers.values():
+    def step(self, scale: float = 1.0) -> None:
+        """One update; ``scale`` is the factor that the gradients are multiplied by.
+
+        A head whose scaled gradients overflowed leaves the update out, as a gradient scaler does for the model.
+        """
+        for index, optimizer in self._optimizers.items():
+            gradients = [p.grad for p in self._modules[index].parameters() if p.grad is not None]
+            if scale != 1:
+                for g in gradients:
+                    g.div_(scale)
+                if not all(bool(torch.isfinite(g).all()) for g in gradients):
+                    continue
             optimizer.step()
 
     def state_dict(self) -> dict[int, Any]:

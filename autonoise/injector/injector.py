@@ -7,20 +7,22 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from torch import Tensor, nn
+from torch.amp import GradScaler
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
 from autonoise.batches import BatchAdapter, batch_adapter
 from autonoise.errors import AttachError
-from autonoise.injector import after_backward, attaching, before_forward, losses
+from autonoise.injector import after_backward, attaching, before_forward, losses, saving
 from autonoise.injector.adversarial import Attack
 from autonoise.injector.attached import Attached, unwrapped
+from autonoise.injector.checking import check_acted, check_attachable, check_form, check_scaler, check_transform
 from autonoise.injector.clock import Clock, Knob
 from autonoise.injector.describing import description
 from autonoise.injector.heads import Heads
 from autonoise.injector.in_model import LayerNoise
 from autonoise.injector.misuse import Use
-from autonoise.injector.placing import check_acted, check_attachable, check_transform, input_spec, place_steps, rank_of
+from autonoise.injector.placing import input_spec, place_steps, rank_of
 from autonoise.injector.raw import RawTransform
 from autonoise.injector.whole_update import WholeUpdate
 from autonoise.technique.step import Steps
@@ -111,12 +113,8 @@ class NoiseInjector:
             return x, y
         if self._detached:
             raise AttachError("this injector was detached from its model: attach the policy again")
-        if self.policy.at_stage(Stage.STEP) and not (whole_step or self._allow_partial):
-            names = ", ".join(s.name for _, s in self.policy.at_stage(Stage.STEP))
-            raise AttachError(
-                f"this policy has techniques that need the whole training step ({names}): use "
-                f"injector.training_step(x, y, optimizer), or attach with allow_partial=True"
-            )
+        if not self._allow_partial:
+            check_form(self.attached, whole_step=whole_step)
         self.attached.check(x, y)
         if not self.policy.steps:
             return x, y
@@ -140,28 +138,49 @@ class NoiseInjector:
         self.clock.micro = -1
         self._use.stepped()
 
-    def training_step(self, x: Batch, y: Tensor, optimizer: Optimizer, *, max_norm: float | None = None) -> Tensor:
+    def training_step(
+        self,
+        x: Batch,
+        y: Tensor,
+        optimizer: Optimizer,
+        *,
+        max_norm: float | None = None,
+        scaler: GradScaler | None = None,
+    ) -> Tensor:
         """One complete update: all stages, backward, clipping to ``max_norm``, optimiser, progress.
 
-        Returns the loss, a detached scalar.
+        ``scaler``: a ``torch.amp.GradScaler`` for training in float16. The loss is scaled by it before the backward
+        pass, and its ``unscale_``, ``step`` and ``update`` are called here; where it leaves an update out, the
+        auxiliary heads of the policy leave it out too.
+
+        Returns the loss, a detached scalar that is not scaled.
         """
+        check_scaler(scaler)
         noisy, targets = self._perturb(x, y, whole_step=True)
         self._use.took_loss()
         optimizer.zero_grad(set_to_none=True)
-        loss = WholeUpdate(self.attached, self.layers, self.heads).backward(x, y, noisy, targets)
+        loss = WholeUpdate(self.attached, self.layers, self.heads).backward(x, y, noisy, targets, scaler)
+        if scaler is not None:
+            scaler.unscale_(optimizer)
         if max_norm is not None:
             nn.utils.clip_grad_norm_(self.inner.parameters(), max_norm)
         if self._optimizer_hook is None:
             self.gradient()
-        optimizer.step()
-        self.heads.step()
+        if scaler is None:
+            optimizer.step()
+        else:
+            scaler.step(optimizer)
+        self.heads.step(1.0 if scaler is None else scaler.get_scale())
+        if scaler is not None:
+            scaler.update()
         self.step()
         self.layers.capture.clear()
         return loss.detach()
 
     def pretrain(self, batches: Callable[[], Any]) -> float:
         """Run the policy's pre-training phases over ``batches()`` (an iterable of model inputs each time it is
-        called); returns their cost in passes over the data. Does nothing for policies without one.
+        called); returns their cost in passes over the data. Does nothing for policies without one; a policy that has
+        one refuses to train before this ran.
         """
         return WholeUpdate(self.attached, self.layers, self.heads).pretrain(batches)
 
@@ -219,11 +238,6 @@ class NoiseInjector:
         """By the index of a step that acts inside the model, the number of places at which it does."""
         return self.placed.places
 
-    @property
-    def pretrains(self) -> bool:
-        """Whether the policy has a phase before training."""
-        return any(getattr(s.technique, "pretrains", False) for s in self.policy.steps)
-
     def forward(self, x: Batch) -> Tensor:
         """Logits of the model, which is called as in training."""
         return self.attached.forward(x)
@@ -236,32 +250,12 @@ class NoiseInjector:
 
     def state_dict(self) -> dict[str, Any]:
         """What resuming needs: progress, seed, the strength knob, the input as first met, and auxiliary heads."""
-        return {
-            "policy": self.policy.hash,
-            "update": self.clock.update,
-            "seed": self.clock.seed,
-            "strength": self.knob,
-            "input": self.spec.to_dict() if self.attached.checked else None,
-            "heads": self.heads.state_dict(),
-        }
+        return saving.state_of(self.attached, self.heads)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Raises AttachError when the state is of another policy."""
-        if state.get("policy") != self.policy.hash:
-            raise AttachError(
-                f"the saved state belongs to policy {state.get('policy')}, not to {self.policy.hash}: resume with the "
-                f"policy file the run was started with"
-            )
-        self.clock.update, self.clock.micro = int(state["update"]), -1
-        self.clock.seed = int(state["seed"])
-        for transform in self.raw[0 if self._own_seed else 1 :]:
-            transform.set_seed(self.clock.seed)
-        if state["input"] is not None:
-            # as it was when training began: the first batch after resuming could look differently scaled
-            held = self.attached
-            held.spec, held.checked = InputSpec.from_dict(self.policy.data_type, state["input"]), True
-        self.set_strength(float(state["strength"]))
-        self.heads.load_state_dict(state["heads"])
+        # the transform that came before the injector keeps its own seed
+        saving.restore(self.attached, self.heads, self.raw[0 if self._own_seed else 1 :], state)
 
     def set_strength(self, strength: float) -> None:
         """Change the global strength from the next micro-batch or string on (used by RobustnessMonitor)."""

@@ -7,6 +7,7 @@ from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor
+from torch.amp import GradScaler
 
 from autonoise.errors import AttachError
 from autonoise.injector.attached import Attached, frozen_statistics
@@ -26,15 +27,18 @@ class WholeUpdate:
 
     def __init__(self, attached: Attached, layers: LayerNoise, heads: Heads) -> None:
         self._attached, self._layers, self._heads = attached, layers, heads
+        self._scaler: GradScaler | None = None
 
-    def backward(self, x: Batch, y: Tensor, noisy: Batch, targets: Tensor) -> Tensor:
+    def backward(self, x: Batch, y: Tensor, noisy: Batch, targets: Tensor, scaler: GradScaler | None = None) -> Tensor:
         """Leaves the gradients of an update in the parameters, and returns the loss.
 
         ``x``, ``y``: the batch as the user gave it; ``noisy``, ``targets``: the same after the stages before the
-        forward pass. A technique may ask for forward and backward a second time, with the same noise throughout.
+        forward pass. ``scaler`` multiplies the loss, and with it all gradients, those of heads too. A technique may
+        ask for forward and backward a second time, with the same noise throughout.
         """
         attached = self._attached
         self._heads.zero_grad()
+        self._scaler = scaler
         state = _global_state(attached) if self._repeats() else None
 
         def again() -> None:
@@ -93,7 +97,7 @@ class WholeUpdate:
                 if together is None:
                     with_views.append(step.name)
         with self._layers.no_recompute(with_views) if with_views else nullcontext():
-            loss.backward()  # type: ignore[no-untyped-call]
+            (loss if self._scaler is None else self._scaler.scale(loss)).backward()  # type: ignore[no-untyped-call]
         return loss, running
 
     def _acting(self) -> list[tuple[int, Step, float]]:
@@ -137,6 +141,7 @@ class WholeUpdate:
                 continue
             if attached.model is not attached.inner:
                 raise AttachError("pre-training is not averaged over processes: pre-train before the model is wrapped")
+            counted = Counted(batches, step.name)
             device = next(attached.inner.parameters()).device
             tools = {
                 "rng": attached.clock.rng(index, LEAF, 1, device),
@@ -146,8 +151,37 @@ class WholeUpdate:
                 "close": attached.adapter.close,
             }
             with self._layers.quiet():
-                cost += technique.pretrain(attached.inner, batches, tools)
+                cost += technique.pretrain(attached.inner, counted, tools)
+            counted.check()
+        attached.pretrained = True
         return cost
+
+
+class Counted:
+    """A function that gives batches, as the user passed it, and how many batches came of it.
+
+    Raises AttachError for what is no function, and by :meth:`check` where no batch came.
+    """
+
+    def __init__(self, batches: Callable[[], Iterable[Batch]], name: str) -> None:
+        self._batches, self._name, self._batches_seen = batches, name, 0
+        if not callable(batches):
+            raise AttachError(f"{name}: pretrain needs {_FUNCTION}, but got {type(batches).__name__}")
+
+    def __call__(self) -> Iterator[Batch]:
+        before = self._batches_seen
+        for batch in self._batches():
+            self._batches_seen += 1
+            yield batch
+        if before and self._batches_seen == before:
+            raise AttachError(f"{self._name}: pretrain met batches only once: pass {_FUNCTION}")
+
+    def check(self) -> None:
+        if not self._batches_seen:
+            raise AttachError(f"{self._name}: pretrain met no batch: pass {_FUNCTION}")
+
+
+_FUNCTION = "a function that goes through the data anew at each call, such as lambda: (x for x, y in loader)"
 
 
 def _global_state(attached: Attached) -> dict[int | None, Tensor]:

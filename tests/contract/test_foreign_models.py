@@ -123,6 +123,8 @@ def test_training_a_foreign_model(name: str, kind: type[Technique]) -> None:
         return
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     start = [p.detach().clone() for p in model.parameters()]
+    if policy.pretrains:
+        assert injector.pretrain(lambda: map(batch, range(2))) > 0
     for number in range(3):
         loss = injector.training_step(batch(number), targets(number), optimizer, max_norm=1.0)
         assert bool(torch.isfinite(loss))
