@@ -76,7 +76,7 @@ class Adapter(BatchAdapter):
             valid &= ~special_tokens.bool()
         if inside is not None:
             valid &= inside.to(x.device)
-        special = sorted({*spec.special_ids, *(i for i in (spec.pad_id,) if i is not None)})
+        special = sorted({*spec.special_ids, *(i for i in (spec.pad_id, spec.mask_id) if i is not None)})
         for first, last in runs_of(special):
             valid &= x != first if first == last else (x < first) | (x > last)
         # no lengths: special tokens stand in front and between, and padding may lie on the left

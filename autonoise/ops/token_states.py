@@ -11,6 +11,9 @@ from torch import Tensor, nn
 
 from autonoise.errors import AttachError
 
+Order = tuple[int, int, int]
+"""A permutation of three axes."""
+
 
 @contextmanager
 def outputs_of(modules: Iterable[nn.Module]) -> Iterator[dict[nn.Module, Tensor]]:
@@ -39,8 +42,9 @@ def find_token_states(
     position: int,
     other_id: int,
     classes: int,
-) -> tuple[nn.Module, bool]:
-    """Return the last module with a hidden state for each token, and whether its output is (B, H, L), not (B, L, H).
+) -> tuple[nn.Module, Order]:
+    """Return the last module with a hidden state for each token, and the order of axes that makes (B, L, H) of its
+    output: (0, 1, 2) as it is, (0, 2, 1) for (B, H, L), and (1, 0, 2) for (L, B, H), as torch has it by default.
 
     ``forward`` takes ids (B, L). The module is found by trial: the token at ``position`` of row 0 is replaced by
     ``other_id``, and in a layer that sees the context the states of other tokens change too. Embeddings, where they do
@@ -64,16 +68,30 @@ def find_token_states(
         if module not in before or module is model:
             continue
         a, b = before[module].detach(), after[module].detach()
-        if a.shape != b.shape or a.ndim != 3 or a.shape[0] != ids.shape[0] or not a.is_floating_point():
+        if a.shape != b.shape or a.ndim != 3 or not a.is_floating_point():
             continue
-        difference = (a - b)[0].abs()
-        for axis in _token_axes(difference, length, position):
-            if difference.shape[1 - axis] != classes and _sees_context(difference.movedim(axis, 0), position):
-                return module, axis == 1
+        difference = (a - b).abs()
+        turned = a.shape[:2] == (length, ids.shape[0]) and a.shape[2] != classes
+        turned = turned and _in_first_row(difference, 1) and not _in_first_row(difference, 0)
+        if turned and _sees_context(difference[:, 0], position):
+            return module, (1, 0, 2)
+        if a.shape[0] != ids.shape[0]:
+            continue
+        for axis in _token_axes(difference[0], length, position):
+            inside = difference[0].movedim(axis, 0)
+            if inside.shape[1] != classes and _sees_context(inside, position):
+                return module, (0, 2, 1) if axis == 1 else (0, 1, 2)
     raise AttachError(
         "mlm_pretraining found no layer with a state (batch, length, width) for each token that sees its context; "
         "pad convolutions to keep the length, or drop the technique"
     )
+
+
+def _in_first_row(difference: Tensor, axis: int) -> bool:
+    """Return whether nothing changed along an axis but at its first place, as along the batch, of which only the first
+    text was changed.
+    """
+    return not bool((difference.narrow(axis, 1, difference.shape[axis] - 1) > 0).any())
 
 
 def _token_axes(difference: Tensor, length: int, position: int) -> list[int]:

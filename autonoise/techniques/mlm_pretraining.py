@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
@@ -13,6 +14,7 @@ from autonoise.errors import AttachError
 from autonoise.ops.masks import chance, movable
 from autonoise.ops.random import randint
 from autonoise.ops.token_states import find_token_states, outputs_of
+from autonoise.ops.tokens import random_tokens
 from autonoise.technique import Batch, Family, InputSpec, StepTechnique, ranged, technique, whole
 
 
@@ -25,7 +27,8 @@ from autonoise.technique import Batch, Family, InputSpec, StepTechnique, ranged,
 class MLMPretraining(StepTechnique):
     """Before training, learn for ``epochs`` passes over the data to predict a share ``mask`` of the tokens.
 
-    As in BERT, of the chosen tokens 80 % become the mask id, 10 % become a random word and 10 % do not change. The loss
+    As in BERT, of the chosen tokens 80 % become the mask id, 10 % become a random word and 10 % do not change. Padding,
+    unknown and special tokens are neither chosen nor drawn. The loss
     is the cross entropy of a linear head that reads the last hidden state of each chosen token. Model and head have an
     AdamW optimiser of their own, with ``learning_rate``.
 
@@ -69,8 +72,7 @@ class MLMPretraining(StepTechnique):
         chosen = chance(torch.full((), self.mask, device=ids.device), ids.shape, rng) & real
         # of ten equal cases 0 to 7 mask the token, 8 replaces it and 9 leaves it
         fate = randint(10, ids.shape, rng, ids)
-        drawn = randint(words, ids.shape, rng, ids)
-        drawn = torch.where(_words(drawn, spec), drawn, mask_id).to(ids.dtype)
+        drawn = random_tokens(ids, rng, replace(spec, vocabulary_size=words), technique=self.name)
         out = torch.where(chosen & (fate < 8), mask_id, ids)
         return torch.where(chosen & (fate == 8), drawn, out), chosen
 
@@ -95,7 +97,7 @@ class _Run:
         # a word in the middle of the first text is exchanged to see which module's output reacts to it
         places = torch.nonzero(real[0])[:, 0]
         position = int(places[len(places) // 2]) if len(places) else 0
-        self.states, self.across = find_token_states(
+        self.states, self.order = find_token_states(
             model, forward, ids, position=position, other_id=mask_id, classes=self.spec.classes
         )
         self.head: nn.Linear | None = None
@@ -107,7 +109,7 @@ class _Run:
             return
         with outputs_of([self.states]) as seen:
             forward(corrupted)
-        hidden = seen[self.states].transpose(1, 2) if self.across else seen[self.states]
+        hidden = seen[self.states].permute(self.order)
         if self.head is None:
             self.head = _head(hidden.shape[2], self.words, self.rng)
             parameters = [*self.model.parameters(), *self.head.parameters()]
@@ -127,9 +129,9 @@ def _mask_id(spec: InputSpec) -> int:
 
 
 def _words(ids: Tensor, spec: InputSpec) -> Tensor:
-    """Return a mask that is True where ids are words, and False at padding and special tokens."""
+    """Return a mask that is True where ids are words, and False at padding, unknown and special tokens."""
     words = torch.ones_like(ids, dtype=torch.bool)
-    for special in {spec.pad_id, spec.mask_id, *spec.special_ids} - {None}:
+    for special in {spec.pad_id, spec.mask_id, spec.unk_id, *spec.special_ids} - {None}:
         words &= ids != special
     return words
 
