@@ -32,6 +32,10 @@ class AutonoiseError(Exception):
     """Base of everything autonoise raises on purpose; the command line turns it into one line, status 2."""
 
 
+class PolicyWarning(UserWarning):
+    """A policy was loaded that was not judged better than training without noise, or not judged at all."""
+
+
 class DataError(AutonoiseError): ...
 
 

@@ -42,7 +42,7 @@ class SearchResult:
         """The policy that was found. ``recommendation`` says whether to train with it. Raises StudyError if none is."""
         if not self.folder.policy_file.is_file():
             raise StudyError(f"{self.folder.root} holds no policy yet: let the search go on for some trials")
-        return load_policy(self.folder.policy_file)
+        return load_policy(self.folder.policy_file, warn=False)
 
     @property
     def verdict(self) -> str | None:

@@ -50,7 +50,7 @@ def phase_of(out: Path) -> str:
 
 def told(out: Path, total: int) -> None:
     """What a study ended with; exits when trials are missing or the policy is not valid."""
-    final, trials = autonoise.load_policy(out / "policy.yaml"), trials_of(out, out.name)
+    final, trials = autonoise.load_policy(out / "policy.yaml", warn=False), trials_of(out, out.name)
     counted = sum(state in ("COMPLETE", "PRUNED") for state, _ in trials.values())
     print(
         f"ended: {final.name}, verdict {final.scores['verdict']}, {counted} of {total} trials and "
@@ -111,7 +111,7 @@ def main() -> None:
                 after = trials_of(out, out.name)
                 lost = {n: v for n, v in before.items() if after.get(n) != v}
                 policy = out / "policy.yaml"
-                loaded = autonoise.load_policy(policy).name if policy.exists() else "none yet"
+                loaded = autonoise.load_policy(policy, warn=False).name if policy.exists() else "none yet"
                 print(
                     f"kill {kills:2d} after {wait:5.1f} s in: {where}; {len(after)} finished, lost {len(lost)}, "
                     f"policy {loaded}",

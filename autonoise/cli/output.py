@@ -92,26 +92,20 @@ def timing(step: Step) -> str:
     return text
 
 
-def parameters(step: Step) -> str:
-    """The parameters of a step with their units: ``std 0.15 (input scale)``."""
-    from autonoise.technique.parameters import parameters_of
-
-    known = parameters_of(type(step.technique))
-    out = []
-    for name, value in step.technique.parameters().items():
-        unit = getattr(known[name], "unit", "")
-        shown = f"{value:.4g}" if isinstance(value, float) else str(value)
-        out.append(f"{name} {shown}" + (f" ({unit})" if unit else ""))
-    return ", ".join(out)
-
-
 def print_policy(console: Console, policy: Policy) -> None:
-    """Print a policy: its steps with units, what it costs, its scores, and where it comes from."""
+    """Print a policy: its verdict, its steps with units, what it costs, its scores, and where it comes from."""
+    from autonoise.technique.words import settings
+
+    judged = policy.judged
+    if judged.word:
+        console.print(f"verdict: {judged.sentence}", soft_wrap=True)
+        if judged.recommendation or judged.doubtful:
+            console.print(judged.advice, soft_wrap=True)
     layout = "x".join(map(str, policy.input.layout)) if policy.input is not None else "any"
     console.print(f"{policy.name} · {policy.data_type} · input {layout} · strength {policy.strength:g}")
     if policy.steps:
         rows = [
-            (s.name, s.stage, parameters(s), f"{s.probability:.2f}", timing(s), s.magnitude, s.site or "default")
+            (s.name, s.stage, settings(s), f"{s.probability:.2f}", timing(s), s.magnitude, s.site or "default")
             for s in policy.steps
         ]
         columns = ("technique", "stage", "parameters", "probability", "schedule", "magnitude", "site")
@@ -119,7 +113,8 @@ def print_policy(console: Console, policy: Policy) -> None:
     else:
         console.print("no steps: train without noise")
     console.print(f"cost  {policy.passes:.2f} forward-backward passes per training step (1 is plain training)")
-    for title, values in (("scores", policy.scores), ("provenance", policy.provenance)):
+    scores = {k: v for k, v in policy.scores.items() if not judged.word or k not in ("verdict", "recommendation")}
+    for title, values in (("scores", scores), ("provenance", policy.provenance)):
         if values:
             console.print(title)
             for line in _flat(values):

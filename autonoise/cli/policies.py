@@ -24,7 +24,7 @@ def show(file: options.PolicyFile) -> None:
     """
     from autonoise.policy import load_policy
 
-    print_policy(make_console(), load_policy(file))
+    print_policy(make_console(), load_policy(file, warn=False))
 
 
 def verify(file: options.PolicyFile) -> None:
@@ -36,7 +36,7 @@ def verify(file: options.PolicyFile) -> None:
     from autonoise.policy.verify import verify as recompute
 
     console = make_console()
-    for line in recompute(load_policy(file)):
+    for line in recompute(load_policy(file, warn=False)):
         console.print(line, soft_wrap=True)
 
 

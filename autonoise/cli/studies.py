@@ -193,7 +193,7 @@ def _current(config: StudyConfig) -> Policy:
     path = StudyFolder(config.out).policy_file
     if not path.is_file():
         raise StudyError(f"{config.out}: no policy was found yet; let autonoise search run on")
-    return load_policy(path)
+    return load_policy(path, warn=False)
 
 
 def export(

@@ -26,6 +26,8 @@ from autonoise.types import DataType, InputSpec, Scale
 
 log = logging.getLogger("autonoise")
 FORMAT = "autonoise-policy/1"
+ENDINGS = (".yaml", ".yml", ".json")
+"""How the name of a policy file may end."""
 LARGEST_SAMPLE = 50_000_000
 """The most values that one sample may have; an input description with more is taken for a mistake."""
 _Column = Annotated[int, Field(ge=0, le=10_000_000)]
@@ -256,12 +258,18 @@ def read_policy(path: str | Path) -> Mapping[str, Any]:
 
 
 def write_policy(content: dict[str, Any], path: str | Path) -> None:
-    """Write a policy's plain data with a digest of it: JSON where the name ends in .json, otherwise YAML."""
+    """Write a policy's plain data with a digest of it: JSON where the name ends in .json, otherwise YAML.
+
+    Raises PolicyError for a name with another ending than ``ENDINGS``.
+    """
+    ending = Path(path).suffix.lower()
+    if ending not in ENDINGS:
+        raise PolicyError(f"{path}: a policy is written to a file that ends in {', '.join(ENDINGS)}; name it so")
     content = dict(content)
     check = {**content.pop("check", {}), "digest": content_digest(content)}
     # the digest stands near the top, so that it is still there, and does not fit, in a file that was cut off below
     values = {"format": content.pop("format"), "check": check, **content}
-    if str(path).endswith(".json"):
+    if ending == ".json":
         write_whole(path, json.dumps(values, indent=1) + "\n")
     else:
         write_whole(path, dump_yaml(values))

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import logging
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autonoise.errors import PolicyError
+from autonoise.errors import PolicyError, PolicyWarning
 from autonoise.policy.format import contents_of, described, read_policy, write_policy
+from autonoise.policy.judged import NO_NOISE, Judged
+from autonoise.technique import words
 from autonoise.technique.step import Steps
 from autonoise.types import InputSpec
 
@@ -20,11 +24,12 @@ if TYPE_CHECKING:
     from autonoise.injector.injector import NoiseInjector
     from autonoise.injector.raw import RawTransform
 
+log = logging.getLogger("autonoise")
 TRIAL_ATTRIBUTE = "autonoise.policy"
 """Name of the user attribute in which an Optuna trial keeps the policy that it drew."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Policy(Steps):
     """Which noise to train with: an ordered list of steps for one data type, with what is known about it.
 
@@ -48,6 +53,20 @@ class Policy(Steps):
     scores: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     check: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """What the policy does, for people: a line about the whole, then one for each step."""
+        layout = f"input {'x'.join(map(str, self.input.layout))}" if self.input is not None else ""
+        strength = f"strength {self.strength:g}" if self.strength != 1 else ""
+        verdict = f"verdict: {self.judged.word}" if self.judged.word else ""
+        head = [f"Policy {self.name!r}", str(self.data_type), layout, strength, f"{self.passes:.3g} passes", verdict]
+        steps = [words.line(s) for s in self.steps] or ["no steps: trains without noise"]
+        return "\n  ".join([" · ".join(part for part in head if part), *steps])
+
+    @property
+    def judged(self) -> Judged:
+        """How the policy was judged, as far as it says."""
+        return Judged.of(self.scores)
 
     def scaled(self, strength: float) -> Policy:
         """The same policy with another global strength, for a bigger model or more data."""
@@ -102,6 +121,8 @@ class Policy(Steps):
         """
         from autonoise.injector.injector import NoiseInjector
 
+        if not self.steps and self.judged.word == NO_NOISE:
+            log.warning("%s has no steps, since no noise was recommended: the model trains without noise", self.name)
         return NoiseInjector(
             self,
             model,
@@ -158,16 +179,25 @@ class Policy(Steps):
         return cls.from_dict(values, f"trial {getattr(trial, 'number', '')}".strip())
 
     def save(self, path: str | Path) -> None:
-        """Write a YAML file, or JSON where the name ends in .json; whole or not at all."""
+        """Write a file of YAML (.yaml, .yml) or JSON (.json), whole or not at all. PolicyError for another ending."""
         write_policy(self.to_dict(), path)
 
 
-def load_policy(path: str | Path) -> Policy:
+def load_policy(path: str | Path, *, warn: bool = True) -> Policy:
     """Read a policy file (YAML or JSON).
+
+    Args:
+        path: the file.
+        warn: give a PolicyWarning where the file says that the policy was not judged better than no noise (it is
+            unconfirmed, without significant gain, worse ...), with the numbers, and with what was recommended instead.
+            A file without a verdict, such as one written by hand, gives none.
 
     Raises PolicyError, one line that names the place and the remedy, for anything that is no valid policy.
     """
-    return Policy.from_dict(read_policy(path), str(path))
+    policy = Policy.from_dict(read_policy(path), str(path))
+    if warn and policy.judged.doubtful:
+        warnings.warn(policy.judged.warning(str(path)), PolicyWarning, stacklevel=2)
+    return policy
 
 
 def save_policy(policy: Policy, path: str | Path) -> None:

@@ -8,13 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autonoise.errors import UnknownNameError
-from autonoise.report.numbers import number, percent, significant
+from autonoise.report.numbers import number, significant
+from autonoise.technique import words
 from autonoise.technique.parameters import Range, parameters_of
 from autonoise.technique.registry import RESERVED, Technique, get_technique
 from autonoise.technique.schedule import Schedule
 from autonoise.types import Stage
-
-_PER_UPDATE = (Stage.WEIGHT, Stage.LOSS, Stage.GRADIENT, Stage.STEP)
 
 
 def technique_of(step: Mapping[str, Any]) -> type[Technique] | None:
@@ -55,14 +54,12 @@ def settings(step: Mapping[str, Any]) -> str:
 def how_often(step: Mapping[str, Any]) -> str:
     """``70 % of samples``, ``every 2nd update``."""
     kind = technique_of(step)
-    what = "updates" if kind is not None and kind.stage in _PER_UPDATE else "samples"
+    what = "updates" if kind is not None and kind.stage in words.PER_UPDATE else "samples"
     share = number(step.get("probability", 1.0))
-    text = f"all {what}" if share is None or share >= 1 else f"{percent(share)} of {what}"
     gate = step.get("gate") or {}
-    every = gate.get("every", 1)
-    if every and every != 1:
-        text += f", every {_ordinal(int(every))} {gate.get('unit', 'update')}"
-    return text
+    every = int(gate.get("every", 1) or 1)
+    text = words.share_in_words(1.0 if share is None else share, what)
+    return text + (f", every {words.ordinal(every)} {gate.get('unit', 'update')}" if every != 1 else "")
 
 
 def schedule_of(step: Mapping[str, Any]) -> Schedule | None:
@@ -76,25 +73,7 @@ def schedule_of(step: Mapping[str, Any]) -> Schedule | None:
 def when(step: Mapping[str, Any]) -> str:
     """The schedule in words: ``from 40 % of training to its end``."""
     schedule = schedule_of(step)
-    if schedule is None:
-        return "by a schedule that this installation does not know"
-    start, end = schedule.limits
-    part = f"from {percent(start)} to {percent(end)} of training"
-    span = "over the whole training" if (start, end) == (0, 1) else part
-    if schedule.shape in ("constant", "window"):
-        if (start, end) == (0, 1):
-            return "throughout"
-        if end == 1:
-            return f"from {percent(start)} of training to its end"
-        return f"in the first {percent(end)} of training" if start == 0 else span
-    words = {
-        "ramp_up": f"growing from nothing to full {span}",
-        "ramp_down": f"fading from full to nothing {span}",
-        "cosine": f"fading along a cosine {span}",
-        "step": f"rising in {schedule.levels} steps {span}",
-        "warm_up": f"at full strength after a warm-up {span}",
-    }
-    return words[schedule.shape]
+    return "by a schedule that this installation does not know" if schedule is None else words.when(schedule)
 
 
 def usage(steps: Sequence[Mapping[str, Any]], file: str) -> tuple[str, str]:
@@ -129,8 +108,3 @@ def usage(steps: Sequence[Mapping[str, Any]], file: str) -> tuple[str, str]:
             "injector.step()                             # after optimizer.step()",
         ]
     return "\n".join(lines), " ".join(notes)
-
-
-def _ordinal(n: int) -> str:
-    last = {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th") if n % 100 not in (11, 12, 13) else "th"
-    return f"{n}{last}"

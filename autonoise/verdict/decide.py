@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from autonoise.policy.judged import BETTER, BREAKS, NO_GAIN, NO_NOISE, NOT_MEASURABLE, WORSE
 from autonoise.study.result import ContestantResult, Difference, Measured, Result
 
-BETTER, NO_GAIN, WORSE = "better", "no significant gain", "worse"
-BREAKS, NOT_MEASURABLE = "breaks the clean limit", "not measurable"
 AS_GOOD, UNDECIDED = "as good as", "undecided"
-NO_NOISE, RECIPE = "no noise", "best recipe"
-"""The two questions that are answered: the policy against training without noise, and against the best recipe."""
+RECIPE = "best recipe"
+"""With ``NO_NOISE`` the two questions that are answered: the policy against no noise, and against the best recipe."""
 MARGIN = 0.01
 """Two contestants are as good as each other when the interval of their difference in score lies within +-0.01."""
 CHEAPER = 0.2

@@ -9,6 +9,7 @@ from typing import Any
 import optuna
 
 from autonoise.policy import Policy
+from autonoise.policy.judged import NOT_MEASURABLE, UNCONFIRMED
 from autonoise.report import write_report
 from autonoise.study.bank import deposit
 from autonoise.study.export import complete_policy
@@ -17,7 +18,6 @@ from autonoise.study.session import Session
 from autonoise.study.storage import write_trials
 from autonoise.study.trial_record import TrialRecord, write_facts
 from autonoise.verdict.confirm import Standing
-from autonoise.verdict.decide import NOT_MEASURABLE
 from autonoise.verdict.winners import named_winners
 
 
@@ -96,7 +96,7 @@ def mean_of(numbers: Measured | None) -> float | str:
 def _confirmed(standing: Standing | None) -> dict[str, Any]:
     """The scores of a policy that was confirmed, but not judged."""
     if standing is None:
-        return {"verdict": "unconfirmed"}
+        return {"verdict": UNCONFIRMED}
     return {
         "clean": {"policy": standing.clean},
         "noisy": {"policy": standing.noisy},

@@ -139,7 +139,7 @@ def test_recommend_falls_back_on_a_preset(tmp_path: Path, command: Command) -> N
     done = command("recommend", "wine", "--bank", tmp_path, "--out", out)
     assert done.status == 0 and done.err == ""
     assert done.out.startswith("0 finished studies of tabular data are in the bank, 3 are needed")
-    policy = load_policy(out)
+    policy = load_policy(out, warn=False)
     assert [s.name for s in policy.steps] == ["swap_noise"]
     assert policy.input is not None and policy.input.layout == (13,)
     assert command("verify", out).status == 0

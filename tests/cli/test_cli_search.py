@@ -114,7 +114,7 @@ def test_a_search_ends_with_a_policy_a_report_and_all_trials(finished_study: Sim
     assert "recommended: " in done.out and f"autonoise dashboard {folder}" in done.out
     assert len(trials(folder)) == len(ended(folder)) == 6
     assert "<html" in (folder / "report.html").read_text() and (folder / "study.db").is_file()
-    policy = load_policy(folder / "policy.yaml")
+    policy = load_policy(folder / "policy.yaml", warn=False)
     assert policy.scores["verdict"] in ("better", "no significant gain", "worse")
     assert command("verify", folder / "policy.yaml").status == 0
     shown = command("status", folder)
@@ -129,13 +129,13 @@ def test_any_completed_trial_can_be_exported(finished_study: SimpleNamespace, co
     out = tmp_path / "trial.json"
     done = command("export", folder, "--trial", complete[0], "--out", out)
     assert done.status == 0, done.err
-    policy = load_policy(out)
+    policy = load_policy(out, warn=False)
     assert policy.scores["verdict"] == "unconfirmed" and policy.scores["trial"] == complete[0]
-    assert policy.input == load_policy(folder / "policy.yaml").input
+    assert policy.input == load_policy(folder / "policy.yaml", warn=False).input
     assert command("verify", out).status == 0
     whole = tmp_path / "best.yaml"
     assert command("export", folder, "--out", whole).status == 0
-    assert load_policy(whole) == load_policy(folder / "policy.yaml")
+    assert load_policy(whole, warn=False) == load_policy(folder / "policy.yaml", warn=False)
 
 
 def test_the_same_command_again_changes_nothing_and_strict_tells(
@@ -144,7 +144,7 @@ def test_the_same_command_again_changes_nothing_and_strict_tells(
     folder = finished_study.folder
     before = listing(folder)
     again = command("search", "breast_cancer", *SMALL, "--out", folder, "--strict")
-    better = load_policy(folder / "policy.yaml").scores["verdict"] == "better"
+    better = load_policy(folder / "policy.yaml", warn=False).scores["verdict"] == "better"
     assert again.status == (0 if better else 1), again.err
     after = listing(folder)
     assert {k for k in before if before[k] != after[k]} <= {"study.db", "trials.csv"}
@@ -157,7 +157,7 @@ def test_the_same_seed_gives_the_same_trials_and_policy(quick: list[str], tmp_pa
         done = command("search", "wine", *quick, "--trials", 6, "--seed", 3, "--study", "same", "--out", folder)
         assert done.status == 0, done.err
     pd.testing.assert_frame_equal(trials(folders[0]), trials(folders[1]))
-    first, second = (load_policy(f / "policy.yaml") for f in folders)
+    first, second = (load_policy(f / "policy.yaml", warn=False) for f in folders)
     assert first.steps == second.steps and first.scores == second.scores
 
 
@@ -218,7 +218,7 @@ def test_a_model_that_fails_sometimes_costs_its_trials_only(quick: list[str], tm
     assert 1 <= len(failed) <= 3 and len(frame) == 8
     assert set(failed.reason) == {"RuntimeError: a fault of the user's own"}
     assert f"{len(failed)} trials failed" in done.out.replace("1 trial failed", "1 trials failed")
-    assert load_policy(folder / "policy.yaml").steps
+    assert load_policy(folder / "policy.yaml", warn=False).steps
 
 
 def test_a_model_that_always_fails_is_one_line(quick: list[str], tmp_path: Path, command: Command) -> None:

@@ -122,7 +122,7 @@ def test_a_search_from_data_to_verdict_and_again(tmp_path: Path, series: str) ->
 
     from autonoise.policy import load_policy
 
-    policy = load_policy(folder / "policy.yaml")
+    policy = load_policy(folder / "policy.yaml", warn=False)
     assert policy.scores["verdict"] == outcome.result.verdict
     assert policy.provenance["seed"] == 0
     assert policy.input is not None
@@ -131,7 +131,7 @@ def test_a_search_from_data_to_verdict_and_again(tmp_path: Path, series: str) ->
     start = next(s for s in outcome.result.standings if s.role == "start")
     assert (start.name, start.techniques) == ("a start", ("gaussian_noise",))
     if "start" in outcome.result.differences:
-        assert load_policy(folder / "policies" / "start.yaml").name == "a start"
+        assert load_policy(folder / "policies" / "start.yaml", warn=False).name == "a start"
         assert "policy − start" in (folder / "report.md").read_text()
         assert "start" in policy.scores["score"]
     else:

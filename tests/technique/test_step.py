@@ -32,7 +32,7 @@ def test_a_policy_is_steps_and_does_the_same() -> None:
     assert policy != replace(policy, scores={})
     assert type(replace(policy, strength=1.0)) is Policy
     assert policy.hash != policy.scaled(1.0).hash
-    assert repr(policy).startswith("Policy(data_type=<DataType.IMAGE: 'image'>, steps=(Step(")
+    assert repr(policy).startswith("Policy 'mine' · image · strength 0.5")
     with pytest.raises(FrozenInstanceError):
         policy.strength = 1.0  # type: ignore[misc]
 
