@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import logging
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Generator, Tensor, nn
@@ -19,6 +19,18 @@ from autonoise.errors import AttachError
 from autonoise.types import Batch, BatchInfo, DataType, InputSpec, Scale, member
 
 log = logging.getLogger("autonoise")
+
+
+class Form(NamedTuple):
+    """What all batches of a training have in common: rank, whether numbers are floats, channels or columns."""
+
+    rank: int
+    floats: bool
+    fixed: int | None
+
+    def words(self, alike: str) -> str:
+        kind = "floats" if self.floats else "integers"
+        return f"{self.rank} dimensions, {kind}" + (f" and {self.fixed} {alike}" if self.fixed is not None else "")
 
 
 class BatchAdapter:
@@ -85,6 +97,26 @@ class BatchAdapter:
                 f"this policy is for {self.data_type} data, batches of shape {self.shape_words}, "
                 f"but the first batch has shape {tuple(x.shape)}: attach a policy of the right data type"
             )
+
+    def fixed(self, x: Tensor) -> int | None:
+        """The number of channels or columns, which is the same in all batches of a training; None: there are none."""
+        return None
+
+    def same_form(self, x: Tensor, first: Form) -> None:
+        """Raise AttachError for a batch of another form than the first one of the training; it takes no time."""
+        form = self.form_of(x)
+        if x.numel() == 0:
+            raise AttachError(f"this batch is empty (shape {tuple(x.shape)}): drop empty batches")
+        if form != first:
+            alike = "channels" if x.ndim > 2 else "columns"
+            raise AttachError(
+                f"this batch has the shape {tuple(x.shape)} and holds {x.dtype}, but the first batch of this training "
+                f"had {first.words(alike)}: all must have the same number of dimensions and {alike}, and the same kind "
+                f"of numbers"
+            )
+
+    def form_of(self, x: Tensor) -> Form:
+        return Form(x.ndim, x.is_floating_point(), self.fixed(x) if x.ndim in self.ranks else None)
 
     def for_model(self, model: nn.Module, spec: InputSpec, *, writes: bool) -> InputSpec:
         """The spec, which the user did not write, as far as it fits the model.

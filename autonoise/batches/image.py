@@ -61,6 +61,9 @@ class Adapter(BatchAdapter):
                 f"this policy needs (B, C, H, W): use x.permute(0, 3, 1, 2)"
             )
 
+    def fixed(self, x: Tensor) -> int | None:
+        return x.shape[1]
+
     def fit(self, batch: Batch, spec: InputSpec, *, explicit: bool) -> InputSpec:
         x = self.main(batch)
         if explicit:

@@ -41,6 +41,9 @@ class Adapter(BatchAdapter):
             return rebuilt(batch, {**numeric, "categorical": codes})
         return super().replace(batch, main)
 
+    def fixed(self, x: Tensor) -> int | None:
+        return x.shape[1]
+
     def fit(self, batch: Batch, spec: InputSpec, *, explicit: bool) -> InputSpec:
         x = self.main(batch)
         columns = x.shape[1]

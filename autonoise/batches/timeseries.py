@@ -28,6 +28,9 @@ class Adapter(BatchAdapter):
                 f"{channels} channels: use x.transpose(1, 2)"
             )
 
+    def fixed(self, x: Tensor) -> int | None:
+        return x.shape[1] if x.ndim == 3 else None
+
     def fit(self, batch: Batch, spec: InputSpec, *, explicit: bool) -> InputSpec:
         if explicit:
             return spec

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autonoise.batches import BatchAdapter
+from autonoise.batches.base import Form
 from autonoise.batches.mappings import call_model
 from autonoise.injector.clock import Clock, Knob
 from autonoise.injector.targets import SoftTargets, check_targets
@@ -91,6 +92,7 @@ class Attached:
         self.policy, self.model, self.inner = policy, model, unwrapped(model)
         self.adapter, self.spec, self.explicit, self.checked = adapter, spec, explicit, False
         self.pretrained = False
+        self._form: Form | None = None
         self.clock, self.knob = clock, knob
         self._forward, self._loss = forward, loss
         self.batch = MicroBatch(0, BatchInfo(spec=spec), lambda: BatchInfo(spec=spec))
@@ -153,10 +155,16 @@ class Attached:
             spec = self.spec_for(x)
             layout = spec.layout or tuple(self.adapter.main(x).shape[1:])
             self.spec, self.checked = replace(spec, classes=self.classes, layout=layout), True
+        main = self.adapter.main(x)
+        if self._form is None:
+            # the first batch, or the first after resuming
+            self.adapter.check_shape(main, self.spec)
+            self._form = self.adapter.form_of(main)
+        self.adapter.same_form(main, self._form)
         early = self.clock.update < CHECKED
         if early and not self.explicit:
             self.adapter.recheck(x, self.spec)
-        check_targets(y, self.adapter.size(x), self.classes, values=early)
+        check_targets(y, main.shape[0], self.classes, values=early)
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
