@@ -30,15 +30,16 @@ def check_attachable(model: object, epochs: int, steps_per_epoch: int) -> None:
 
 def check_transform(transform: RawTransform, policy: Steps, epochs: int) -> RawTransform:
     """Raises AttachError for a transform of another policy or another length of training."""
-    if transform.policy_hash != policy.hash:
+    made = transform.made_by.removeprefix("policy.").removesuffix("()")
+    if policy.hash not in transform.hashes:
         raise AttachError(
-            f"raw_transform= is of policy {transform.policy_hash}, not of {policy.hash}: make it by "
-            f"policy.raw_transform(epochs={epochs})"
+            f"the {made} is of policy {transform.policy_hash}, not of {policy.hash}: make it by "
+            f"policy.{made}(epochs={epochs})"
         )
     if transform.epochs != epochs:
         raise AttachError(
-            f"raw_transform= was made for {transform.epochs} epochs, but attach says {epochs}: make it by "
-            f"policy.raw_transform(epochs={epochs})"
+            f"the {made} was made for {transform.epochs} epochs, but attach says {epochs}: make it by "
+            f"policy.{made}(epochs={epochs})"
         )
     return transform
 

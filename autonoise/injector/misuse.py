@@ -93,15 +93,16 @@ class Use:
                 f"injector.loss(logits, y)",
             )
         if self._raw and not any(t.used for t in self._raw):
-            self._tell("raw", f"raw_transform() was made but met no string {late}: use it before the tokenizer")
+            made = self._raw[0]
+            self._tell("raw", f"{made.made_by} was made but met no {made.takes} {late}: use it {made.where}")
 
     def _later_epoch(self) -> None:
         used = [t for t in self._raw if t.used]
         if used and not any(t.epoch_set for t in used):
             self._tell(
                 "epoch",
-                "set_epoch() of the raw transform was not called before the second epoch: every epoch gets "
-                "the same noise on the same strings without transform.set_epoch(epoch)",
+                f"set_epoch() of {used[0].made_by} was not called before the second epoch: every epoch gets "
+                f"the same noise on the same {used[0].takes}s without transform.set_epoch(epoch)",
             )
 
     def _tell(self, about: str, line: str) -> None:

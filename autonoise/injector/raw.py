@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -28,9 +29,14 @@ class RawTransform:
     that resuming brings back) lives in shared memory, so that loader workers which run already see it.
     """
 
+    made_by: ClassVar[str] = "raw_transform()"
+    takes: ClassVar[str] = "string"
+    where: ClassVar[str] = "before the tokenizer"
+
     def __init__(self, policy: Steps, *, epochs: int, seed: int = 0, knob: Knob | None = None) -> None:
         self.steps = [(i, s) for i, s in policy.at_stage(Stage.RAW)]
         self.epochs, self.policy_hash = max(epochs, 1), policy.hash
+        self.hashes = frozenset({policy.hash})
         self.knob = Knob(policy.strength, shared=True) if knob is None else knob
         self._state = torch.zeros(4, dtype=torch.long).share_memory_()  # type: ignore[no-untyped-call]
         self.set_seed(seed)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from autonoise.injector.injector import NoiseInjector
     from autonoise.injector.raw import RawTransform
+    from autonoise.injector.sample import SampleTransform
 
 log = logging.getLogger("autonoise")
 TRIAL_ATTRIBUTE = "autonoise.policy"
@@ -89,6 +90,7 @@ class Policy(Steps):
         allow_partial: bool = False,
         replace: bool = False,
         raw_transform: RawTransform | None = None,
+        done_in_data: SampleTransform | None = None,
     ) -> NoiseInjector:
         """Attach the policy to a model that is about to be trained; the injector that is returned adds the noise.
 
@@ -116,15 +118,19 @@ class Policy(Steps):
             replace: detach the policy that the model has already; by default a second policy is refused.
             raw_transform: the policy's noise on strings, made by :meth:`raw_transform`, where the data loader had to
                 be built before the model.
+            done_in_data: the transform of :meth:`transform` that acts in the data set: its steps are left out here,
+                and its strength follows that of the injector.
 
         Raises AttachError when the policy does not fit the model or, later, the first batch.
         """
         from autonoise.injector.injector import NoiseInjector
+        from autonoise.injector.sample import without_done
 
         if not self.steps and self.judged.word == NO_NOISE:
             log.warning("%s has no steps, since no noise was recommended: the model trains without noise", self.name)
+        steps, raw_transform = without_done(self, done_in_data, raw_transform)
         return NoiseInjector(
-            self,
+            steps,
             model,
             epochs=epochs,
             steps_per_epoch=steps_per_epoch,
@@ -146,6 +152,25 @@ class Policy(Steps):
         from autonoise.injector.raw import RawTransform
 
         return RawTransform(self, epochs=epochs, seed=seed)
+
+    def transform(
+        self,
+        *,
+        epochs: int = 1,
+        seed: int = 0,
+        input: InputSpec | None = None,  # noqa: A002 - the word of ``attach``
+    ) -> SampleTransform:
+        """The policy's noise on single samples, for use inside a data set; see :class:`SampleTransform`.
+
+        Args:
+            epochs: the length of training, over which schedules stretch.
+            seed: every draw is a function of it, of the epoch and of the sample.
+            input: the description of the samples; by default images are 0..255 in bytes and 0..1 in floats, waveforms
+                -1..1 or the range of their integers, series and rows of tables standardised.
+        """
+        from autonoise.injector.sample import SampleTransform
+
+        return SampleTransform(self, epochs=epochs, seed=seed, spec=input)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as in a policy file; defaults are left out."""

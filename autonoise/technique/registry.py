@@ -37,6 +37,7 @@ class Technique:
             file of an earlier version is read, and the change is told.
         subset: only rows that are really perturbed are handed to the leaf (for costly operations).
         whole_step: it acts only in ``injector.training_step``, not in the three lines perturb, loss and step.
+        needs_other_rows: it takes values from other rows of the batch, so that a row by itself would never change.
     """
 
     name: ClassVar[str]
@@ -55,6 +56,7 @@ class Technique:
     exact: ClassVar[bool] = False
     subset: ClassVar[bool] = False
     whole_step: ClassVar[bool] = False
+    needs_other_rows: ClassVar[bool] = False
 
     @property
     def passes(self) -> float:

@@ -22,6 +22,7 @@ class CategoryReplacement(InputNoise):
     """
 
     exact: ClassVar[bool] = True
+    needs_other_rows: ClassVar[bool] = True
     fraction: float = ranged(0.02, 0.3, default=0.1, log=True, unit="categorical features", maximum=1.0)
 
     @classmethod

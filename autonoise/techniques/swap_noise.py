@@ -22,6 +22,7 @@ class SwapNoise(InputNoise):
     """
 
     exact: ClassVar[bool] = True
+    needs_other_rows: ClassVar[bool] = True
     fraction: float = ranged(0.05, 0.6, default=0.15, log=True, unit="features", maximum=1.0)
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:

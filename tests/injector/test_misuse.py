@@ -138,4 +138,4 @@ def test_a_transform_without_strings_or_epochs(told: Any) -> None:
     assert "met no string in the whole first epoch" in told()[0]
     run(strings=True)
     assert len(told()) == 2
-    assert "set_epoch() of the raw transform was not called before the second epoch" in told()[1]
+    assert "set_epoch() of raw_transform() was not called before the second epoch" in told()[1]
