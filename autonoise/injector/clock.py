@@ -71,6 +71,8 @@ class Clock:
     rank: int
     epochs: int
     steps_per_epoch: int
+    total: int = 0
+    """The number of updates after which training ends, where that is no whole number of epochs; 0: it is."""
     update: int = 0
     micro: int = -1
     _strengths: dict[int, tuple[tuple[int, int, float, Step], float]] = field(default_factory=dict, repr=False)
@@ -78,9 +80,14 @@ class Clock:
     _blocks: dict[tuple[int, ...], _Block] = field(default_factory=dict, repr=False)
 
     @property
+    def planned(self) -> int:
+        """The number of updates that training has."""
+        return self.total or self.epochs * self.steps_per_epoch
+
+    @property
     def progress(self) -> float:
         """Share of training done, 0 at the first update, 1 at the last and ever after."""
-        return min(self.update / max(self.epochs * self.steps_per_epoch - 1, 1), 1.0)
+        return min(self.update / max(self.planned - 1, 1), 1.0)
 
     @property
     def epoch(self) -> int:

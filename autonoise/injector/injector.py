@@ -121,10 +121,10 @@ class NoiseInjector:
         self.clock.micro += 1
         return before_forward.perturb(self.attached, self._attack, x, y)
 
-    def loss(self, logits: Tensor, y: Tensor) -> Tensor:
-        """Scalar loss of logits (B, C) against indices (B,) or soft targets (B, C), robust where the policy says."""
+    def loss(self, logits: Tensor, y: Tensor, **how: Callable[..., Tensor]) -> Tensor:
+        """Scalar loss of logits (B, C) against indices (B,) or soft targets (B, C); ``how``: see ``losses.loss_of``."""
         self._use.took_loss()
-        return losses.loss_of(self.attached, logits, y)
+        return losses.loss_of(self.attached, logits, y, **how)
 
     def step(self) -> None:
         """Once per optimiser update: progress moves on (and stops at 1)."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor
 
 from autonoise.batches.mappings import check_logits
@@ -11,11 +13,22 @@ from autonoise.technique.stages import LossNoise
 from autonoise.types import Stage
 
 
-def loss_of(attached: Attached, logits: Tensor, y: Tensor) -> Tensor:
+def loss_of(
+    attached: Attached,
+    logits: Tensor,
+    y: Tensor,
+    base: Callable[[Tensor, Tensor], Tensor] | None = None,
+    reduce: Callable[[Tensor], Tensor] = Tensor.mean,
+) -> Tensor:
     """Scalar loss of logits (B, C) against class indices (B,) or soft targets (B, C).
 
     A robust loss at strength m (at most 1) gives ``(1 - m) * loss without it + m * robust loss``.
+
+    Args:
+        base: ``base(logits, y)``, the loss without any step of the policy, in place of that of ``attach``.
+        reduce: makes of the robust losses (B,) of the rows what ``base`` returns for them; by default their mean.
     """
+    base = attached.base_loss if base is None else base
     if check_logits(logits).ndim == 2 and y.ndim == 2 and logits.shape != y.shape:
         raise AttachError(
             f"the model gives {logits.shape[1]} logits, but the targets have {y.shape[1]} classes: pass "
@@ -26,7 +39,7 @@ def loss_of(attached: Attached, logits: Tensor, y: Tensor) -> Tensor:
         assert isinstance(step.technique, LossNoise)
         m = min(attached.clock.strength(step, index, attached.strength), 1.0)
         if m > 0:
-            robust = step.technique.loss(logits.float(), attached.soft(y)).mean()
-            loss = attached.base_loss(logits, y) if loss is None and m < 1 else loss
+            robust = reduce(step.technique.loss(logits.float(), attached.soft(y)))
+            loss = base(logits, y) if loss is None and m < 1 else loss
             loss = robust if loss is None or m == 1 else (1 - m) * loss + m * robust
-    return attached.base_loss(logits, y) if loss is None else loss
+    return base(logits, y) if loss is None else loss

@@ -57,11 +57,10 @@ class Use:
             self._end_of_epoch()
         elif self._updates == clock.steps_per_epoch + 1 and clock.epoch > 0:
             self._later_epoch()
-        planned = clock.epochs * clock.steps_per_epoch
-        if clock.update > planned:
+        if clock.update > clock.planned:
             self._tell(
                 "more",
-                f"step() was called more often than the {planned} updates planned ({clock.epochs} epochs of "
+                f"step() was called more often than the {clock.planned} updates planned ({clock.epochs} epochs of "
                 f"{clock.steps_per_epoch}): schedules stay at their end; attach with the length that training has",
             )
         share = self._micro / self._updates

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
+from autonoise.batches.mappings import rebuilt
 from autonoise.errors import AttachError
 from autonoise.injector.attached import Attached, frozen_statistics
 from autonoise.injector.before_forward import closed, draw_again
@@ -113,10 +114,12 @@ def stacked(batches: Sequence[Batch]) -> Batch:
     if isinstance(first, Tensor):
         return torch.cat(list(batches))  # type: ignore[arg-type]
     columns: Any = batches
-    return {
-        key: torch.cat([b[key] for b in columns]) if isinstance(value, Tensor) and value.ndim else value
+    joined = {
+        key: torch.cat([b[key] for b in columns])
         for key, value in first.items()
+        if isinstance(value, Tensor) and value.ndim
     }
+    return rebuilt(first, joined)
 
 
 def split_again(logits: Tensor, parts: int) -> Tensor:

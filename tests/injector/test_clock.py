@@ -29,6 +29,17 @@ def test_progress_runs_from_0_to_1_and_stops() -> None:
     assert Clock(0, 0, 1, 1).progress == 0
 
 
+def test_a_training_that_ends_within_an_epoch() -> None:
+    clock = Clock(0, 0, epochs=3, steps_per_epoch=4, total=9)
+    assert clock.planned == 9
+    seen = []
+    for update in range(11):
+        clock.update = update
+        seen.append((round(clock.progress, 4), clock.epoch))
+    assert seen[:3] == [(0.0, 0), (0.125, 0), (0.25, 0)]
+    assert seen[7:] == [(0.875, 1), (1.0, 2), (1.0, 2), (1.0, 2)]
+
+
 @pytest.mark.parametrize(("probability", "slack"), [(0.1, 0.009), (0.5, 0.014), (0.93, 0.007)])
 def test_probability_is_realised_per_sample(probability: float, slack: float) -> None:
     """Of 20,000 rows, within four standard deviations of the binomial: 4 sqrt(p (1 - p) / 20000)."""
