@@ -50,6 +50,17 @@ def test_train_with_policy(tmp_path: Path) -> None:
     assert with_policy[1] > without[1] + 0.03
 
 
+@pytest.mark.slow
+def test_train_with_lightning(tmp_path: Path) -> None:
+    printed = run(tmp_path, str(EXAMPLES / "train_with_lightning.py"), "--epochs", "12")
+    rows = re.findall(r"^(\S+) +([\d.]+) +([\d.]+)$", printed, flags=re.MULTILINE)
+    assert [row[0] for row in rows] == ["without", "policy_image.yaml"]
+    without, with_policy = ([float(v) for v in row[1:]] for row in rows)
+    assert without[0] > 0.9 and with_policy[0] > 0.9
+    assert with_policy[1] > without[1] + 0.03
+    assert (EXAMPLES / "train_with_lightning.py").read_text(encoding="utf-8").count("  # policy") == 1
+
+
 def test_three_lines_of_the_loop_are_touched() -> None:
     source = (EXAMPLES / "train_with_policy.py").read_text(encoding="utf-8")
     assert source.count("  # policy") == 3
