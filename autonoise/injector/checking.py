@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator, Sequence
+
 import torch
 from torch import nn
 from torch.amp import GradScaler
 
 from autonoise.errors import AttachError
 from autonoise.injector.attached import Attached
-from autonoise.injector.in_model import LayerNoise, check_fired
+from autonoise.injector.in_model import LayerNoise
 from autonoise.injector.placing import Placed
 from autonoise.injector.raw import RawTransform
-from autonoise.technique.step import Steps
+from autonoise.injector.sites import Inline
+from autonoise.technique.step import Step, Steps
 from autonoise.types import Stage
+
+log = logging.getLogger("autonoise")
 
 
 def check_attachable(model: object, epochs: int, steps_per_epoch: int) -> None:
@@ -70,24 +76,62 @@ def check_scaler(scaler: object) -> None:
         )
 
 
-def check_acted(attached: Attached, layers: LayerNoise, placed: Placed, *, strings: bool, gradients: bool) -> None:
+def check_acted(
+    attached: Attached, layers: LayerNoise, placed: Placed, *, strings: bool, gradients: bool, allow_partial: bool
+) -> None:
     """Raise AttachError for a step of the policy that did nothing in the first update though it should have.
 
-    ``strings``: whether noise on strings has its transform; ``gradients``: whether gradient noise has acted or will.
+    ``strings``: whether noise on strings has its transform; ``gradients``: whether gradient noise has acted or will;
+    ``allow_partial``: only tell it.
     """
+    for problem in _not_acting(attached, layers, placed, strings=strings, gradients=gradients):
+        if not allow_partial:
+            raise AttachError(problem)
+        log.warning("left out: %s", problem.replace(" or attach with allow_partial=True", "").rstrip(",;"))
+
+
+def _not_acting(
+    attached: Attached, layers: LayerNoise, placed: Placed, *, strings: bool, gradients: bool
+) -> Iterator[str]:
     policy = attached.policy
-    check_fired(layers, dict(enumerate(policy.steps)))
+    yield from _not_fired(layers, policy.steps)
     for index, swap in placed.weights.items():
         if not swap.fired and attached.clock.multiplier(policy.steps[index], attached.strength) > 0:
-            raise AttachError(
+            yield (
                 f"{policy.steps[index].name}: none of the model's weights was used through a module it knows; "
                 f"choose modules by site, or attach with allow_partial=True"
             )
     if policy.at_stage(Stage.RAW) and not strings:
-        raise AttachError(
+        yield (
             "this policy perturbs raw strings: run injector.raw_transform() on them before the tokenizer (a transform "
             "made by policy.raw_transform() is passed on by attach(..., raw_transform=transform)), or attach with "
             "allow_partial=True"
         )
     if policy.at_stage(Stage.GRADIENT) and not gradients:
-        raise AttachError("this policy has gradient noise: pass optimizer= to attach, or use training_step")
+        yield "this policy has gradient noise: pass optimizer= to attach, or use training_step"
+
+
+def _not_fired(layers: LayerNoise, steps: Sequence[Step]) -> Iterator[str]:
+    """Steps whose hooks have not run in the first update."""
+    for index, points in layers.points.items():
+        if index not in layers.fired:
+            names = ", ".join(p.name for p in points[:3])
+            if index in layers.unfit:
+                yield (
+                    f"{steps[index].name}: its site ({names}) gives {layers.unfit[index]}, no floating-point numbers; "
+                    f"choose another by sites= or attach with allow_partial=True"
+                )
+                continue
+            inline = any(isinstance(p.module, Inline) for p in points)
+            yield (
+                f"{steps[index].name}: its site ({names}) never ran in the forward pass, or gave no tensor; "
+                + (f"call injector.{points[0].name} there" if inline else "choose another by sites=")
+                + " or attach with allow_partial=True"
+            )
+    for index, missed in layers.mixing.items():
+        if missed:
+            name = layers.points[index][min(missed)].name
+            yield (
+                f"{steps[index].name}: it mixes targets, but one of its sites ({name}) never ran in the forward pass: "
+                f"name those that do by sites= or the step's site"
+            )

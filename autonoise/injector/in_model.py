@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -16,8 +16,9 @@ from autonoise.injector.attached import Attached
 from autonoise.injector.attaching import Hook
 from autonoise.injector.clock import LEAF, SITE
 from autonoise.injector.dropouts import OwnDropout, own_dropout
-from autonoise.injector.layout import Hint, channel_axis, channels_back, channels_second, hints_for
-from autonoise.injector.sites import Point, sequence_first
+from autonoise.injector.layout import Hint, batch_dimension, channel_axis, channels_back, channels_second, hints_for
+from autonoise.injector.recurrent import changed_output
+from autonoise.injector.sites import Inline, Point, sequence_first
 from autonoise.ops.masks import select
 from autonoise.technique.stages import ActivationNoise, PairNoise
 from autonoise.technique.step import Step
@@ -31,6 +32,7 @@ class LayerNoise:
         points: by step, its places in the model.
         own: by step and number of the place, the model's own dropout that the step replaces there.
         fired: the steps of which a hook has run.
+        unfit: by step, the kind of numbers that came where there were no floats for it to act on.
         mixing: by pair step, the numbers of its places that no pass has come through yet.
         capture: by name, what passed last at a place that is watched.
     """
@@ -43,6 +45,7 @@ class LayerNoise:
         self.own: dict[tuple[int, int], OwnDropout] = {}
         self.points: dict[int, list[Point]] = {}
         self.fired: set[int] = set()
+        self.unfit: dict[int, torch.dtype] = {}
         self.mixing: dict[int, set[int]] = {}
         self._refusal = ""
         self._hints: dict[tuple[int, int], list[Hint]] = {}
@@ -152,9 +155,7 @@ class LayerNoise:
         def output(called: nn.Module, _: Any, out: Any) -> Any:
             if not allowed(called):
                 return None
-            if isinstance(out, tuple) and out and isinstance(out[0], Tensor):
-                return (change(out[0]), *out[1:])
-            return change(out) if isinstance(out, Tensor) else None
+            return changed_output(called, out, change, tokens_first=called in self._sequence_first)
 
         def before(called: nn.Module, args: tuple[Any, ...]) -> Any:
             if not allowed(called) or not args or not isinstance(args[0], Tensor):
@@ -169,9 +170,10 @@ class LayerNoise:
             self._handles.append(point.module.register_forward_hook(hook))
 
     def _act(self, h: Tensor, index: int, step: Step, number: int) -> Tensor:
-        self.fired.add(index)
         if not h.is_floating_point():
+            self.unfit[index] = h.dtype
             return h
+        self.fired.add(index)
         point = self.points[index][number]
         dim, repeat = self._located(h, point)
         technique = step.technique
@@ -190,7 +192,7 @@ class LayerNoise:
         axis = 1
         if technique.channels:
             shape = (moved.shape[0], *moved.shape[1 + folded :])
-            axis = -1 if len(shape) == 2 and folded else channel_axis(self._hints[index, number], shape, point.name)
+            axis = self._channel_axis(point, self._hints[index, number], shape, folded=folded)
             moved = channels_second(moved, axis, folded)
             valid = None if info.valid is None else channels_second(info.valid, axis, folded)
             info = replace(info, valid=valid)
@@ -208,6 +210,11 @@ class LayerNoise:
         out = channels_back(out, axis, folded) if technique.channels else out
         out = out.to(h.dtype).reshape(turned)
         return out.transpose(0, dim) if dim else out
+
+    def _channel_axis(self, point: Point, hints: list[Hint], shape: tuple[int, ...], *, folded: bool) -> int:
+        if isinstance(point.module, Inline):
+            return point.module.axis
+        return -1 if len(shape) == 2 and folded else channel_axis(hints, shape, point.name)
 
     def _located(self, h: Tensor, point: Point) -> tuple[int, int]:
         return batch_dimension(h, self._attached.batch.size, prefer=int(point.module in self._sequence_first))
@@ -260,38 +267,3 @@ class LayerNoise:
         filled = None if info.lengths is None else info.lengths / valid.shape[-1]
         fits = valid.ndim == 2 and h.ndim == 3 and valid.shape == h.shape[:2]
         return replace(info, filled=filled).at_a_layer(valid[..., None] if fits else None)
-
-
-def batch_dimension(h: Tensor, size: int, *, prefer: int = 0) -> tuple[int, int]:
-    """(dimension that holds the batch, rows per sample) of activations that are not (B, ...) alone.
-
-    Known as well are (L, B, E), as recurrent nets have it, and (B * L, E), where each token is a row.
-    ``prefer`` decides between dimensions 0 and 1 where both are as long as the batch.
-    """
-    if prefer and h.ndim >= 3 and h.shape[1] == size:
-        return 1, 1
-    if size == 0 or h.shape[0] == size:
-        return 0, 1
-    if h.ndim >= 3 and h.shape[1] == size:
-        return 1, 1
-    if h.shape[0] % size == 0:
-        return 0, h.shape[0] // size
-    return 0, 1
-
-
-def check_fired(layers: LayerNoise, steps: Mapping[int, Step]) -> None:
-    """Raise AttachError for a step whose hooks have not run in the first update."""
-    for index, points in layers.points.items():
-        if index not in layers.fired:
-            names = ", ".join(p.name for p in points[:3])
-            raise AttachError(
-                f"{steps[index].name}: its site ({names}) never ran in the forward pass; choose another by sites= "
-                f"or attach with allow_partial=True"
-            )
-    for index, missed in layers.mixing.items():
-        if missed:
-            name = layers.points[index][min(missed)].name
-            raise AttachError(
-                f"{steps[index].name}: it mixes targets, but one of its sites ({name}) never ran in the forward pass: "
-                f"name those that do by sites= or the step's site"
-            )

@@ -11,7 +11,7 @@ from torch.amp import GradScaler
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
-from autonoise.batches import BatchAdapter, batch_adapter
+from autonoise.batches import batch_adapter
 from autonoise.errors import AttachError
 from autonoise.injector import after_backward, attaching, before_forward, losses, saving
 from autonoise.injector.adversarial import Attack
@@ -22,14 +22,15 @@ from autonoise.injector.describing import description
 from autonoise.injector.heads import Heads
 from autonoise.injector.in_model import LayerNoise
 from autonoise.injector.misuse import Use
-from autonoise.injector.placing import input_spec, place_steps, rank_of
+from autonoise.injector.placing import inline, input_spec, place_steps, rank_of
 from autonoise.injector.raw import RawTransform
+from autonoise.injector.surroundings import Surroundings
 from autonoise.injector.whole_update import WholeUpdate
 from autonoise.technique.step import Steps
 from autonoise.types import Batch, InputSpec, Stage
 
 
-class NoiseInjector:
+class NoiseInjector(Surroundings):
     """Applies a policy while a model trains; made by ``policy.attach(model, ...)``, which describes the arguments.
 
     Three lines in the user's loop::
@@ -89,7 +90,7 @@ class NoiseInjector:
         self._mark = attaching.Mark(policy.name, self.detach)
         attaching.claim(self.inner, self._mark, replace=replace)
         try:
-            self.placed = place_steps(self.attached, self.layers, sites or {})
+            self.placed = place_steps(self.attached, self.layers, sites or {}, allow_partial=allow_partial)
         except BaseException:
             attaching.release(self.inner, self._mark)
             raise
@@ -130,10 +131,16 @@ class NoiseInjector:
         """Once per optimiser update: progress moves on (and stops at 1)."""
         if not self._acted_checked and self.model.training:
             self._acted_checked = True
-            if not self._allow_partial:
-                # a gradient scaler may leave out the first steps of the optimiser, and the hook with them
-                gradients = self._gradient_done or self._optimizer_hook is not None
-                check_acted(self.attached, self.layers, self.placed, strings=bool(self.raw), gradients=gradients)
+            # a gradient scaler may leave out the first steps of the optimiser, and the hook with them
+            gradients = self._gradient_done or self._optimizer_hook is not None
+            check_acted(
+                self.attached,
+                self.layers,
+                self.placed,
+                strings=bool(self.raw),
+                gradients=gradients,
+                allow_partial=self._allow_partial,
+            )
         self.clock.update += 1
         self.clock.micro = -1
         self._use.stepped()
@@ -190,61 +197,29 @@ class NoiseInjector:
         if self.model.training:
             after_backward.add_noise(self.attached, 1.0 if scale is None else scale)
 
+    def apply(self, site: str, h: Tensor, *, place: int = 0, channels: int = 1) -> Tensor:
+        """Let the steps of a place that is no module act on h; for use inside the model's ``forward``.
+
+        A front end that is a function, say, has no module that a hook could be put on. Whoever attaches with
+        ``sites={"front_end": "inline"}`` calls ``x = injector.apply("front_end", x)`` where the noise shall enter; with
+        ``"inline*4"`` there are four such places, and ``place`` (from 0) says which. Equal numbers mean equal draws.
+
+        Args:
+            h: activations (B, ...), floating point.
+            channels: the dimension of the channels, 1 for (B, C, ...) or -1 for (B, tokens, C).
+
+        Returns h changed, or h itself in evaluation, after ``detach`` and where no step of the policy has this site.
+        Raises AttachError where a step has it, but was placed at modules.
+        """
+        if self._detached:
+            return h
+        return inline(self.attached, self.layers, self.placed, site, h, place=place, channels=channels)
+
     def raw_transform(self) -> RawTransform:
         """Noise on raw strings for the data loader, with this injector's seed, length and strength."""
         clock = self.clock
         self.raw.append(RawTransform(self.policy, epochs=clock.epochs, seed=clock.seed, knob=self.attached.knob))
         return self.raw[-1]
-
-    # -- what it is attached to --------------------------------------------------------------------------------
-
-    @property
-    def policy(self) -> Steps:
-        """The steps that act, as they were attached."""
-        return self.attached.policy
-
-    @property
-    def model(self) -> nn.Module:
-        """The model as it was given, which may be a wrapper such as DistributedDataParallel."""
-        return self.attached.model
-
-    @property
-    def inner(self) -> nn.Module:
-        """The model inside of the wrapper; the same as ``model`` where there is none."""
-        return self.attached.inner
-
-    @property
-    def spec(self) -> InputSpec:
-        """What the batches look like; complete once the first has been seen."""
-        return self.attached.spec
-
-    @property
-    def adapter(self) -> BatchAdapter:
-        """Reads and writes batches of the data type."""
-        return self.attached.adapter
-
-    @property
-    def clock(self) -> Clock:
-        """The update that training has reached."""
-        return self.attached.clock
-
-    @property
-    def knob(self) -> float:
-        """The global strength, the policy's until ``set_strength`` changes it."""
-        return self.attached.strength
-
-    @property
-    def places(self) -> Mapping[int, int]:
-        """By the index of a step that acts inside the model, the number of places at which it does."""
-        return self.placed.places
-
-    def forward(self, x: Batch) -> Tensor:
-        """Logits of the model, which is called as in training."""
-        return self.attached.forward(x)
-
-    def spec_for(self, x: Batch) -> InputSpec:
-        """The description of batches such as x: that of training, or what x shows as long as there was no training."""
-        return self.attached.spec_for(x)
 
     # -- state -------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Which dimension of a hidden layer holds the channels, and turning it to (B, C, ...)."""
+"""Which dimension of a hidden layer holds the batch, which the channels, and turning it to (B, C, ...)."""
 
 from __future__ import annotations
 
@@ -101,3 +101,20 @@ def channels_second(h: Tensor, axis: int, folded: bool) -> Tensor:
 def channels_back(h: Tensor, axis: int, folded: bool) -> Tensor:
     """Inverse of :func:`channels_second`."""
     return h.movedim(1, -1 if axis == -1 else 1 + folded)
+
+
+def batch_dimension(h: Tensor, size: int, *, prefer: int = 0) -> tuple[int, int]:
+    """(dimension that holds the batch, rows per sample) of activations that are not (B, ...) alone.
+
+    Known as well are (L, B, E), as recurrent nets have it, and (B * L, E), where each token is a row.
+    ``prefer`` decides between dimensions 0 and 1 where both are as long as the batch.
+    """
+    if prefer and h.ndim >= 3 and h.shape[1] == size:
+        return 1, 1
+    if size == 0 or h.shape[0] == size:
+        return 0, 1
+    if h.ndim >= 3 and h.shape[1] == size:
+        return 1, 1
+    if h.shape[0] % size == 0:
+        return 0, h.shape[0] // size
+    return 0, 1

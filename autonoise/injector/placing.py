@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -16,11 +16,16 @@ from autonoise.injector.attached import Attached
 from autonoise.injector.clock import LEAF
 from autonoise.injector.depth import spread
 from autonoise.injector.in_model import LayerNoise
-from autonoise.injector.sites import WEIGHTED, WORDS, Point, classifier, pair_site, resolve
+from autonoise.injector.partial import Partial
+from autonoise.injector.sites import WEIGHTED, WORDS, Inline, Point, classifier, normalised, pair_site, resolve
 from autonoise.injector.weights import WeightSwap, weight_slots
 from autonoise.technique.stages import ActivationNoise, WeightNoise
 from autonoise.technique.step import Step, Steps
 from autonoise.types import InputSpec, Stage
+
+log = logging.getLogger("autonoise")
+TOLD = 6
+"""The number of places that a warning names."""
 
 
 def rank_of(rank: int | None) -> int:
@@ -66,65 +71,136 @@ class Placed:
         places: by step, its number of places.
         weights: by step, what swaps the weights while their modules run.
         embedding: the place that attacks move where the input is made of token ids; otherwise None.
+        inline: by site, its places that are no modules.
+        skipped: by step that could not be placed, the reason.
     """
 
     places: dict[int, int] = field(default_factory=dict)
     weights: dict[int, WeightSwap] = field(default_factory=dict)
     embedding: Point | None = None
+    inline: dict[str, list[Point]] = field(default_factory=dict)
+    skipped: dict[int, str] = field(default_factory=dict)
 
     def remove(self) -> None:
         for swap in self.weights.values():
             swap.remove()
 
 
-def place_steps(attached: Attached, layers: LayerNoise, sites: Mapping[str, str]) -> Placed:
-    """Register the hooks of all steps. On an error none stays behind."""
+def place_steps(
+    attached: Attached, layers: LayerNoise, sites: Mapping[str, str], *, allow_partial: bool = False
+) -> Placed:
+    """Register the hooks of all steps. On an error none stays behind.
+
+    ``allow_partial``: a step that finds no place is left out, and that is told, instead of raising AttachError.
+    """
     placed = Placed()
     known = WORDS.union(*({s.site, s.technique.default_site} - {""} for s in attached.policy.steps))
     try:
         for word in sites:
             if word not in known:
                 raise UnknownNameError.of("site", word, known, "in sites=")
-        _Placing(attached, layers, sites, placed).run()
+        _Placing(attached, layers, sites, placed, allow_partial=allow_partial).run()
     except BaseException:
         layers.remove()
         placed.remove()
         raise
+    if placed.skipped:
+        attached.policy = Partial.of(attached.policy, placed.skipped)
+        for index, why in placed.skipped.items():
+            log.warning("%s is left out: %s", attached.policy.steps[index].name, why)
     return placed
 
 
 class _Placing:
     """Finds the places of one step after the other and lets the step act there."""
 
-    def __init__(self, attached: Attached, layers: LayerNoise, sites: Mapping[str, str], placed: Placed) -> None:
+    def __init__(
+        self, attached: Attached, layers: LayerNoise, sites: Mapping[str, str], placed: Placed, *, allow_partial: bool
+    ) -> None:
         self._attached, self._layers, self._sites, self._placed = attached, layers, sites, placed
+        self._allow_partial = allow_partial
 
     def run(self) -> None:
-        layers, policy, continuous = self._layers, self._attached.policy, self._attached.adapter.continuous
-        if policy.at_stage(Stage.ADVERSARIAL) and not continuous:
-            self._placed.embedding = self._resolve("embedding")[0]
-            layers.add_delta(self._placed.embedding)
+        policy = self._attached.policy
+        attacks = policy.at_stage(Stage.ADVERSARIAL) if not self._attached.adapter.continuous else []
+        for index, step in attacks:
+            self._try(index, step, self._place_attack)
         for index, step in enumerate(policy.steps):
             # ahead of all other hooks: it takes back what the model's own dropout did, not what other steps add
             if isinstance(step.technique, ActivationNoise) and step.technique.adopts:
-                layers.take_over(index, step, self._points(step, _site(step)))
+                self._try(index, step, self._take_over)
         for index, step in enumerate(policy.steps):
             if step.stage is Stage.WEIGHT:
-                self._place_weights(index, step)
-            elif step.stage is Stage.PAIR:
-                site = pair_site(step, mixes_input=continuous)
-                if site != "input":
-                    layers.add(index, step, self._points(step, site))
-            elif isinstance(step.technique, ActivationNoise):
-                points = self._points(step, _site(step))
-                self._placed.places[index] = len(points)
-                layers.add(index, spread(step, len(points)), points)
+                self._try(index, step, self._place_weights)
+            elif isinstance(step.technique, ActivationNoise) or step.stage is Stage.PAIR:
+                self._try(index, step, self._place_inside)
         known = "penultimate" in self._sites or classifier(self._attached.inner, self._attached.classes) is not None
         if known and policy.at_stage(Stage.STEP):
-            layers.watch("penultimate", self._resolve("penultimate")[-1])
+            self._layers.watch("penultimate", self._resolve("penultimate")[-1])
+
+    def _try(self, index: int, step: Step, place: Callable[[int, Step], None]) -> None:
+        if index in self._placed.skipped:
+            return
+        try:
+            place(index, step)
+        except AttachError as e:
+            if not self._allow_partial:
+                raise
+            self._placed.skipped[index] = str(e)
+
+    def _place_attack(self, index: int, step: Step) -> None:
+        if self._placed.embedding is not None:
+            return
+        point = self._points(step, "embedding")[0]
+        if isinstance(point.module, Inline):
+            raise AttachError(
+                f"{step.name}: it calls the embedding by itself, so that this must be a module: name it by "
+                f"sites={{'embedding': 'module'}}"
+            )
+        self._placed.embedding = point
+        self._layers.add_delta(point)
+
+    def _take_over(self, index: int, step: Step) -> None:
+        self._layers.take_over(index, step, self._points(step, _site(step)))
+
+    def _place_inside(self, index: int, step: Step) -> None:
+        if step.stage is Stage.PAIR:
+            site = pair_site(step, mixes_input=self._attached.adapter.continuous)
+            if site != "input":
+                self._layers.add(index, step, self._points(step, site))
+            return
+        site = _site(step)
+        points = self._points(step, site)
+        self._tell_guess(step, site, points)
+        self._placed.places[index] = len(points)
+        self._layers.add(index, spread(step, len(points)), points)
+
+    def _tell_guess(self, step: Step, site: str, points: list[Point]) -> None:
+        if site in self._sites:
+            return
+        if site == "front_end" and points[0].name.rpartition(".")[2] != site:
+            log.warning(
+                "%s: took %s as the front end, by its name; another is named by sites={'front_end': 'module'}",
+                step.name,
+                points[0].name,
+            )
+        if site in ("after_norm", "late_norm") and not normalised(self._attached.inner):
+            places = ", ".join(f"{p.name}:{p.where}" for p in points[:TOLD])
+            log.warning(
+                "%s: the model has no normalisation layers, so that its noise enters at %s; other places are named by "
+                "sites={%r: 'glob*'}",
+                step.name,
+                places + (f" and {len(points) - TOLD} more" if len(points) > TOLD else ""),
+                site,
+            )
 
     def _resolve(self, site: str, *, default: bool = True) -> list[Point]:
-        return resolve(self._attached.inner, site, self._attached.classes, self._sites, default=default)
+        if site in self._placed.inline:
+            return self._placed.inline[site]
+        points = resolve(self._attached.inner, site, self._attached.classes, self._sites, default=default)
+        if any(isinstance(p.module, Inline) for p in points):
+            self._placed.inline[site] = points
+        return points
 
     def _points(self, step: Step, site: str) -> list[Point]:
         try:
@@ -151,11 +227,14 @@ class _Placing:
             rng = attached.clock.rng(index, LEAF, number, weight.device)
             return technique.perturb(weight, strength=strength, rng=rng)
 
-        swap = self._placed.weights[index] = WeightSwap(points, lambda: self._layers.active, noise)
+        swap = WeightSwap(points, lambda: self._layers.active, noise)
         if swap.count == 0:
+            swap.remove()
+            del self._layers.points[index], self._placed.places[index]
             raise AttachError(f"{step.name}: the model has no weights it knows how to reach; name modules by site")
+        self._placed.weights[index] = swap
         if swap.missed:
-            logging.getLogger("autonoise").warning(
+            log.warning(
                 "%s: the weights of %s are computed from other parameters (weight norm, spectral norm or another "
                 "parametrisation), so that they get no noise; %d weights do",
                 step.name,
@@ -167,3 +246,27 @@ class _Placing:
 def _site(step: Step) -> str:
     assert isinstance(step.technique, ActivationNoise)
     return step.site or step.technique.default_site
+
+
+def inline(
+    attached: Attached, layers: LayerNoise, placed: Placed, site: str, h: Tensor, *, place: int, channels: int
+) -> Tensor:
+    """What ``NoiseInjector.apply`` documents."""
+    points = placed.inline.get(site)
+    if points is None:
+        steps = [attached.policy.steps[i] for i in layers.points if i not in placed.skipped]
+        if any((s.site or s.technique.default_site) == site for s in steps):
+            raise AttachError(
+                f"apply({site!r}, ...) was called, but the policy acts there at modules: attach with "
+                f"sites={{{site!r}: 'inline'}}"
+            )
+        return h
+    if not 0 <= place < len(points):
+        raise AttachError(f"apply({site!r}, place={place}): attach with sites={{{site!r}: 'inline*{place + 1}'}}")
+    if channels not in (1, -1):
+        raise AttachError(f"apply({site!r}, channels={channels}): channels are in dimension 1 or -1")
+    module = points[place].module
+    assert isinstance(module, Inline)
+    module.axis = channels
+    out: Tensor = module(h)
+    return out

@@ -111,10 +111,12 @@ class Policy(Steps):
                 ``model(**batch)``.
             loss: ``loss(logits, targets) -> scalar``, in place of cross entropy.
             sites: where a word for a place in the model shall point, as a glob over module names:
-                ``{"penultimate": "head.fc"}``.
+                ``{"penultimate": "head.fc"}``; ``"inline"`` for a place that is no module, where the model calls
+                :meth:`NoiseInjector.apply`.
             seed, rank: every draw is a function of both. The rank comes from torch.distributed where it is not given.
-            allow_partial: accept that steps which cannot act (noise on strings without the transform in the loader,
-                a place that never runs) do nothing; by default that is an AttachError.
+            allow_partial: leave out steps that cannot act (a place that the model does not have or never runs, noise on
+                strings without the transform in the loader) and say so in a warning; by default that is an
+                AttachError.
             replace: detach the policy that the model has already; by default a second policy is refused.
             raw_transform: the policy's noise on strings, made by :meth:`raw_transform`, where the data loader had to
                 be built before the model.

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from autonoise.errors import AttachError
-from autonoise.injector.in_model import batch_dimension
+from autonoise.injector.layout import batch_dimension
 from autonoise.injector.sites import classifier, resolve, sequence_first
 
 
