@@ -39,10 +39,23 @@ class SearchResult:
 
     @property
     def policy(self) -> Policy:
-        """The policy that was found. ``recommendation`` says whether to train with it. Raises StudyError if none is."""
-        if not self.folder.policy_file.is_file():
+        """What to train with: the recommended policy, without steps where no noise is recommended.
+
+        As long as nothing is sure it is the most likely to help; ``recommendation`` tells. Before the verdict it is the
+        best trial so far. Raises StudyError if there is none.
+        """
+        return self._read(self.folder.policy_file)
+
+    @property
+    def found(self) -> Policy:
+        """The policy that the search found, whatever the verdict on it is. Raises StudyError if there is none."""
+        file = self.folder.policies / "found.yaml"
+        return self._read(file if file.is_file() else self.folder.policy_file)
+
+    def _read(self, file: Path) -> Policy:
+        if not file.is_file():
             raise StudyError(f"{self.folder.root} holds no policy yet: let the search go on for some trials")
-        return load_policy(self.folder.policy_file, warn=False)
+        return load_policy(file, warn=False)
 
     @property
     def verdict(self) -> str | None:

@@ -194,6 +194,7 @@ def _say_how_to_continue(console: Console, config: StudyConfig) -> None:
 def show_outcome(console: Console, config: StudyConfig, outcome: SearchResult) -> None:
     """Recommendation, the three contestants, and where everything lies; the verdict was told already."""
     from autonoise.cli.output import interval, table
+    from autonoise.study.names import called, one_policy
 
     result, folder = outcome.numbers, outcome.folder
     if result is None:
@@ -204,8 +205,8 @@ def show_outcome(console: Console, config: StudyConfig, outcome: SearchResult) -
     console.print(f"recommended: {result.recommendation}", soft_wrap=True)
     rows = [
         (
-            label,
-            c.name,
+            called(label),
+            c.name if label != "policy" else " + ".join(str(s.get("technique")) for s in c.steps),
             *(interval(m) if m else UNKNOWN for m in (c.clean, c.search, c.held_out)),
             _closed(result, c.gap_closed_held_out) if label != "baseline" else "-",
             f"{c.passes:.2f}",
@@ -214,6 +215,8 @@ def show_outcome(console: Console, config: StudyConfig, outcome: SearchResult) -
     ]
     columns = ("", "name", "clean", "noisy (searched)", "noisy (held out)", "gap closed", "passes")
     console.print(table(columns, rows, right=columns[2:]))
+    for line in one_policy(result.winners):
+        console.print(line, soft_wrap=True)
     for warning in result.warnings:
         console.print(f"note: {warning}", soft_wrap=True)
     dashboard = f"autonoise dashboard {shlex.quote(config.out)}"

@@ -18,6 +18,7 @@ from autonoise.study.places import STUDIES, optuna_study, seconds_of, study_of
 
 if TYPE_CHECKING:
     import optuna
+    from rich.console import Console
 
     from autonoise.policy import Policy
     from autonoise.study.config import StudyConfig
@@ -175,15 +176,18 @@ def best(
     place: options.Study,
     as_json: options.Json = False,
 ) -> None:
-    """Print the best policy of a study.
+    """Print the policy that a study recommends; before its verdict, the best trial so far.
 
     Example: autonoise best shop
     """
-    policy = _current(study_of(place))
+    config = study_of(place)
+    policy = _current(config)
     if as_json:
         print_json(policy.to_dict())
     else:
-        print_policy(make_console(), policy)
+        console = make_console()
+        print_policy(console, policy)
+        _tell_found(console, config, policy)
 
 
 def _current(config: StudyConfig) -> Policy:
@@ -196,10 +200,25 @@ def _current(config: StudyConfig) -> Policy:
     return load_policy(path, warn=False)
 
 
+def _tell_found(console: Console, config: StudyConfig, policy: Policy) -> None:
+    """Where the policy is that the search found, if another one is recommended; which policies are the same one."""
+    from autonoise.study.folder import StudyFolder
+    from autonoise.study.names import one_policy
+
+    folder = StudyFolder(config.out)
+    found = folder.policies / "found.yaml"
+    if found.is_file() and policy.judged.contestant != "policy":
+        told = policy.scores.get("found", "unconfirmed")
+        console.print(f"what the search found: {found}  ({told})", soft_wrap=True)
+    result = folder.load_result()
+    for line in one_policy(result.winners) if result is not None else ():
+        console.print(line, soft_wrap=True)
+
+
 def export(
     place: options.Study,
     trial: Annotated[
-        int | None, typer.Option(help="Number of a completed trial; left out: the policy that the study found.")
+        int | None, typer.Option(help="Number of a completed trial; left out: the policy that the study recommends.")
     ] = None,
     out: Annotated[
         Path | None,
@@ -209,7 +228,7 @@ def export(
         ),
     ] = None,
 ) -> None:
-    """Write the policy that a study found to a file, or that of any completed trial, which no verdict has confirmed.
+    """Write the policy that a study recommends to a file, or that of any completed trial, which no verdict has judged.
 
     Example: autonoise export shop --trial 37 --out trial-37.yaml
     """
@@ -217,16 +236,25 @@ def export(
     policy = _current(config) if trial is None else _of_trial(config, trial)
     path = out or Path(f"{policy.name}.yaml")
     policy.save(path)
-    make_console().print(f"{path}  ({policy.scores.get('verdict', 'unconfirmed')})", soft_wrap=True)
+    console = make_console()
+    console.print(f"{path}  ({policy.scores.get('verdict', 'unconfirmed')})", soft_wrap=True)
+    if trial is None:
+        _tell_found(console, config, policy)
 
 
 def _of_trial(config: StudyConfig, trial: int) -> Policy:
     from autonoise.study.export import policy_of_trial
+    from autonoise.study.folder import StudyFolder
     from autonoise.study.prepare import build_task
     from autonoise.study.trial_record import TrialRecord
 
     found = TrialRecord.of(_trial(optuna_study(config), trial))
-    return policy_of_trial(found, build_task(config), config)
+    policy = policy_of_trial(found, build_task(config), config)
+    result = StudyFolder(config.out).load_result()
+    if result is None:
+        return policy
+    told = {"recommended": result.recommended, "recommendation": result.recommendation}
+    return replace(policy, scores={**policy.scores, **told})
 
 
 def _trial(study: optuna.Study, number: int) -> optuna.trial.FrozenTrial:

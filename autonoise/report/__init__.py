@@ -114,17 +114,15 @@ def _markdown(value: Any) -> Any:
 
 def _usage(result: Result) -> tuple[str, str]:
     """The lines of code that use what is recommended, and a sentence beside them; no code where nothing is sure."""
-    label = result.recommended
-    shown = contestants(result)
+    label, shown = result.recommended, contestants(result)
+    found = 'load_policy("policies/found.yaml")'
     if label == "baseline":
-        tried = ' The policy that was found is there all the same: load_policy("policy.yaml").'
-        return "", f"Nothing to import: train as you do now.{tried if 'policy' in shown else ''}"
+        tried = f" The policy that was found is there all the same: {found}." if "policy" in shown else ""
+        return "", f"Nothing to import: train as you do now; policy.yaml has no steps.{tried}"
     if label == "undecided":
-        return "", 'Nothing is sure yet. The policy that was found is there to be tried: load_policy("policy.yaml").'
+        return "", f"Nothing is sure yet. policy.yaml holds what is most likely to help; what was found is {found}."
     chosen = shown.get(label) or shown.get("policy")
-    return usage(
-        chosen.steps if chosen is not None else (), "policy.yaml" if label == "policy" else f"policies/{label}.yaml"
-    )
+    return usage(chosen.steps if chosen is not None else (), "policy.yaml")
 
 
 def _sentence(text: str) -> str:

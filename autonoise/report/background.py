@@ -22,11 +22,16 @@ from autonoise.report.numbers import (
 from autonoise.report.page import Cell, Figure, Section, Table
 from autonoise.report.results import contestants, counted
 from autonoise.report.words import about, how_often, settings, technique_of, when
+from autonoise.study.names import called, one_policy
 from autonoise.study.result import ContributionResult, Counts, Result, WinnerResult
 
 Rows = Sequence[Mapping[str, Any]]
 MATTERS = 0.0025
 """Gain in the score (0 to 1) from which on a technique is said to matter; the search tries to leave out the others."""
+_ABOUT_WINNERS = (
+    "Trained again on fresh seeds and measured on rows that the search did not see, so they may lie off the front. "
+    "Numbers of different parts cannot be compared with each other."
+)
 _PRIVATE = frozenset({"storage"})
 """Settings that are not shown, since reports are passed around: the address of a database may hold a password."""
 
@@ -123,7 +128,7 @@ def search_section(result: Result, trials: Rows) -> Section:
     if winners:
         rows = [
             [
-                Cell(name),
+                Cell(listed(wishes)),
                 Cell(w.file or NONE, tone="code"),
                 Cell(fixed(w.clean)),
                 Cell(fixed(w.noisy)),
@@ -131,7 +136,7 @@ def search_section(result: Result, trials: Rows) -> Section:
                 Cell(fixed(w.passes, 2)),
                 _techniques(w.techniques),
             ]
-            for name, w in winners.items()
+            for wishes, w in _together(winners)
         ]
         tables.append(
             Table(
@@ -139,8 +144,7 @@ def search_section(result: Result, trials: Rows) -> Section:
                 rows,
                 title="Winners",
                 wide=True,
-                note="Trained again on fresh seeds and measured on rows that the search did not see, so they may lie "
-                "off the front. Numbers of different parts cannot be compared with each other.",
+                note=" ".join([*(f"{line}." for line in one_policy(winners)), _ABOUT_WINNERS]),
             )
         )
     if result.standings:
@@ -167,6 +171,14 @@ def search_section(result: Result, trials: Rows) -> Section:
         )
     text = _counts(result.counts, sum(number(t.get("seconds")) or 0.0 for t in trials))
     return Section("search", "The search", text=[text] if text else [], figures=figures, tables=tables)
+
+
+def _together(winners: Mapping[str, WinnerResult]) -> list[tuple[list[str], WinnerResult]]:
+    """The wishes that one file fulfils, with what it reached: a policy that is the best for several has one row."""
+    files: dict[str, list[str]] = {}
+    for wish, winner in winners.items():
+        files.setdefault(winner.file or wish, []).append(wish)
+    return [(wishes, winners[wishes[0]]) for wishes in files.values()]
 
 
 def _part_of(winner: WinnerResult, result: Result) -> str:
@@ -243,7 +255,7 @@ def _seeds(result: Result) -> str:
     each = result.seeds_of
     if len(set(each.values())) < 2:
         return str(next(iter(each.values()), result.seeds))
-    return listed([f"{k} ({label})" for label, k in each.items()])
+    return listed([f"{k} ({called(label)})" for label, k in each.items()])
 
 
 def _looks(result: Result) -> list[str]:

@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from autonoise.report.drawing import GRID, INK, LOOKS, MUTED, drawing, note, panel, short, to_png, to_svg
 from autonoise.report.numbers import fixed, number, plain, plural
+from autonoise.study.names import called
 from autonoise.study.result import CorruptionResult
 
 Curves = dict[str, list[float]]
@@ -94,7 +95,7 @@ def _severity(axes: Axes, group: str, lines: Curves, counted: int, limits: tuple
             color=look.colour,
             marker=look.marker,
             markersize=look.size,
-            label=label,
+            label=called(label),
             linewidth=2.2 if label == "policy" else 1.5,
             markeredgecolor="white",
             markeredgewidth=0.7,
@@ -135,7 +136,7 @@ def corruption_panel(corruptions: Sequence[CorruptionResult], group: str, labels
         axes.set_xlabel("accuracy, mean over severities")
         axes.set_title(GROUPS.get(group, plain(group)), pad=22)
         handles = [
-            axes.plot([], [], LOOKS[k].marker, color=LOOKS[k].colour, markersize=LOOKS[k].size, label=k)[0]
+            axes.plot([], [], LOOKS[k].marker, color=LOOKS[k].colour, markersize=LOOKS[k].size, label=called(k))[0]
             for k in labels
         ]
         axes.legend(

@@ -18,6 +18,7 @@ from autonoise.report.numbers import (
     triple,
 )
 from autonoise.report.page import Cell, Section, Table, Tone
+from autonoise.study.names import called
 from autonoise.study.result import ContestantResult, CorruptionResult, Difference, Measured, Result
 
 Contestants = Mapping[str, ContestantResult]
@@ -53,7 +54,7 @@ def main_section(result: Result) -> Section:
     if not shown:
         return Section("results", title)
     differences = {k: d for k, d in result.differences.items() if k in shown}
-    head = ["", *shown, *(f"policy − {k}" for k in differences)]
+    head = ["", *map(called, shown), *(f"found − {k}" for k in differences)]
     held = len(counted(result, "held_out"))
     empty = len(differences)
 
@@ -93,21 +94,20 @@ def _explained(result: Result, shown: Contestants) -> str:
             f"true difference in at most 5 % of cases, and those of this verdict in {fixed(100 * level, 2)} %."
         )
     parts.append("Gap closed: the share of the accuracy which noise costs the baseline that is won back.")
-    parts += [f"{label.capitalize()}: {_role(label, c)}." for label, c in shown.items()]
+    parts += [f"{called(label).capitalize()}: {_role(label, c)}." for label, c in shown.items()]
     return " ".join(parts)
 
 
 def _role(label: str, c: ContestantResult) -> str:
-    if not c.name or label == "baseline":
-        return ROLES[label]
-    return f"{ROLES[label]}, {c.name}" + (f" ({plural(len(c.steps), 'technique')})" if c.steps else "")
+    name = f", {c.name}" if c.name and label not in ("baseline", "policy") else ""
+    return ROLES[label] + name + (f" ({plural(len(c.steps), 'technique')})" if c.steps else "")
 
 
 def _answers(result: Result) -> list[str]:
     """The answers to the two questions of the verdict; none in results that were made before there were two."""
     found = {q: _ANSWERS.get(a, a) for q, a in result.answers.items()}
     told = [f"against {words}: {found[q]}" for q, words in _QUESTIONS.items() if q in found]
-    return [f"The policy {'; '.join(told)}."] if told else []
+    return [f"The found policy {'; '.join(told)}."] if told else []
 
 
 def _accuracy(
@@ -196,7 +196,7 @@ def probability_section(result: Result) -> Section:
         "held-out rows hold all held-out corruptions, also those that do not count above. Differences have a colour "
         "from 0.01 on."
     )
-    table = Table(["", *shown, "policy − baseline"], rows, note=note)
+    table = Table(["", *map(called, shown), "found − baseline"], rows, note=note)
     return Section("probabilities", title, tables=[table])
 
 
@@ -213,7 +213,7 @@ def cautions(result: Result) -> list[str]:
         out.append(f"The policy costs clean accuracy: {change} against the baseline.")
     for label, c in shown.items():
         if c.diverged:
-            out.append(f"{plural(c.diverged, 'training')} of {label} diverged; the accuracy counts as it is.")
+            out.append(f"{plural(c.diverged, 'training')} of {called(label)} diverged; the accuracy counts as it is.")
     return out
 
 

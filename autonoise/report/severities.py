@@ -8,6 +8,7 @@ from autonoise.report.figures import corruption_panel, curves, mean_of, severity
 from autonoise.report.numbers import NONE, fixed, plain, signed, triple
 from autonoise.report.page import Cell, Figure, Section, Table, Tone
 from autonoise.report.results import colour, contestants, counted
+from autonoise.study.names import called
 from autonoise.study.result import CorruptionResult, Result
 
 _EXPOSURE = {"same": "● same", "related": "◐ related", "unseen": "○ unseen"}
@@ -34,13 +35,13 @@ def severity_section(result: Result) -> tuple[Section, bytes | None]:
 
 
 def _by_severity(by_group: Mapping[str, Mapping[str, Sequence[float]]], note: str) -> Table:
-    lines = [(f"{plain(g)}: {k}", line) for g, by_label in by_group.items() for k, line in by_label.items()]
+    lines = [(f"{plain(g)}: {called(k)}", line) for g, by_label in by_group.items() for k, line in by_label.items()]
     rows = [[Cell(name), *(Cell(fixed(line[i])) for _, line in lines)] for i, name in enumerate(("clean", *"12345"))]
     return Table(["severity", *(name for name, _ in lines)], rows, note=note)
 
 
 def _describe(group: str, lines: Mapping[str, Sequence[float]]) -> str:
-    parts = [f"{k} falls from {fixed(v[0])} to {fixed(v[-1])}" for k, v in lines.items()]
+    parts = [f"{called(k)} falls from {fixed(v[0])} to {fixed(v[-1])}" for k, v in lines.items()]
     return f"Accuracy from clean to severity 5, {plain(group)} families: {'; '.join(parts)}."
 
 
@@ -61,12 +62,20 @@ def corruption_section(result: Result) -> Section:
     by_name = sorted(corruptions, key=lambda c: (c.family, c.name))
     rows = [_corruption_row(c, labels) for g in groups for c in by_name if c.group == g]
     both = {"policy", "baseline"} <= set(labels)
-    head = ["corruption", "family", "group", "exposure", "counts", *labels, *(["policy − baseline"] if both else [])]
+    head = [
+        "corruption",
+        "family",
+        "group",
+        "exposure",
+        "counts",
+        *map(called, labels),
+        *(["found − baseline"] if both else []),
+    ]
     note = (
         "Accuracies are means over severities. Exposure: some contestant trained on ● the same family, on ◐ a related "
         "family, or none on either (○ unseen). A held-out corruption counts only if it is unseen, and then for all. "
-        "At severity 5: accuracy of the baseline → of the policy. There are no intervals here; differences have a "
-        "colour from 0.01 on."
+        "At severity 5: accuracy of the baseline → of the found policy. There are no intervals here; differences have "
+        "a colour from 0.01 on."
     )
     table = Table([*head, "at severity 5"], rows, note=note, lead=5)
     return Section("corruptions", title, figures=figures, tables=[table])

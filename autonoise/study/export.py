@@ -44,6 +44,8 @@ def complete_policy(
         "versions": versions(),
         "created": created or utc_now(),
     }
+    if policy.provenance.get("source"):  # a published recipe stays one
+        provenance["source"] = policy.provenance["source"]
     policy = counted(policy, task.model(config.seed), input=task.spec(), num_classes=task.spec().classes)
     made = replace(policy, name=name, input=task.spec(), scores=dict(scores), provenance=provenance, check={})
     return replace(made, check={"seed": 0, "statistics": statistics_of(made)})

@@ -64,7 +64,8 @@ def conclude(session: Session, runner: Runner, plan: Plan) -> Result | None:
         standings.append(standing_of(policy, "found", runs, config.noise_weight, session.families))
     policies = {"baseline": Policy(session.space.data_type, name="no-noise")}
     policies |= opponents(standings, policy, OPPONENTS if plan.starts else ("preset",))
-    policies["policy"] = policy
+    # the name of the trial that drew it tells nobody anything
+    policies["policy"] = policy = replace(policy, name="found")
     judged = judge(
         session, runner, policies, plan.verdict_seeds, lambda trainings: budget.time_for(trainings, _runs(standings))
     )
@@ -77,8 +78,7 @@ def conclude(session: Session, runner: Runner, plan: Plan) -> Result | None:
             return None
         result = replace(result, transfer=transfer)
         session.observer.line(transfer.sentence)
-    others = {label: p for label, p in policies.items() if label in OPPONENTS}
-    result = write_verdict(session, result, standings, policy, others)
+    result = write_verdict(session, result, standings, policies)
     session.observer.line(result.sentence)
     return result
 
@@ -166,13 +166,13 @@ def _told(
         versions=versions(),
         config=settings | {"data": Path(config.data).name},
         noise_weight=config.noise_weight,
-        warnings=tuple(_warnings(session, judged)),
+        warnings=tuple(_warnings(session, judged, standings)),
         verdict=decide(judged.differences, judged.clean_limit.get("policy", KEPT)),
         contributions=tuple(
             ContributionResult(c.technique, c.interval.mean, c.interval.low, c.interval.high, c.kept)
             for c in contributions
         ),
-        standings=tuple(_standing_result(s) for s in standings),
+        standings=_standing_results(standings, judged.contestants["policy"].hash),
         front=front_table(trials),
         counts=_counts(session),
     )
@@ -181,13 +181,27 @@ def _told(
     return replace(result, recommended=recommended, recommendation=recommendation)
 
 
-def _standing_result(s: Standing) -> StandingResult:
-    techniques = tuple(x.name for x in s.policy.steps)
-    return StandingResult(s.policy.name, s.role, s.score, s.clean, s.noisy, len(s.results), s.policy.passes, techniques)
+def _standing_results(standings: Sequence[Standing], found: str) -> tuple[StandingResult, ...]:
+    """The race as it stands in the result. ``found``: hash of the policy that was chosen, after minimising.
+
+    Candidates of the search are numbered, best first, since the names that they had as trials tell nothing.
+    """
+    out, number = [], 0
+    for s in standings:
+        name = s.policy.name
+        if s.role == "found":
+            number += 1
+            name = "found" if s.policy.hash == found else f"candidate {number}"
+        techniques = tuple(x.name for x in s.policy.steps)
+        out.append(StandingResult(name, s.role, s.score, s.clean, s.noisy, len(s.results), s.policy.passes, techniques))
+    return tuple(out)
 
 
-def _warnings(session: Session, judged: Result) -> list[str]:
+def _warnings(session: Session, judged: Result, standings: Sequence[Standing]) -> list[str]:
     task, out = session.task, []
+    chosen = next(s for s in standings if s.policy.hash == judged.contestants["policy"].hash)
+    if chosen.role in OPPONENTS:
+        out.append(f"the found policy is the {chosen.role} {chosen.policy.name}: the search has not changed it")
     smallest = min(len(task.splits.folds[0].search), len(task.splits.test))
     if smallest < FEW_ROWS:
         out.append(f"small data: only {smallest} rows decide; the intervals are wide")

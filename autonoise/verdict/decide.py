@@ -154,11 +154,42 @@ def recommend(result: Result) -> tuple[str, str]:
         )
     if all(answer(d) in (WORSE, AS_GOOD) for d in over.values()):
         return "baseline", f"train without noise: nothing that was tried moves the score up by {MARGIN:g} or more"
-    best = max((k for k in over if answer(over[k]) in (UNDECIDED, AS_GOOD)), key=lambda k: _score(shown[k]))
+    likeliest = _likeliest(result)
+    assert likeliest is not None
     return "undecided", (
-        f"undecided: nothing is surely better than no noise; the most likely to be is {_called(shown, best)} "
-        f"({_signed(over[best])}); more test rows or more --seeds would tell"
+        f"undecided: nothing is surely better than no noise; the most likely to be is {_called(shown, likeliest)} "
+        f"({_signed(over[likeliest])}); more test rows or more --seeds would tell"
     )
+
+
+def exported(result: Result) -> str:
+    """The label of the contestant that a study's policy.yaml holds.
+
+    It is the recommended one; while that is undecided, the one that is the most likely to be better than no noise; and
+    where nothing can be said of anyone, the found policy.
+    """
+    return result.recommended if result.recommended in result.contestants else _likeliest(result) or "policy"
+
+
+def verdict_on(result: Result, label: str) -> str:
+    """The verdict in a word on one contestant: of the found policy that of the study, of a recipe against no noise."""
+    if label == "baseline":
+        return NO_NOISE
+    if label == "policy":
+        return result.verdict
+    found = answer(result.over_baseline[label].score)
+    if found in (NOT_MEASURABLE, WORSE):
+        return found
+    if _limit(result, label) == BROKEN:
+        return BREAKS
+    return BETTER if found == BETTER else NO_GAIN
+
+
+def _likeliest(result: Result) -> str | None:
+    """Among contestants that may be better than no noise, none of them surely, the one with the highest score."""
+    over = {k: answer(d.score) for k, d in result.over_baseline.items()}
+    open_ = [k for k, found in over.items() if found in (UNDECIDED, AS_GOOD)]
+    return max(open_, key=lambda k: _score(result.contestants[k]), default=None)
 
 
 def _beside(result: Result, best: str, helpful: Sequence[str]) -> str:
@@ -179,8 +210,9 @@ def _beside(result: Result, best: str, helpful: Sequence[str]) -> str:
 
 
 def _called(shown: Mapping[str, ContestantResult], label: str) -> str:
-    name = shown[label].name
-    return name if label == "policy" else f"the {label} {name} (policies/{label}.yaml)"
+    if label == "policy":
+        return "the found policy"
+    return f"the {label} {shown[label].name} (policies/{label}.yaml)"
 
 
 def _limit(result: Result, label: str) -> str:

@@ -13,78 +13,120 @@ from autonoise.policy.judged import NOT_MEASURABLE, UNCONFIRMED
 from autonoise.report import write_report
 from autonoise.study.bank import deposit
 from autonoise.study.export import complete_policy
+from autonoise.study.names import WISHES, called
 from autonoise.study.result import Measured, Result, WinnerResult
 from autonoise.study.session import Session
 from autonoise.study.storage import write_trials
 from autonoise.study.trial_record import TrialRecord, write_facts
-from autonoise.verdict.confirm import Standing
+from autonoise.verdict.confirm import OPPONENTS, Standing
+from autonoise.verdict.decide import exported, verdict_on
 from autonoise.verdict.winners import named_winners
+
+FOUND = called("policy")
+"""The name of the found policy's file in ``policies``."""
+Winners = Mapping[str, tuple[Policy, Standing | None]]
+"""Wish → the policy that is best for it, with its standing where it was confirmed."""
 
 
 def write_verdict(
-    session: Session, result: Result, standings: Sequence[Standing], policy: Policy, others: Mapping[str, Policy]
+    session: Session, result: Result, standings: Sequence[Standing], policies: Mapping[str, Policy]
 ) -> Result:
     """Write all that a study leaves; returns the result with the winners that were written.
 
-    ``others``: label → the recipes that the policy was judged against. result.json comes last: where it is, everything
-    else is there too.
+    ``policies``: label → the contestants of the verdict. policy.yaml becomes the recommended one, which has no steps
+    where no noise is recommended. result.json comes last: where it is, everything else is there too.
     """
-    config, task, study, folder = session.config, session.task, session.study, session.folder
-    final = complete_policy(policy, task, config, scores_of(result), name=config.study, created=result.created)
-    result = replace(result, winners=_write_winners(session, result, standings, policy))
-    for label, other in others.items():
-        complete_policy(other, task, config, {"verdict": label}, name=other.name, created=result.created).save(
-            folder.policies / f"{label}.yaml"
-        )
+    task, study, folder = session.task, session.study, session.folder
+    named = named_winners(standings, policies["policy"])
+    files = _files(named, policies)
+    result = replace(result, winners=_winners(result, named, files))
+    made = _made(session, result, policies, named, files)
+    for name, policy in made.items():
+        wishes = [wish for wish in named if files[wish] == name]
+        scores = {**policy.scores, "best_for": wishes} if wishes else policy.scores
+        replace(policy, scores=scores).save(folder.policies / f"{name}.yaml")
+    for stale in {*WISHES, *OPPONENTS} - set(made):  # of an earlier verdict of this study
+        (folder.policies / f"{stale}.yaml").unlink(missing_ok=True)
     write_trials(study, folder)
-    final.save(folder.policy_file)
+    chosen = exported(result)
+    _complete(session, result, policies[chosen], "", scores_of(result, chosen)).save(folder.policy_file)
     write_study_report(session, result)
     baseline = result.contestants["baseline"].clean
     write_facts(study, verdict=result.verdict, baseline=None if baseline is None else baseline.mean)
-    deposit(task, folder, result, final)
+    deposit(task, folder, result, replace(made[FOUND], name=session.config.study))
     folder.save_result(result)
     return result
 
 
-def _write_winners(
-    session: Session, result: Result, standings: Sequence[Standing], policy: Policy
-) -> dict[str, WinnerResult]:
-    """Write the policy of each wish ("balanced", "robust", "cheap"), and say what it reached."""
-    config, folder = session.config, session.folder
+def _files(named: Winners, policies: Mapping[str, Policy]) -> dict[str, str]:
+    """Wish → the name of the file that holds its policy; a policy has one file, whatever it is the best for."""
+    first = {policy.hash: called(label) for label, policy in policies.items()}
+    return {wish: first.setdefault(policy.hash, wish) for wish, (policy, _) in named.items()}
+
+
+def _made(
+    session: Session, result: Result, policies: Mapping[str, Policy], named: Winners, files: Mapping[str, str]
+) -> dict[str, Policy]:
+    """Name of the file → the policy as it is written: all contestants but no noise, and the other winners."""
+    made = {
+        called(label): _complete(session, result, policy, called(label), scores_of(result, label))
+        for label, policy in policies.items()
+        if label != "baseline"
+    }
+    for wish, (policy, standing) in named.items():
+        if files[wish] not in made:
+            made[wish] = _complete(session, result, policy, wish, _confirmed(result, standing))
+    return made
+
+
+def _winners(result: Result, named: Winners, files: Mapping[str, str]) -> dict[str, WinnerResult]:
+    """What the policy for each wish ("balanced", "robust", "cheap") reached, and where it lies."""
     judged = result.contestants["policy"]
-    shown = {}
-    for label, (winner, standing) in named_winners(standings, policy).items():
-        scores = scores_of(result) if winner.hash == policy.hash else _confirmed(standing)
-        name = f"{config.study}-{label}"
-        made = complete_policy(winner, session.task, config, scores, name=name, created=result.created)
-        made.save(folder.policies / f"{label}.yaml")
-        shown[label] = WinnerResult(
-            f"policies/{label}.yaml",
+    return {
+        label: WinnerResult(
+            f"policies/{files[label]}.yaml",
             standing.clean if standing else mean_of(judged.clean),
             standing.noisy if standing else mean_of(judged.search),
             winner.passes,
             tuple(s.name for s in winner.steps),
         )
-    return shown
+        for label, (winner, standing) in named.items()
+    }
 
 
-def scores_of(result: Result) -> dict[str, Any]:
-    """The verdict's numbers as they stand in the policy file."""
+def _complete(session: Session, result: Result, policy: Policy, name: str, scores: Mapping[str, Any]) -> Policy:
+    """A policy as it is exported; its name is that of the study, and the part that it played there."""
+    study = session.config.study
+    whole = f"{study}-{name}" if name else study
+    return complete_policy(policy, session.task, session.config, scores, name=whole, created=result.created)
+
+
+def scores_of(result: Result, label: str = "policy") -> dict[str, Any]:
+    """The verdict's numbers as they stand in the file of one contestant.
+
+    ``verdict``, ``difference`` and ``gap_closed_held_out`` are of this contestant; ``answers`` are of the found policy.
+    """
     contestants = result.contestants
-    closed = contestants["policy"].gap_closed_held_out
+    closed = contestants[label].gap_closed_held_out
+    differences = result.differences
+    if label != "policy":
+        differences = {"baseline": result.over_baseline[label]} if label in result.over_baseline else {}
     return {
-        "clean": {label: mean_of(c.clean) for label, c in contestants.items()},
-        "search": {label: mean_of(c.search) for label, c in contestants.items()},
-        "held_out": {label: mean_of(c.held_out) for label, c in contestants.items()},
-        "score": {label: mean_of(c.score) for label, c in contestants.items()},
+        "verdict": verdict_on(result, label),
+        "contestant": label,
+        "recommended": result.recommended,
+        "recommendation": result.recommendation,
+        "clean": {k: mean_of(c.clean) for k, c in contestants.items()},
+        "search": {k: mean_of(c.search) for k, c in contestants.items()},
+        "held_out": {k: mean_of(c.held_out) for k, c in contestants.items()},
+        "score": {k: mean_of(c.score) for k, c in contestants.items()},
         "gap_closed_held_out": list(closed)
         if closed
         else (NOT_MEASURABLE if result.gaps["held_out"] is None else "no gap to close"),
-        "difference": {name: list(d.score) if d.score else NOT_MEASURABLE for name, d in result.differences.items()},
+        "difference": {name: list(d.score) if d.score else NOT_MEASURABLE for name, d in differences.items()},
         "seeds": dict(result.seeds_of),
-        "verdict": result.verdict,
+        "found": result.verdict,
         "answers": dict(result.answers),
-        "recommended": result.recommended,
     }
 
 
@@ -93,15 +135,17 @@ def mean_of(numbers: Measured | None) -> float | str:
     return NOT_MEASURABLE if numbers is None else numbers.mean
 
 
-def _confirmed(standing: Standing | None) -> dict[str, Any]:
+def _confirmed(result: Result, standing: Standing | None) -> dict[str, Any]:
     """The scores of a policy that was confirmed, but not judged."""
+    told = {"recommended": result.recommended, "recommendation": result.recommendation}
     if standing is None:
-        return {"verdict": UNCONFIRMED}
+        return {"verdict": UNCONFIRMED, **told}
     return {
+        "verdict": "confirmed on validation rows, not judged on the test part",
+        **told,
         "clean": {"policy": standing.clean},
         "noisy": {"policy": standing.noisy},
         "seeds": len(standing.results),
-        "verdict": "confirmed on validation rows, not judged on the test part",
     }
 
 

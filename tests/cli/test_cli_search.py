@@ -114,13 +114,17 @@ def test_a_search_ends_with_a_policy_a_report_and_all_trials(finished_study: Sim
     assert "recommended: " in done.out and f"autonoise dashboard {folder}" in done.out
     assert len(trials(folder)) == len(ended(folder)) == 6
     assert "<html" in (folder / "report.html").read_text() and (folder / "study.db").is_file()
-    policy = load_policy(folder / "policy.yaml", warn=False)
+    held = load_policy(folder / "policy.yaml", warn=False)
+    policy = load_policy(folder / "policies" / "found.yaml", warn=False)
     assert policy.scores["verdict"] in ("better", "no significant gain", "worse")
+    assert held.scores["found"] == policy.scores["verdict"]
     assert command("verify", folder / "policy.yaml").status == 0
     shown = command("status", folder)
     assert "tumours  done  6/6 trials" in shown.out.replace("breast_cancer", "tumours")
     assert policy.scores["verdict"] in shown.out
-    assert f"verdict: {policy.scores['verdict']}" in command("best", folder).out
+    best = command("best", folder).out
+    assert best.startswith(f"verdict: {held.scores['verdict']}")
+    assert ("what the search found: " in best) == (held.scores["contestant"] != "policy")
 
 
 def test_any_completed_trial_can_be_exported(finished_study: SimpleNamespace, command: Command, tmp_path: Path) -> None:
@@ -144,7 +148,7 @@ def test_the_same_command_again_changes_nothing_and_strict_tells(
     folder = finished_study.folder
     before = listing(folder)
     again = command("search", "breast_cancer", *SMALL, "--out", folder, "--strict")
-    better = load_policy(folder / "policy.yaml", warn=False).scores["verdict"] == "better"
+    better = load_policy(folder / "policies" / "found.yaml", warn=False).scores["verdict"] == "better"
     assert again.status == (0 if better else 1), again.err
     after = listing(folder)
     assert {k for k in before if before[k] != after[k]} <= {"study.db", "trials.csv"}
@@ -218,7 +222,7 @@ def test_a_model_that_fails_sometimes_costs_its_trials_only(quick: list[str], tm
     assert 1 <= len(failed) <= 3 and len(frame) == 8
     assert set(failed.reason) == {"RuntimeError: a fault of the user's own"}
     assert f"{len(failed)} trials failed" in done.out.replace("1 trial failed", "1 trials failed")
-    assert load_policy(folder / "policy.yaml", warn=False).steps
+    assert load_policy(folder / "policies" / "found.yaml", warn=False).steps
 
 
 def test_a_model_that_always_fails_is_one_line(quick: list[str], tmp_path: Path, command: Command) -> None:

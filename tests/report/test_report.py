@@ -113,7 +113,7 @@ def test_the_page_is_well_formed_and_stands_alone(html: str) -> None:
 def test_pictures_are_drawn_and_carry_their_words(html: str) -> None:
     pictures = [base64.b64decode(i["src"].split(",")[1]).decode() for i in read(html).images if i["src"]]
     words = [set(re.findall(r">([^<>]+)</text>", p)) for p in pictures]
-    assert {"Held-out families: noise never trained on", "severity", "policy"} <= words[0]
+    assert {"Held-out families: noise never trained on", "severity", "found"} <= words[0]
     assert "sine grating" in words[2]
     assert "gaussian blur" in words[3]
     assert {"blur", "gaussian noise", "mixup"} <= words[4]
@@ -241,7 +241,7 @@ def test_only_what_must_be_there(tmp_path: Path) -> None:
     write_report(StudyFolder(tmp_path), Result.from_dict(value), [])
     text = "".join(read((tmp_path / "report.html").read_text(encoding="utf-8")).text)
     assert "0.785" in text
-    assert "policy − preset" not in text
+    assert "found − preset" not in text
     assert "Single corruptions" not in text
     assert not (tmp_path / "figure.png").exists()
 
@@ -297,9 +297,9 @@ def test_no_import_is_shown_where_none_is_recommended() -> None:
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_a_recommended_preset_is_imported_from_its_own_file() -> None:
+def test_a_recommended_preset_is_imported_from_the_file_that_holds_what_is_recommended() -> None:
     _, markdown = pages(plain() | {"recommended": "preset", "verdict": "no significant gain"}, [])
-    assert 'load_policy("policies/preset.yaml")' in markdown
+    assert 'load_policy("policy.yaml")' in markdown
 
 
 @pytest.mark.usefixtures("undrawn")

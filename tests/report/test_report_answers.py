@@ -21,8 +21,8 @@ def test_answers_seeds_looks_and_groups_are_told() -> None:
         folds=3,
     )
     text = render_markdown(build_page(told, [])[0])
-    assert "The policy against no noise: better; against the best recipe: as good." in text
-    assert "was trained from 15 (baseline) and 5 (policy) fresh seeds" in text
+    assert "The found policy against no noise: better; against the best recipe: as good." in text
+    assert "was trained from 15 (baseline) and 5 (found) fresh seeds" in text
     assert "4 looks at the test part in 2 verdicts so far" in text
     assert "this verdict had 0.62 %" in text
     assert "The test rows come in 12 groups" in text
@@ -61,7 +61,7 @@ def test_the_contestants_are_explained() -> None:
         "Baseline: trained without noise. Preset: the best published recipe, noise-and-dropout (2 techniques)." in note
     )
     assert "Start: the best starting policy of the search space, unchanged by the search, dropout, weak" in note
-    assert "Policy: the policy that the search chose, " in note
+    assert "Found: the policy that the search chose (3 techniques)." in note
 
 
 def test_an_end_that_rounds_to_nothing_shows_its_side() -> None:

@@ -28,6 +28,7 @@ from autonoise.study.prepare import build_task
 from autonoise.study.processes import Stop
 from autonoise.study.trial_record import PREFIX
 from autonoise.trials.loop import _await_others
+from autonoise.verdict.decide import exported
 
 SERIES = space_of("timeseries")
 
@@ -104,7 +105,10 @@ def test_a_search_from_data_to_verdict_and_again(tmp_path: Path, series: str) ->
         "result.json",
     ):
         assert (folder / name).exists(), name
-    assert {"balanced.yaml", "robust.yaml", "cheap.yaml"} <= {p.name for p in (folder / "policies").iterdir()}
+    winners = {w.file for w in outcome.result.winners.values()}
+    files = {f"policies/{p.name}" for p in (folder / "policies").iterdir()}
+    assert files <= winners | {f"policies/{k}.yaml" for k in ("found", "preset", "start")}
+    assert winners | {"policies/found.yaml"} <= files
     assert watching.phases == {"calibrate", "confirm", "minimise", "verdict"}
     assert watching.lines[0].startswith("timeseries · 120 rows, 3 classes")
     assert watching.lines[-1] == outcome.result.sentence
@@ -122,8 +126,12 @@ def test_a_search_from_data_to_verdict_and_again(tmp_path: Path, series: str) ->
 
     from autonoise.policy import load_policy
 
-    policy = load_policy(folder / "policy.yaml", warn=False)
+    policy = load_policy(folder / "policies" / "found.yaml", warn=False)
     assert policy.scores["verdict"] == outcome.result.verdict
+    held = load_policy(folder / "policy.yaml", warn=False)
+    assert held.scores["contestant"] == exported(outcome.result)
+    assert [s.to_dict() for s in held.steps] == list(outcome.result.contestants[exported(outcome.result)].steps)
+    assert f"recommended: {outcome.result.recommended}" in (folder / "policy.yaml").read_text()
     assert policy.provenance["seed"] == 0
     assert policy.input is not None
     assert set(outcome.result.differences) <= {"baseline", "preset", "start"}
@@ -131,8 +139,8 @@ def test_a_search_from_data_to_verdict_and_again(tmp_path: Path, series: str) ->
     start = next(s for s in outcome.result.standings if s.role == "start")
     assert (start.name, start.techniques) == ("a start", ("gaussian_noise",))
     if "start" in outcome.result.differences:
-        assert load_policy(folder / "policies" / "start.yaml", warn=False).name == "a start"
-        assert "policy − start" in (folder / "report.md").read_text()
+        assert load_policy(folder / "policies" / "start.yaml", warn=False).judged.contestant == "start"
+        assert "found − start" in (folder / "report.md").read_text()
         assert "start" in policy.scores["score"]
     else:
         assert outcome.result.contestants["policy"].steps[0]["technique"] == "gaussian_noise"

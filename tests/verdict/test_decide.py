@@ -99,7 +99,7 @@ def result_of(
         contestants={
             "baseline": contestant("no-noise", 0.75),
             "preset": contestant("AugMix", scores[1], passes[1]),
-            "policy": contestant("found-1", scores[0], passes[0], held_out=around(0.73), clean=around(0.86)),
+            "policy": contestant("found", scores[0], passes[0], held_out=around(0.73), clean=around(0.86)),
         },
         differences=differences,
         over_baseline={"policy": Difference(policy, clean), "preset": Difference(preset, DOWN)},
@@ -110,7 +110,7 @@ def result_of(
 
 
 def test_the_highest_mean_among_the_surely_better_is_recommended() -> None:
-    assert recommend(result_of(UP, UP, UP)) == ("policy", "train with found-1")
+    assert recommend(result_of(UP, UP, UP)) == ("policy", "train with the found policy")
     label, text = recommend(result_of(UP, UP, DOWN, (0.77, 0.80)))
     assert (label, text) == ("preset", "train with the preset AugMix (policies/preset.yaml)")
     # the policy has the higher mean, but only the preset is surely better than no noise
@@ -125,15 +125,18 @@ def test_what_is_as_good_and_cheaper_is_told() -> None:
     dear = recommend(result_of(UP, UP, CLOSE, (0.80, 0.79), passes=(4.0, 1.5)))
     assert dear == (
         "policy",
-        "train with found-1; the preset AugMix (policies/preset.yaml) may be as good at 1.5 "
+        "train with the found policy; the preset AugMix (policies/preset.yaml) may be as good at 1.5 "
         "instead of 4.0 passes a step",
     )
     cheap = recommend(result_of(UP, UP, CLOSE, (0.80, 0.79), passes=(1.5, 4.0)))
-    assert cheap == ("policy", "train with found-1; the preset AugMix (policies/preset.yaml) may be as good")
+    assert cheap == (
+        "policy",
+        "train with the found policy; the preset AugMix (policies/preset.yaml) may be as good",
+    )
     other = recommend(result_of(UP, UP, CLOSE, (0.79, 0.80), passes=(1.0, 4.0)))
     assert other == (
         "preset",
-        "train with the preset AugMix (policies/preset.yaml); found-1 may be as good at 1.0 "
+        "train with the preset AugMix (policies/preset.yaml); the found policy may be as good at 1.0 "
         "instead of 4.0 passes a step",
     )
 
@@ -142,7 +145,8 @@ def test_nothing_sure_is_undecided_and_no_noise_needs_a_reason() -> None:
     label, text = recommend(result_of(OPEN, OPEN, OPEN))
     assert label == "undecided"
     assert text.startswith(
-        "undecided: nothing is surely better than no noise; the most likely to be is found-1 (+0.010 [-0.020, +0.040])"
+        "undecided: nothing is surely better than no noise; the most likely to be is the found policy "
+        "(+0.010 [-0.020, +0.040])"
     )
     assert recommend(result_of(OPEN, CLOSE, OPEN))[0] == "undecided"
     assert recommend(result_of(DOWN, DOWN, UP)) == ("baseline", "train without noise: every contestant is surely worse")
@@ -166,7 +170,7 @@ def test_who_breaks_the_clean_limit_is_not_recommended() -> None:
     perhaps = result_of(UP, UP, UP, limits={"policy": "may be broken"})
     assert recommend(perhaps) == (
         "policy",
-        "train with found-1; its clean accuracy (-0.004 [-0.011, +0.003]) may fall "
+        "train with the found policy; its clean accuracy (-0.004 [-0.011, +0.003]) may fall "
         "by more than --max-clean-drop allows",
     )
 
