@@ -89,3 +89,24 @@ def smooth_curve(values: Tensor, length: int) -> Tensor:
     """
     basis = torch.from_numpy(_spline_basis(values.shape[-1], length)).to(values.device)
     return values @ basis.to(values.dtype)
+
+
+def rising_curve(values: Tensor, places: Tensor) -> Tensor:
+    """Return the monotone cubic curve (B, L) through rising ``values`` (B, K), at ``places`` (B, L) in 0 .. K - 1.
+
+    The values stand at the places 0, 1, .. K - 1; between them the curve rises and has no corners (Fritsch & Carlson
+    1980, as in the PCHIP interpolation of scipy).
+    """
+    rise = values.diff(dim=1)
+    # the slope at an inner value is the harmonic mean of the rises on both sides
+    inner = 2 * rise[:, 1:] * rise[:, :-1] / (rise[:, 1:] + rise[:, :-1]).clamp(min=1e-20)
+    # at the ends that of the parabola through the outermost three values, which must not fall
+    first, last = (
+        ((3 * a - b) / 2).clamp(min=0) for a, b in ((rise[:, :1], rise[:, 1:2]), (rise[:, -1:], rise[:, -2:-1]))
+    )
+    slope = torch.cat([first, inner, last], dim=1)
+    low = places.floor().clamp(0, values.shape[1] - 2).long()
+    t = places - low
+    start, step = values.gather(1, low), rise.gather(1, low)
+    before, after = slope.gather(1, low), slope.gather(1, low + 1)
+    return start + t * (before + t * (3 * step - 2 * before - after + t * (before + after - 2 * step)))
