@@ -7,8 +7,9 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from autonoise.ops.augmentations import PHOTOMETRIC
+from autonoise.ops.augmix_operations import amounts, draw_operations
 from autonoise.ops.random import generator
-from autonoise.techniques.augmix import Augmix, amounts
+from autonoise.techniques.augmix import Augmix
 from autonoise.types import BatchInfo, DataType, InputSpec
 
 SPEC = InputSpec(data_type=DataType.IMAGE, layout=(3, 32, 32))
@@ -59,7 +60,7 @@ def amount(name: str, level: float, sign: float = -1.0) -> float:
 
 
 def test_the_nine_operations_are_drawn_equally_often() -> None:
-    pick, _ = Augmix(severity=5.0)._draw(20_000, generator(0), images(1))
+    pick, _ = draw_operations(5.0, 20_000, generator(0), images(1))
     assert (torch.bincount(pick, minlength=9) / 20_000 - 1 / 9).abs().max() < 0.01
 
 
@@ -87,7 +88,7 @@ def test_solarise_inverts_what_pil_inverts() -> None:
 
 
 def test_severity_is_the_highest_level_in_tenths() -> None:
-    pick, found = Augmix(severity=5.0)._draw(20_000, generator(1), images(1))
+    pick, found = draw_operations(5.0, 20_000, generator(1), images(1))
     shear = found[pick == NAMES.index("shear_x")]
     assert 0.149 < shear.max() <= 0.15 and -0.15 <= shear.min() < -0.149  # 5 of 10 of 0.3, both signs
     assert shear.abs().min() >= 0.003 - 1e-6  # the lowest level is 0.1 of 10
