@@ -25,9 +25,9 @@ def patterns(size: int, rng: Generator, like: Tensor) -> Tensor:
 
 
 def clouds(size: int, rng: Generator, like: Tensor) -> Tensor:
-    """Return fields with the power spectrum 1 / f^a, a in 1..4 for each image, stretched to 0..1 in each channel."""
+    """Return fields with the power spectrum 1 / f^a, a in 2..4 for each image, stretched to 0..1 in each channel."""
     channels, height, width = like.shape[1:]
-    exponent = 1 + 3 * rand((size, 1, 1, 1), rng, like)
+    exponent = 2 + 2 * rand((size, 1, 1, 1), rng, like)
     field = power_law_field((size, channels, height, width), exponent, rng, like)
     low, high = field.amin((2, 3), keepdim=True), field.amax((2, 3), keepdim=True)
     return field.sub_(low).div_((high - low).clamp_(min=1e-6))
