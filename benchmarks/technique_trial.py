@@ -72,7 +72,7 @@ def measure(
     kind = task.dataset.data_type
     results: dict[str, list[dict[str, float]]] = {}
     for text in ["", *steps]:
-        policy = Policy(kind, [step_of(text)] if text else [])
+        policy = Policy(kind, (step_of(text),) if text else ())
         met = policy.families
         for seed in range(seeds):
             start, fold = time.process_time(), seed % task.folds

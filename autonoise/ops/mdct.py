@@ -30,6 +30,8 @@ def inverse_mdct(coefficients: Tensor, length: int) -> Tensor:
     """Return the clips (B, length) whose coefficients :func:`mdct` gives."""
     size = coefficients.shape[-1]
     matrix = torch.from_numpy(_matrix(size)).to(device=coefficients.device, dtype=coefficients.dtype)
-    first, second = (coefficients @ matrix.T).split(size, dim=2)
+    frames = coefficients @ matrix.T
+    first, second = frames[..., :size], frames[..., size:]
     # each stretch is the second half of one frame plus the first half of the next
-    return (second[:, :-1] + first[:, 1:]).reshape(len(coefficients), -1)[:, :length]
+    out: Tensor = (second[:, :-1] + first[:, 1:]).reshape(len(coefficients), -1)[:, :length]
+    return out

@@ -52,7 +52,7 @@ def power_law_field(shape: tuple[int, int, int, int], exponent: Tensor, rng: Gen
     if width % 2 == 0:
         amplitude[..., -1] *= math.sqrt(2)
     draws = randn((*shape[:-1], len(columns), 2), rng, like) * amplitude[..., None]
-    field = torch.fft.irfft2(torch.view_as_complex(draws), s=(height, width))
+    field: Tensor = torch.fft.irfft2(torch.view_as_complex(draws), s=(height, width))
     size: Tensor = torch.linalg.vector_norm(field, dim=(2, 3), keepdim=True)
     return field.mul_(math.sqrt(height * width) / size.clamp_(min=1e-12))
 

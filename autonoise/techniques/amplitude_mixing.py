@@ -33,4 +33,5 @@ class AmplitudeMixing(InputNoise):
         amount = (self.share * flat(strength)).clamp(max=1).to(size.dtype).reshape(-1, 1, 1, 1)
         # the limit stands for amplitudes of 0, which have no phase
         factor = torch.lerp(size, other, amount).div_(size.clamp_(min=1e-9))
-        return torch.fft.irfftn(spectrum.mul_(factor), s=x.shape[1:], dim=(1, 2, 3)).to(x.dtype)
+        out: Tensor = torch.fft.irfftn(spectrum.mul_(factor), s=x.shape[1:], dim=(1, 2, 3))
+        return out.to(x.dtype)

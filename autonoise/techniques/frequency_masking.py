@@ -31,4 +31,5 @@ class FrequencyMasking(InputNoise):
         spectrum = torch.fft.rfft(wide)
         rate = (self.rate * flat(strength)).clamp(max=1)[:, None, None]
         spectrum *= 1 - numbers(rate, spectrum.shape, rng, wide.dtype)
-        return torch.fft.irfft(spectrum, n=x.shape[-1]).to(x.dtype)
+        out: Tensor = torch.fft.irfft(spectrum, n=x.shape[-1])
+        return out.to(x.dtype)

@@ -38,4 +38,5 @@ class FrequencyMixing(InputNoise):
         weakest_kept = size.topk(min(KEPT, size.shape[-1]), dim=-1).values[..., -1:]
         rate = (self.rate * flat(strength)).clamp(max=1)[:, None, None]
         taken = numbers(rate, size.shape, rng, wide.dtype) * (size < weakest_kept)
-        return torch.fft.irfft(torch.addcmul(spectrum, other - spectrum, taken + 0j), n=x.shape[-1]).to(x.dtype)
+        out: Tensor = torch.fft.irfft(torch.addcmul(spectrum, other - spectrum, taken + 0j), n=x.shape[-1])
+        return out.to(x.dtype)

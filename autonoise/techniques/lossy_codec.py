@@ -35,7 +35,8 @@ class LossyCodec(InputNoise):
         clean, length = widen(x), x.shape[1]
         # whole bands, and at least one frame in the clip
         size = BANDS * max(1, min(round(FRAME * (info.spec.sample_rate or 16_000)), length) // BANDS)
-        bands = mdct(clean, size).unflatten(2, (BANDS, -1))
+        coefficients = mdct(clean, size)
+        bands = coefficients.view(*coefficients.shape[:2], BANDS, -1)
         loudness = torch.linalg.vector_norm(bands, dim=3, keepdim=True) / bands.shape[3] ** 0.5
         level = 10 ** (-self.snr_db * (0.5 + rand((len(x), 1), rng, clean)) / 20)
         step = loudness * (12**0.5 * strength.to(clean.dtype) * level)[:, :, None, None]

@@ -16,27 +16,27 @@ from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
     reference="Arundo 2019, tsaug (TimeWarp)",
 )
 class SpeedChange(InputNoise):
-    """Cut the time of each series into ``changes`` + 1 equal stretches, and read each stretch at a speed of its own.
+    """Cut the time of each series into ``stretches`` equal parts, and read each part at a speed of its own.
 
     The speeds are uniform draws, stretched so that the fastest is r times the slowest, r = ratio^strength. Time is then
-    scaled so that the first and the last valid step stay where they are, and runs smoothly from one stretch to the next
+    scaled so that the first and the last valid step stay where they are, and runs smoothly from one part to the next
     (a monotone cubic curve). All channels of a series share one time. x: (B, C, L); padding does not change.
 
-    Unlike ``time_warp``, whose speed has no bounds, no stretch is faster or slower than the ratio says.
+    Unlike ``time_warp``, whose speed has no bounds, no part is faster or slower than the ratio says.
     """
 
     ratio: float = ranged(1.2, 6.0, default=3.0, log=True, unit="fastest to slowest speed", minimum=1.0, maximum=100.0)
-    changes: int = whole(1, 6, default=3, minimum=1, maximum=64)
+    stretches: int = whole(2, 7, default=4, minimum=2, maximum=64)
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
-        stretches, length = self.changes + 1, x.shape[-1]
-        draws = torch.rand(len(x), stretches, generator=rng, device=x.device)
+        length = x.shape[-1]
+        draws = torch.rand(len(x), self.stretches, generator=rng, device=x.device)
         low, high = draws.amin(1, keepdim=True), draws.amax(1, keepdim=True)
-        # at most 1000, whatever the strength, since the slowest stretch would stand still
+        # at most 1000, whatever the strength, since the slowest part would stand still
         ratio = (self.ratio ** flat(strength)[:, None]).clamp(max=1e3)
         speed = 1 + (ratio - 1) * (draws - low) / (high - low).clamp(min=1e-6)
         travelled = torch.nn.functional.pad((speed / speed.sum(1, keepdim=True)).cumsum(1), (1, 0))
         last = row_lengths(x, info.lengths) - 1
         steps = torch.arange(length, device=x.device, dtype=torch.float32)
-        places = (steps / last.clamp(min=1)).clamp(max=1) * stretches
+        places = (steps / last.clamp(min=1)).clamp(max=1) * self.stretches
         return read_at(x, torch.where(steps <= last, rising_curve(travelled, places) * last, steps))

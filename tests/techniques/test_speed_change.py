@@ -32,7 +32,7 @@ def test_the_monotone_curve_is_that_of_scipy() -> None:
 
 @pytest.mark.parametrize(("ratio", "strength", "expected"), [(3.0, 1.0, 3.0), (4.0, 0.5, 2.0), (3.0, 0.0, 1.0)])
 def test_the_fastest_stretch_is_so_many_times_the_slowest(ratio: float, strength: float, expected: float) -> None:
-    read = times(60, strength, ratio=ratio, changes=3)
+    read = times(60, strength, ratio=ratio, stretches=4)
     # the series is read in four stretches of 30 steps, each of a speed of its own on average
     speed = read[:, [0, 30, 60, 90, 120]].diff(dim=1)
     assert torch.allclose(speed.amax(1) / speed.amin(1), torch.full((60,), expected), rtol=1e-3)
@@ -43,7 +43,7 @@ def test_the_fastest_stretch_is_so_many_times_the_slowest(ratio: float, strength
 
 
 def test_speeds_between_are_uniform() -> None:
-    speed = times(4000, ratio=3.0, changes=2)[:, [0, 40, 80, 120]].diff(dim=1).sort(dim=1).values
+    speed = times(4000, ratio=3.0, stretches=3)[:, [0, 40, 80, 120]].diff(dim=1).sort(dim=1).values
     share = (speed[:, 1] - speed[:, 0]) / (speed[:, 2] - speed[:, 0])
     # the middle one of three uniform draws, between the others
     assert share.mean().item() == pytest.approx(0.5, abs=0.02)
