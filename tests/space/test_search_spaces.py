@@ -179,6 +179,8 @@ PUBLISHED: dict[tuple[str, str], list[dict[str, object]]] = {
         {"technique": "noisy_feature_mixup", "alpha": 1.0, "additive": 0.5, "multiplicative": 0.5},
         {"technique": "two_view_consistency", "weight": 12.0},
     ],
+    ("image", "PixMix"): [{"technique": "pixmix", "rounds": 4, "beta": 3.0, "severity": 3.0}],
+    ("image", "PRIME"): [{"technique": "prime", "filter": 4.0, "colour": 0.01, "width": 3, "depth": 3}],
     ("text", "EDA"): [{"technique": "eda", "alpha": 0.1, "probability": 0.8}],
     ("text", "AEDA"): [{"technique": "aeda", "fraction": 0.3, "probability": 0.8}],
     ("text", "word dropout and dropout"): [
@@ -197,6 +199,18 @@ PUBLISHED: dict[tuple[str, str], list[dict[str, object]]] = {
         {"technique": "magnitude_scaling", "sigma": 0.1}, {"technique": "magnitude_warp", "sigma": 0.2, "knots": 4},
         {"technique": "gaussian_noise", "std": 0.03},
     ],
+    ("timeseries", "time warp, drift and noise"): [
+        {"technique": "speed_change", "ratio": 3.0, "stretches": 4},
+        {"technique": "drift", "size": 0.5, "points": 3, "probability": 0.8, "magnitude": "uniform"},
+        {"technique": "gaussian_noise", "std": 0.2, "probability": 0.5, "magnitude": "uniform"},
+    ],
+    ("audio", "noise, stretch, pitch and shift"): [
+        {"technique": "gaussian_noise", "std": 0.015, "probability": 0.5, "magnitude": "uniform"},
+        {"technique": "time_stretch", "change": 0.25, "probability": 0.5},
+        {"technique": "pitch_shift", "semitones": 4.0, "probability": 0.5},
+        {"technique": "time_shift", "fraction": 0.5, "probability": 0.5},
+    ],
+    ("audio", "FilterAugment"): [{"technique": "random_equaliser", "gain_db": 6.0, "bands": 5}],
     ("timeseries", "window slice"): [{"technique": "window_slice", "window": 0.9}],
     ("audio", "SpecAugment"): [{"technique": "spec_augment", "frequency": 0.33, "time": 0.2, "masks": 2}],
     ("audio", "speed and background noise"): [
