@@ -31,7 +31,7 @@ $(BIN)/python:
 # The stamps make installing happen once per change of what is needed.
 $(VENV)/.stamp-run: $(NEEDS) | $(BIN)/python
 	@echo "installing autonoise and what it needs (once)"
-	$(INSTALL) -e .
+	$(INSTALL) -e ".[search]"
 	@touch $@
 
 $(VENV)/.stamp-dev: $(NEEDS) | $(BIN)/python
@@ -51,12 +51,16 @@ check: lint test package
 format: $(VENV)/.stamp-dev
 	$(BIN)/ruff format .
 
-# Builds the source archive and from it the wheel, then uses the wheel where nothing else of the project is.
+# Builds the source archive and from it the wheel, then uses the wheel where nothing else of the project is: first alone,
+# which is enough to train with a policy, then with what a search needs.
+TRY := build/package/venv/bin/python
 package: $(VENV)/.stamp-dev
 	rm -rf build/package && mkdir -p build/package
 	$(BIN)/python -m build --outdir build/package/dist . > build/package/log || { cat build/package/log; exit 1; }
 	$(PYTHON) -m venv build/package/venv
-	build/package/venv/bin/python -m pip install --disable-pip-version-check --quiet -c constraints.txt build/package/dist/*.whl
+	$(TRY) -m pip install --disable-pip-version-check --quiet -c constraints.txt build/package/dist/*.whl
+	cd build/package && venv/bin/python -I ../../tests/try_core.py
+	$(TRY) -m pip install --disable-pip-version-check --quiet -c constraints.txt "$$(echo build/package/dist/*.whl)[search]"
 	cd build/package && venv/bin/python -I ../../tests/try_installed.py
 	rm -rf build/package/venv
 

@@ -1,12 +1,15 @@
 """autonoise: finds, by search, which noise to train a model with, and hands it over as a portable policy.
 
-``load_policy`` and what it needs import neither Optuna nor pandas; the rest is imported when first asked for.
+Training with a policy needs torch, NumPy, PyYAML and pydantic. What a search needs besides comes with
+``autonoise[search]`` and is imported when it is first asked for.
 """
 
 from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING, Any
+
+from autonoise.errors import search_extra
 
 __version__ = "0.1.0"
 
@@ -53,7 +56,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'autonoise' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
+    with search_extra(f"autonoise.{name}"):
+        value = getattr(importlib.import_module(_HOMES[name]), name)
     globals()[name] = value
     return value
 

@@ -14,7 +14,30 @@ AutonoiseError
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+SEARCH_PACKAGES = {
+    "click": "typer",
+    "jinja2": "jinja2",
+    "julius": "julius",
+    "markupsafe": "jinja2",
+    "matplotlib": "matplotlib",
+    "optuna": "optuna",
+    "pandas": "pandas",
+    "PIL": "Pillow",
+    "pyarrow": "pyarrow",
+    "rich": "rich",
+    "safetensors": "safetensors",
+    "scipy": "scipy",
+    "sklearn": "scikit-learn",
+    "tokenizers": "tokenizers",
+    "typer": "typer",
+}
+"""Modules that searching and the command need, and training with a policy does not, with the packages they come from.
+
+These packages are the extra ``search``.
+"""
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
@@ -67,8 +90,32 @@ class InsufficientStudiesError(AutonoiseError): ...
 
 
 class MissingExtraError(AutonoiseError):
-    """An optional package is missing."""
+    """An optional package is missing: ``package``, which the extra ``extra`` installs."""
+
+    package = extra = ""
 
     @classmethod
     def of(cls, package: str, extra: str, purpose: str) -> MissingExtraError:
-        return cls(f'{purpose} needs {package}, which is not installed: pip install "autonoise[{extra}]"')
+        made = cls(f'{purpose} needs {package}, which is not installed: pip install "autonoise[{extra}]"')
+        made.package, made.extra = package, extra
+        return made
+
+
+@contextmanager
+def search_extra(purpose: str) -> Iterator[None]:
+    """Turn a missing package of the extra ``search`` into a MissingExtraError, wherever in the block it is imported.
+
+    ``purpose`` begins the message ("autonoise.search"); of blocks inside of each other that of the outer one does,
+    since it is what the user asked for. Other modules that are missing stay what they are: a fault.
+    """
+    try:
+        yield
+    except MissingExtraError as e:
+        if e.extra != "search":
+            raise
+        raise MissingExtraError.of(e.package, e.extra, purpose) from None
+    except ModuleNotFoundError as e:
+        package = SEARCH_PACKAGES.get((e.name or "").partition(".")[0])
+        if package is None:
+            raise
+        raise MissingExtraError.of(package, "search", purpose) from None

@@ -6,7 +6,8 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from autonoise.errors import AutonoiseError
+from autonoise.cli.plain import plain
+from autonoise.errors import AutonoiseError, search_extra
 
 MISTAKE, INTERRUPTED = 2, 130
 
@@ -17,12 +18,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0 done; 1 and 3 a verdict that ``--strict`` refuses; 2 a mistake in what was asked, told in one line on stderr;
     130 stopped by Ctrl-C.
     """
-    from autonoise.cli.app import app
-
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), search_extra("the command autonoise"):
             if not sys.warnoptions:
                 warnings.simplefilter("ignore")
+            from autonoise.cli.app import app
+
             status = app(list(sys.argv[1:] if arguments is None else arguments), "autonoise", standalone_mode=False)
         return status if isinstance(status, int) else 0
     except KeyboardInterrupt:
@@ -40,7 +41,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _refuse(message: str) -> int:
-    from autonoise.cli.output import plain
-
     print("autonoise:", plain(" ".join(message.split())), file=sys.stderr)  # noqa: T201
     return MISTAKE

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,21 +11,13 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from autonoise.cli.plain import plain
+
 if TYPE_CHECKING:
     from autonoise.policy import Policy, Step
 
 PIPE_WIDTH = 160
 """Width in characters when the output goes to a file or another program: rich would cut tables at 80."""
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-"""Control characters except tab and line feed, and the marks that reverse the direction of writing."""
-
-
-def plain(text: str) -> str:
-    r"""The text with control characters written out (an escape as \x1b).
-
-    Names of files and columns come from the user's data: none of them may move the cursor or change colours.
-    """
-    return _CONTROL.sub(lambda m: ascii(m[0])[1:-1], text)
 
 
 class _PlainConsole(Console):

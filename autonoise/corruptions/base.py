@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from autonoise.corruptions.rows import Rows, check_rows, count, sample
-from autonoise.errors import DataError, UnknownNameError
+from autonoise.errors import DataError, UnknownNameError, search_extra
 from autonoise.types import DataType, Family, member, related
 
 if TYPE_CHECKING:
@@ -227,7 +227,8 @@ def corruptions_for(data_type: DataType | str, group: Group | None = None) -> tu
     if group is not None and group not in get_args(Group):
         raise UnknownNameError.of("corruption group", str(group), get_args(Group))
     for part in get_args(Group):
-        importlib.import_module(f"autonoise.corruptions.{DataType(data_type)}_{part}")
+        with search_extra("corruptions"):
+            importlib.import_module(f"autonoise.corruptions.{DataType(data_type)}_{part}")
     found = [c for (kind, _), c in _REGISTRY.items() if kind == data_type and group in (None, c.group)]
     return tuple(sorted(found, key=lambda c: c.group == "held_out"))
 

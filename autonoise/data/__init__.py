@@ -6,16 +6,18 @@ from pathlib import Path
 
 import numpy as np
 
-from autonoise.data.base import SIZE_LIMIT, Dataset, Preparation, Raw, Request, Rows, compare_form, count, take
-from autonoise.data.builtin import builtin_names, read_builtin
-from autonoise.data.checks import module_of
-from autonoise.data.groups import NO_GROUP
-from autonoise.data.labels import finish
-from autonoise.data.readers import read
-from autonoise.data.splits import Fold, Splits, split
-from autonoise.data.text_files import suffix_of
-from autonoise.errors import DataError, UnknownNameError
+from autonoise.errors import DataError, UnknownNameError, search_extra
 from autonoise.types import Array, DataType
+
+with search_extra("autonoise.data"):  # training with a policy does not need what reads data sets
+    from autonoise.data.base import SIZE_LIMIT, Dataset, Preparation, Raw, Request, Rows, compare_form, count, take
+    from autonoise.data.builtin import builtin_names, read_builtin
+    from autonoise.data.checks import module_of
+    from autonoise.data.groups import NO_GROUP
+    from autonoise.data.labels import finish
+    from autonoise.data.readers import read
+    from autonoise.data.splits import Fold, Splits, split
+    from autonoise.data.text_files import suffix_of
 
 __all__ = [
     "SIZE_LIMIT",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autonoise.errors import DataError
+from autonoise.errors import DataError, search_extra
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -26,7 +26,8 @@ def accuracy(probabilities: Floats, labels: Labels) -> float:
 
 def balanced_accuracy(probabilities: Floats, labels: Labels) -> float:
     """Mean over the classes that occur of the share of their rows that are right: small classes count as much."""
-    from sklearn.metrics import recall_score
+    with search_extra("balanced accuracy"):
+        from sklearn.metrics import recall_score
 
     p, y = _checked(probabilities, labels)
     return float(recall_score(y, p.argmax(1), labels=np.unique(y), average="macro"))
@@ -86,7 +87,8 @@ def error_auroc(probabilities: Floats, labels: Labels) -> float:
     It is the area under the ROC curve of the largest probability; 0.5 is no better than chance, nan where all rows
     are right or all are wrong.
     """
-    from sklearn.metrics import roc_auc_score
+    with search_extra("the area under the ROC curve"):
+        from sklearn.metrics import roc_auc_score
 
     p, y = _checked(probabilities, labels)
     wrong = p.argmax(1) != y

@@ -16,7 +16,7 @@ from autonoise.batches.mappings import rebuilt
 from autonoise.corruptions.base import Corruption, Reference, corruptions_for, get_corruption
 from autonoise.corruptions.frozen import FrozenCorruption, corrupted, fix
 from autonoise.corruptions.rows import Rows
-from autonoise.errors import DataError
+from autonoise.errors import DataError, search_extra
 from autonoise.types import Batch, BatchInfo, DataType, InputSpec
 
 SEVERITY = 3
@@ -159,7 +159,8 @@ def _rows(spec: InputSpec, x: Tensor, info: BatchInfo) -> Rows:
     if spec.data_type is DataType.IMAGE:
         return cast("Rows", x.float().mul(255).round().clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous().numpy())
     if spec.data_type is DataType.TABULAR:
-        import pandas as pd
+        with search_extra("corrupting a table"):
+            import pandas as pd
 
         if not spec.numeric:
             raise DataError(f"this table has no numeric columns to corrupt: {_HINT}")

@@ -63,7 +63,7 @@ def load_clips(path: str, group: str, sample_rate: int | None, device: str) -> C
 
     The sources of an .npz are the first of its arrays recording, source, noise_type, class, label and y that has at
     least four different values; those of a folder are its sub-folders. Raises PolicyError if nothing can be read, and
-    MissingExtraError if a folder needs the package soundfile and it is missing.
+    MissingExtraError if a package is missing: soundfile, which reads folders, or julius, which resamples.
     """
     source = Path(path)
     if not source.exists():
@@ -149,8 +149,10 @@ def _resampled(wave: Tensor, rate: int | None, wanted: int | None) -> Tensor:
     """Return ``wave`` at the sample rate ``wanted``, or unchanged if either rate is unknown."""
     if rate is None or wanted is None or rate == wanted or not len(wave):
         return wave
-    from julius.resample import resample_frac
-
+    try:
+        from julius.resample import resample_frac
+    except ModuleNotFoundError:
+        raise MissingExtraError.of("julius", "audio", f"resampling clips from {rate} to {wanted} Hz") from None
     resampled: Tensor = resample_frac(wave, rate, wanted)
     return resampled
 

@@ -79,7 +79,7 @@ def _spline_slopes(rise: NDArray[np.float64]) -> NDArray[np.float64]:
     else:
         system[0, :2], system[-1, -2:] = (1, 2), (2, 1)
         right[0], right[-1] = (5 * rise[0] + rise[1]) / 2, (5 * rise[-1] + rise[-2]) / 2
-    return np.linalg.solve(system, right)
+    return np.asarray(np.linalg.solve(system, right), dtype=np.float64)
 
 
 def smooth_curve(values: Tensor, length: int) -> Tensor:

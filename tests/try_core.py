@@ -1,0 +1,130 @@
+"""Trains with all that is shipped where only what training needs is installed, and asks for what a search needs.
+
+`make check` runs it where the wheel is installed without extras. test_core.py runs it with `--hide`, which hides the
+packages of the extras instead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+import subprocess
+import sys
+from importlib.machinery import PathFinder
+from pathlib import Path
+
+# jinja2 and its markupsafe are left out: torch brings them
+SEARCH = ("julius", "matplotlib", "optuna", "pandas", "PIL", "pyarrow", "rich", "safetensors", "scipy", "sklearn")
+BEYOND = (*SEARCH, "tokenizers", "typer", "soundfile", "datasets", "lightning", "transformers", "optuna_dashboard")
+REMEDY = 'which is not installed: pip install "autonoise[search]"'
+TEXTS = ["the waiter was friendly and the food came quickly", "nobody knows why it stopped", "fine", ""]
+
+
+class Hidden(PathFinder):
+    """Finds everything but the packages of the extras."""
+
+    @classmethod
+    def find_spec(cls, fullname, path=None, target=None):  # type: ignore[no-untyped-def]
+        return None if fullname.partition(".")[0] in BEYOND else super().find_spec(fullname, path, target)
+
+
+def train(policy, batch, y, model, spec) -> None:  # type: ignore[no-untyped-def]
+    """Two updates; raises where a step does, where the loss is no number, or where nothing is learned."""
+    import torch
+
+    from autonoise.types import Stage
+
+    before = torch.cat([p.detach().flatten().clone() for p in model.parameters()])
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    with policy.attach(model, epochs=1, steps_per_epoch=2, input=spec, optimizer=optimizer) as injector:
+        if list(policy.at_stage(Stage.RAW)):
+            injector.raw_transform().many(TEXTS, range(len(TEXTS)))
+        injector.pretrain(lambda: [batch])
+        for _ in range(2):
+            loss = injector.training_step(batch, y, optimizer)
+            assert bool(torch.isfinite(loss)), f"{policy.name}: loss {loss}"
+    after = torch.cat([p.detach().flatten() for p in model.parameters()])
+    assert not torch.equal(before, after), policy.name
+
+
+def train_with_shipped_policies() -> int:
+    """Each policy on a batch of the kind of data that it was found on, in the small model of that data type."""
+    import torch
+
+    from autonoise import load_policy
+    from autonoise.batches import batch_adapter
+    from autonoise.files import resource_dir
+    from autonoise.proxies import build_proxy
+
+    files = sorted(resource_dir("studies").glob("**/*.yaml"))
+    for file in files:
+        policy = load_policy(file)
+        adapter = batch_adapter(policy.data_type)
+        spec = policy.input
+        batch = adapter.synthetic(spec, 4, torch.Generator().manual_seed(0))
+        train(policy, batch, torch.arange(4) % spec.classes, build_proxy(spec, size=0.5), spec)
+    return len(files)
+
+
+def train_with_presets_and_techniques() -> int:
+    """Each preset and each starting policy of the search spaces, and each technique for each of its data types."""
+    from autonoise import SearchSpace
+    from autonoise.technique import techniques_for
+    from autonoise.testing.samples import model_for, spec_of, targets, tensor_batch
+    from autonoise.testing.training import policy_for
+    from autonoise.types import DataType
+
+    count = 0
+    for data_type in DataType:
+        space = SearchSpace.load(data_type)
+        alone = [policy_for(kind, data_type) for kind in techniques_for(data_type)]
+        for policy in (*space.presets, *space.seeds, *alone):
+            batch = tensor_batch(data_type)
+            train(policy, batch, targets(), model_for(data_type, batch), spec_of(data_type, batch))
+            count += 1
+    return count
+
+
+def ask_for_what_a_search_needs(*, installed: bool) -> None:
+    """The command and the functions of a search say in one line what to install."""
+    import autonoise
+    from autonoise.cli import main
+
+    for name in ("search", "PolicySampler"):
+        try:
+            getattr(autonoise, name)
+        except autonoise.AutonoiseError as e:
+            assert REMEDY in str(e) and str(e).startswith(f"autonoise.{name} needs "), e
+        else:
+            raise AssertionError(f"autonoise.{name} does without the packages of a search")
+    told = io.StringIO()
+    with contextlib.redirect_stderr(told):
+        assert main(["techniques"]) == 2
+    said = [told.getvalue()]
+    if installed:
+        command = Path(sys.executable).with_name("autonoise")
+        for words in ([command, "--help"], [sys.executable, "-I", "-m", "autonoise", "search", "digits"]):
+            done = subprocess.run(words, capture_output=True, text=True, check=False)
+            assert (done.returncode, done.stdout) == (2, ""), done
+            said.append(done.stderr)
+    for line in said:
+        assert line.startswith("autonoise: the command autonoise needs ") and line.endswith(f"{REMEDY}\n"), line
+        assert line.count("\n") == 1, line
+
+
+def run() -> None:
+    if "--hide" in sys.argv:
+        sys.meta_path[sys.meta_path.index(PathFinder)] = Hidden
+    else:
+        found = [name for name in BEYOND if importlib.util.find_spec(name) is not None]
+        assert not found, f"to train with a policy needs no {', '.join(found)}, but installs it"
+    policies, others = train_with_shipped_policies(), train_with_presets_and_techniques()
+    ask_for_what_a_search_needs(installed="--hide" not in sys.argv)
+    sys.stdout.write(
+        f"{policies} shipped policies, {others} presets and techniques train without what a search needs\n"
+    )
+
+
+if __name__ == "__main__":
+    run()
