@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 
 from autonoise.errors import AttachError, UnknownNameError
+from autonoise.fields import coerced
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Batch = Tensor | Mapping[str, Tensor]
@@ -157,6 +157,7 @@ class InputSpec:
         numeric, onehot, codes, flags: columns of a table. ``numeric`` are standardised columns, each of
             ``onehot`` the columns of one categorical, ``codes`` columns that hold integer codes (0 = missing),
             ``flags`` pairs (flag column, first column of the feature whose absence it marks).
+        names: the names of a table's columns, one for each of ``layout``, or empty.
         sample_rate: of audio, in Hz.
     """
 
@@ -175,6 +176,7 @@ class InputSpec:
     onehot: tuple[tuple[int, ...], ...] = ()
     codes: tuple[int, ...] = ()
     flags: tuple[tuple[int, int], ...] = ()
+    names: tuple[str, ...] = ()
     sample_rate: int | None = None
 
     def __post_init__(self) -> None:
@@ -182,7 +184,11 @@ class InputSpec:
         object.__setattr__(self, "scale", member(Scale, self.scale, "scale"))
         for f in fields(self):
             if f.name not in ("data_type", "scale"):
-                object.__setattr__(self, f.name, _field(f.name, getattr(self, f.name)))
+                object.__setattr__(self, f.name, coerced(f.name, getattr(self, f.name)))
+        if self.names and (len(self.names),) != self.layout:
+            raise AttachError(
+                f"input: there are {len(self.names)} names for a layout of {self.layout}: give one a column"
+            )
 
     def __hash__(self) -> int:
         # kept: it is asked for in every batch, and a table has hundreds of columns
@@ -211,46 +217,6 @@ class InputSpec:
 
 def _plain(value: Any) -> Any:
     return [_plain(v) for v in value] if isinstance(value, tuple) else value
-
-
-_COLUMNS = ("numeric", "onehot", "codes", "flags")
-_REAL = ("mean", "std")
-_SINGLE = ("classes", "pad_id", "mask_id", "unk_id", "vocabulary_size", "sample_rate")
-
-
-def _field(name: str, value: Any) -> Any:
-    """A field of an InputSpec in its own form: a whole number, or a tuple (of tuples) of numbers."""
-    value = value.tolist() if hasattr(value, "tolist") else value
-    if name in _SINGLE:
-        return None if value is None and name != "classes" else _number(name, value)
-    if name in ("onehot", "flags"):
-        groups = tuple(_numbers(name, group) for group in _listed(name, value))
-        if name == "flags" and any(len(pair) != 2 for pair in groups):
-            raise AttachError(f"input: flags must be pairs (flag column, column it speaks of), but got {groups!r:.80}")
-        return groups
-    return _numbers(name, [value] if isinstance(value, int | float) else value)
-
-
-def _listed(name: str, value: Any) -> list[Any]:
-    if isinstance(value, str | Mapping) or not isinstance(value, Iterable):
-        raise AttachError(f"input: {name} must be a list of numbers, but got {value!r:.80}")
-    return sorted(value) if isinstance(value, set | frozenset) else list(value)
-
-
-def _numbers(name: str, value: Any) -> tuple[Any, ...]:
-    value = value.tolist() if hasattr(value, "tolist") else value
-    return tuple(_number(name, v) for v in _listed(name, value))
-
-
-def _number(name: str, value: Any) -> float | int:
-    value = value.item() if hasattr(value, "item") else value
-    real = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    least = {"std": 0, "layout": 1, "classes": 0}.get(name, 0 if name in _COLUMNS else -math.inf)
-    if not real or (name not in _REAL and value != int(value)) or value < least or (name == "std" and value == 0):
-        what = "a finite number" if name in _REAL else "a whole number"
-        rule = {"std": " above 0", "layout": " >= 1"}.get(name, " >= 0" if least == 0 else "")
-        raise AttachError(f"input: {name} must be {what}{rule}, but got {value!r:.80}")
-    return float(value) if name in _REAL else int(value)
 
 
 @dataclass(frozen=True)
@@ -284,7 +250,7 @@ class BatchInfo:
         """What holds for the activations of a layer, whose steps, columns and range are not those of the input."""
         spec = self.spec
         if self.feature_of is not None:
-            spec = replace(spec, numeric=(), onehot=(), codes=(), flags=())
+            spec = replace(spec, numeric=(), onehot=(), codes=(), flags=(), names=())
         return replace(self, spec=spec, valid=valid, lengths=None, bounds=None, feature_of=None, categorical=None)
 
 

@@ -118,6 +118,12 @@ class BatchAdapter:
     def form_of(self, x: Tensor) -> Form:
         return Form(x.ndim, x.is_floating_point(), self.fixed(x) if x.ndim in self.ranks else None)
 
+    def complete(self, given: InputSpec | None, known: InputSpec | None) -> InputSpec | None:
+        """A whole description made of the user's, which says only a part, and the policy's; None where there is nothing
+        to complete. What was completed is adapted to the first batch like the policy's own.
+        """
+        return None
+
     def for_model(self, model: nn.Module, spec: InputSpec, *, writes: bool) -> InputSpec:
         """The spec, which the user did not write, as far as it fits the model.
 

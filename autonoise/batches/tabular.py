@@ -11,10 +11,15 @@ import torch
 from torch import Generator, Tensor
 
 from autonoise.batches.base import BatchAdapter, entry, few, known_values, log, standardise
+from autonoise.batches.columns import by_names, few_names, infer_columns, not_one_hot
 from autonoise.batches.mappings import rebuilt
 from autonoise.batches.timeseries import moments, plausible
 from autonoise.errors import AttachError
 from autonoise.types import Batch, BatchInfo, DataType, InputSpec, Scale
+
+_DESCRIBE = (
+    "describe the columns, attach(..., input=InputSpec(data_type='tabular', layout=(D,), numeric=, onehot=, ...))"
+)
 
 
 class Adapter(BatchAdapter):
@@ -23,7 +28,27 @@ class Adapter(BatchAdapter):
     ranks: ClassVar[tuple[int, ...]] = (2,)
     shape_words: ClassVar[str] = "(B, D)"
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: tuple[str, ...] = ()
+        """Names of the columns; a batch may be a mapping from them to columns (B,) or (B, 1)."""
+
+    def complete(self, given: InputSpec | None, known: InputSpec | None) -> InputSpec | None:
+        """A description that only names the columns, and so their order, gets the rest from the policy's."""
+        roles = given is not None and (given.numeric or given.onehot or given.codes or given.flags)
+        nothing = InputSpec(data_type=self.data_type, layout=())
+        if given is not None and given.names and not roles:
+            by_name = by_names(given.names, known or nothing)
+            self.names = by_name.names
+            return by_name
+        self.names = (given or known or nothing).names
+        return None
+
     def main(self, batch: Batch) -> Tensor:
+        named = self._named(batch)
+        if named is not None:
+            wide = functools.reduce(torch.promote_types, (c.dtype for c in named), torch.float32)
+            return torch.stack([c.reshape(len(c)).to(wide) for c in named], dim=1)
         codes = entry(batch, "categorical")
         if codes is not None:
             numeric = entry(batch, "numeric")
@@ -33,7 +58,32 @@ class Adapter(BatchAdapter):
             return torch.cat([numeric.to(wide), codes.to(wide)], dim=1)
         return super().main(batch)
 
+    def _named(self, batch: Batch) -> list[Tensor] | None:
+        """The columns of a batch that is a mapping by their names, in the order of the description."""
+        if isinstance(batch, Tensor) or not isinstance(batch, Mapping) or not self.names:
+            return None
+        if any(key in batch for key in ("categorical", *self.keys) if key not in self.names):
+            return None
+        columns = [entry(batch, n) for n in self.names]
+        found = [c for c in columns if c is not None]
+        if len(found) < len(columns):
+            absent = [n for n, c in zip(self.names, columns, strict=True) if c is None]
+            raise AttachError(
+                f"the batch has no column {few_names(absent)}, which the description names: give all, or a tensor"
+            )
+        wrong = next((n for n, c in zip(self.names, found, strict=True) if c.numel() != len(found[0])), None)
+        if wrong is not None:
+            raise AttachError(f"the column {wrong!r:.60} of the batch must be (B,) or (B, 1), as the others are")
+        return found
+
     def replace(self, batch: Batch, main: Tensor) -> Batch:
+        named = self._named(batch)
+        if named is not None and isinstance(batch, Mapping):
+            new = {}
+            for n, column, values in zip(self.names, named, main.unbind(1), strict=True):
+                whole = values if column.is_floating_point() else values.round()
+                new[n] = whole.to(column.dtype).reshape(column.shape)
+            return rebuilt(batch, new)
         if isinstance(batch, Mapping) and "categorical" in batch:
             width = batch["numeric"].shape[1] if "numeric" in batch else 0
             codes = main[:, width:].round().to(batch["categorical"].dtype)
@@ -54,21 +104,38 @@ class Adapter(BatchAdapter):
                     f"the input describes column {max(described)}, but the first batch has {columns} columns: "
                     f"correct numeric, onehot, codes and flags in input="
                 )
+            wrong = not_one_hot(x, spec)
+            if wrong:
+                raise AttachError(f"{wrong}, unlike input= says: correct its onehot and flags, or its names")
             return spec
         if isinstance(batch, Mapping) and "categorical" in batch:
             width = columns - batch["categorical"].shape[1]
+            flags = [c for c in range(width) if bool(((x[:, c] == 0) | (x[:, c] == 1)).all())]
+            if flags:
+                log.warning(
+                    "columns %s of 'numeric' hold 0 and 1 alone: taken as flags, which get no noise of numbers; if "
+                    "they are numbers, say so by numeric= in attach(..., input=InputSpec(...))",
+                    ", ".join(map(str, flags)),
+                )
             spec = replace(
                 spec,
                 layout=(columns,),
-                numeric=tuple(range(width)),
+                numeric=tuple(c for c in range(width) if c not in flags),
                 codes=tuple(range(width, columns)),
-                onehot=(),
+                onehot=tuple((c,) for c in flags),
+                names=(),
                 flags=(),
                 scale=Scale.STANDARDISED,
                 mean=(),
                 std=(),
             )
-        elif spec.layout != (columns,) or not self._holds(x, spec):
+        elif spec.layout == (columns,) and spec.names and (wrong := not_one_hot(x, spec)):
+            raise AttachError(
+                f"the batch has as many columns as the policy's table, but not in its order, since {wrong}: give their "
+                f"names, attach(..., input=InputSpec(data_type='tabular', layout=({columns},), names=[...])), or "
+                f"describe numeric=, onehot=, codes= and flags= there"
+            )
+        elif spec.layout != (columns,) or not_one_hot(x, spec):
             spec = infer_columns(x, spec)
             log.warning(
                 "the columns are not those of the search: took %d as numeric and %d groups as one-hot",
@@ -93,11 +160,10 @@ class Adapter(BatchAdapter):
             return replace(raw, mean=mean, std=std)
         return replace(spec, scale=Scale.STANDARDISED)
 
-    @staticmethod
-    def _holds(x: Tensor, spec: InputSpec) -> bool:
-        binary = [c for g in spec.onehot for c in g] + [f for f, _ in spec.flags]
-        part = x[:, binary] if binary else x[:, :0]
-        return bool(((part == 0) | (part == 1)).all())
+    def recheck(self, batch: Batch, spec: InputSpec) -> None:
+        wrong = not_one_hot(self.main(batch), spec)
+        if wrong:
+            raise AttachError(f"{wrong} in this batch, unlike in the first: {_DESCRIBE}")
 
     def affine(self, x: Tensor, spec: InputSpec) -> tuple[Tensor, Tensor] | None:
         pair = standardise(x, spec, len(spec.numeric), (-1,)) if spec.numeric else None
@@ -146,31 +212,3 @@ def _columns(spec: InputSpec, width: int) -> tuple[Tensor, Tensor]:
     for flag, owner in spec.flags:
         feature[flag] = feature[owner]
     return feature, categorical
-
-
-def infer_columns(x: Tensor, spec: InputSpec) -> InputSpec:
-    """Guess the columns of a float table from one batch: runs of 0/1 columns of which at most one is set are
-    one-hot groups, everything else is numeric.
-    """
-    binary = ((x == 0) | (x == 1)).all(0).tolist()
-    groups: list[tuple[int, ...]] = []
-    run: list[int] = []
-    for column in range(x.shape[1]):
-        if not binary[column] or (run and bool((x[:, [*run, column]].sum(1) > 1).any())):
-            groups += [tuple(run)] if run else []
-            run = []
-        if binary[column]:
-            run.append(column)
-    groups += [tuple(run)] if run else []
-    numeric = tuple(c for c in range(x.shape[1]) if not binary[c])
-    return replace(
-        spec,
-        layout=(x.shape[1],),
-        numeric=numeric,
-        onehot=tuple(groups),
-        codes=(),
-        flags=(),
-        scale=Scale.STANDARDISED,
-        mean=(),
-        std=(),
-    )

@@ -141,8 +141,18 @@ def prepare(dataset: Dataset, train: Array) -> TablePreparation:
         numeric=tuple(range(len(numeric))),
         onehot=onehot,
         flags=flags,
+        names=_names(numeric, categories, flagged),
     )
     return TablePreparation(spec, numeric, categories, flagged)
+
+
+def _names(numeric: Sequence[str], categories: Sequence[Category], flagged: Sequence[str]) -> tuple[str, ...]:
+    """``age``, ``colour=red``, ``age is missing``; none where two columns would have the same."""
+    names = list(numeric)
+    for k in categories:
+        names += [f"{k.name}={v}" for v in k.values] + ([f"{k.name} is missing"] if k.missing else [])
+    names += [f"{c} is missing" for c in flagged]
+    return tuple(names) if len(set(names)) == len(names) else ()
 
 
 def _numbers(frame: pd.DataFrame, columns: Sequence[str]) -> Array:

@@ -47,7 +47,9 @@ def input_spec(
             f"the policy is for {policy.data_type} data, but input= describes {given.data_type}: use a policy of "
             f"that data type"
         )
-    spec = given or policy.input or InputSpec(data_type=policy.data_type, layout=())
+    completed = adapter.complete(given, policy.input)
+    given = None if completed is not None else given
+    spec = completed or given or policy.input or InputSpec(data_type=policy.data_type, layout=())
     if given is None:
         spec = adapter.for_model(model, spec, writes=bool(policy.at_stage(Stage.INPUT)))
     classes, found = num_classes or 0, None

@@ -83,6 +83,7 @@ class InputModel(BaseModel):
     onehot: list[list[_Column]] = []
     codes: list[_Column] = []
     flags: list[Annotated[list[_Column], Field(min_length=2, max_length=2)]] = []
+    names: list[Annotated[str, Field(max_length=1000)]] = []
     sample_rate: int | None = Field(None, ge=1)
 
     @model_validator(mode="after")
@@ -90,6 +91,8 @@ class InputModel(BaseModel):
         columns = [*self.numeric, *self.codes, *(c for group in (*self.onehot, *self.flags) for c in group)]
         if columns and max(columns) >= self.layout[0]:
             raise ValueError(f"column {max(columns)} does not exist in a layout of {self.layout[0]} columns")
+        if self.names and [len(self.names)] != self.layout:
+            raise ValueError(f"there are {len(self.names)} names for a layout of {self.layout}")
         if math.prod(self.layout) > LARGEST_SAMPLE:
             raise ValueError(f"a sample of {math.prod(self.layout)} values is larger than {LARGEST_SAMPLE}")
         return self
