@@ -73,6 +73,32 @@ def test_the_shipped_policy_is_intact() -> None:
 
 
 @pytest.mark.slow
+def test_train_with_boosted_tree(tmp_path: Path) -> None:
+    printed = run(tmp_path, str(EXAMPLES / "train_with_boosted_tree.py"), "--copies", "2")
+    rows = re.findall(r"^(\S+) +([\d.]+) +([\d.]+) +([\d.]+)$", printed, flags=re.MULTILINE)
+    assert [row[0] for row in rows] == ["without", "swaps-and-gaps"]
+    without, with_policy = ([float(v) for v in row[1:]] for row in rows)
+    assert min(without[0], with_policy[0]) > 0.95
+    assert with_policy[1] > without[1]
+
+
+@pytest.mark.slow
+def test_train_with_skorch(tmp_path: Path) -> None:
+    printed = run(tmp_path, str(EXAMPLES / "train_with_skorch.py"), "--epochs", "3")
+    assert re.findall(r"^strength ([\d.]+)  cross-validation", printed, flags=re.MULTILINE) == ["0.0", "0.5", "1.0"]
+    clean = re.findall(r"^strength [\d.]+  clean ([\d.]+)  noisy [\d.]+$", printed, flags=re.MULTILINE)
+    assert len(clean) == 2 and min(map(float, clean)) > 0.8
+
+
+@pytest.mark.slow
+def test_train_with_transform(tmp_path: Path) -> None:
+    printed = run(tmp_path, str(EXAMPLES / "train_with_transform.py"), "--epochs", "4")
+    assert printed.count("loss") == 4
+    scores = {k: float(v) for k, v in re.findall(r"^(clean|noisy)  ([\d.]+)$", printed, flags=re.MULTILINE)}
+    assert scores["clean"] > 0.85 and scores["noisy"] > 0.4
+
+
+@pytest.mark.slow
 def test_own_optuna_study(tmp_path: Path) -> None:
     printed = run(tmp_path, str(EXAMPLES / "own_optuna_study.py"), "--trials", "3", "--epochs", "3", "--out", "p.yaml")
     assert len(re.findall(r"^ *\d+  clean [\d.]+  noisy [\d.]+  \S", printed, flags=re.MULTILINE)) == 3

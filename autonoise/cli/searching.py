@@ -119,8 +119,7 @@ def search(
     raise typer.Exit(run(data, given, quiet=quiet, strict=strict))
 
 
-def check_device(name: str) -> None:
-    """Refuse a device that cannot be used here."""
+def _check_device(name: str) -> None:
     import torch
 
     try:
@@ -131,7 +130,7 @@ def check_device(name: str) -> None:
         raise StudyError(f"--device {name}: not usable here ({why}); try cpu") from None
 
 
-def check_machine(config: StudyConfig) -> None:
+def _check_machine(config: StudyConfig) -> None:
     """Refuse more processes than could be meant, and a file in the place of the study's folder."""
     import os
 
@@ -156,8 +155,8 @@ def run(data: str, given: dict[str, Any], *, quiet: bool, strict: bool) -> int:
         what = "DATA" if empty[0] == "data" else f"--{empty[0].replace('_', '-')}"
         raise StudyError(f"{what} is empty: give a value, or leave it out")
     config = config_of(data, given)
-    check_device(config.device)
-    check_machine(config)
+    _check_device(config.device)
+    _check_machine(config)
     console = make_console()
     try:
         with unlogged():  # the display shows them
@@ -209,7 +208,7 @@ def show_outcome(console: Console, config: StudyConfig, outcome: SearchResult) -
             called(label),
             c.name if label != "policy" else " + ".join(str(s.get("technique")) for s in c.steps),
             *(interval(m) if m else UNKNOWN for m in (c.clean, c.search, c.held_out)),
-            closed(result, c.gap_closed_held_out) if label != "baseline" else "-",
+            _closed(result, c.gap_closed_held_out) if label != "baseline" else "-",
             f"{c.passes:.2f}",
         )
         for label, c in result.contestants.items()
@@ -225,8 +224,7 @@ def show_outcome(console: Console, config: StudyConfig, outcome: SearchResult) -
     console.print(where, soft_wrap=True)
 
 
-def closed(result: Result, gap: Measured | None) -> str:
-    """The share of the gap that is closed, in percent, or why there is none."""
+def _closed(result: Result, gap: Measured | None) -> str:
     from autonoise.cli.output import percent
 
     if gap:

@@ -87,7 +87,7 @@ class SampleTransform(RawTransform):
         opened = open_sample(sample, self._adapter, self._spec, explicit=self._explicit)
         main, info = self._adapter.open(opened.batch, opened.spec)
         check_range(main, self._adapter, info.bounds, self._adapter.scale_words(opened.spec))
-        start = main
+        start, strongest = main, 0.0
         for position, step, m in acting:
             share, strength = step.probability, m
             if step.technique.multiplier == "probability":
@@ -97,15 +97,20 @@ class SampleTransform(RawTransform):
             if strength > 0 and uniform_from(seed, epoch, key, position, 0) < share:
                 rng = generator(seed_from(seed, epoch, key, position, 1))
                 main = apply_input(step, main, torch.tensor([strength]), rng, info, everywhere=True)
-        return sample if main is start else self._back(opened, start, main)
+                strongest = max(strongest, strength)
+        if main is start:
+            return sample
+        # a schedule or a random magnitude that is nearly 0 is meant to change nearly nothing
+        return self._back(opened, start, main, watched=strongest >= 0.5)
 
-    def _back(self, opened: Sample, start: Tensor, main: Tensor) -> Any:
-        """The sample with the values that differ; the others keep every bit."""
+    def _back(self, opened: Sample, start: Tensor, main: Tensor, *, watched: bool) -> Any:
+        """The sample with the values that differ; the others keep every bit. ``watched``: tell if rounding undid it."""
         adapter = self._adapter
         original = adapter.main(opened.batch)
         changed = adapter.main(adapter.close(opened.batch, main, opened.spec))
         changed = torch.where((main != start).reshape(original.shape), changed, original)
-        if original.dtype == torch.uint8 and torch.equal(changed, original) and not torch.equal(main, start):
+        lost = watched and original.dtype == torch.uint8 and torch.equal(changed, original)
+        if lost and not torch.equal(main, start):
             self._tell_once("rounded", "noise of less than half a grey level is rounded away in samples of 8 bits: "
                             "put the transform behind what makes floats of them")  # fmt: skip
         return opened.back(changed)

@@ -1,6 +1,5 @@
 """What a technique is made of: the one import for somebody who writes one."""
 
-from autonoise.technique.consistency import ConsistencyTechnique
 from autonoise.technique.parameters import choice, ranged, text, whole
 from autonoise.technique.registry import Technique, get_technique, technique, technique_names, techniques_for
 from autonoise.technique.schedule import Gate, Schedule
@@ -27,7 +26,6 @@ __all__ = [
     "AdversarialNoise",
     "Batch",
     "BatchInfo",
-    "ConsistencyTechnique",
     "DataType",
     "EmbeddingNoise",
     "Family",

@@ -320,6 +320,10 @@ def test_noise_on_small_steps_of_bytes_is_told(caplog: pytest.LogCaptureFixture)
         transform(PIXELS, 0)
         transform(PIXELS, 1)
     assert caplog.text.count("rounded away") == 1
+    caplog.clear()
+    weak = Policy("image", [Step.of("gaussian_noise", std=0.1)], strength=1e-3).transform()
+    weak(PIXELS, 0)
+    assert not caplog.records  # as strong as it is meant to be
 
 
 INPUT = [(k, d) for k in techniques_for() for d in sorted(k.data_types) if k.stage is Stage.INPUT and d != "text"]

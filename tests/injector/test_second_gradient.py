@@ -19,8 +19,7 @@ from autonoise.types import InputSpec, Stage
 
 ROWS, CLASSES, RHO = 8, 3, 0.5
 STEPS = [t for t in techniques_for() if t.stage is Stage.STEP]
-# the neighbours that VAT and TRADES search are not searched again, like an attack, so that the definition is another
-OTHERS = [t for t in STEPS if "second_gradient" not in t.tags and getattr(t, "source", "") != "moved"]
+OTHERS = [t for t in STEPS if "second_gradient" not in t.tags]
 OPTIONS: dict[str, dict[str, float]] = {"denoising_autoencoder": {"weight": 50.0}, "vrex": {"penalty": 20.0}}
 
 
