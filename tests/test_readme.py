@@ -69,6 +69,7 @@ def test_the_commands_are_the_ones_this_file_knows() -> None:
         "autonoise corruptions",
         "autonoise recommend",
         "autonoise inspect",
+        "autonoise policies",
     )
     unknown = [c for c in commands() if not c.startswith(known)]
     assert not unknown

@@ -46,6 +46,7 @@ _commands: list[Callable[..., None]] = [
     policies.show,
     policies.verify,
     policies.recommend,
+    policies.policies,
     catalogue.techniques,
     catalogue.spaces,
     catalogue.datasets,

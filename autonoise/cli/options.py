@@ -54,6 +54,7 @@ ListedType = Annotated[
     str | None,
     typer.Option(
         "--data-type",
+        "--type",
         help="image, text, tabular, timeseries or audio; left out: all of them.",
         callback=filled,
         show_default=False,
@@ -89,7 +90,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 Study = Annotated[
     str, typer.Argument(metavar="STUDY", help="Folder of a study, or its name under studies/.", callback=filled)
 ]
-PolicyFile = Annotated[Path, typer.Argument(metavar="FILE", help="A policy file, YAML or JSON.")]
+PolicyFile = Annotated[
+    str,
+    typer.Argument(metavar="POLICY", help="A policy file, or the name of a shipped policy.", callback=filled),
+]
 PolicyOut = Annotated[
     Path | None, typer.Option(help="File to write the policy to: .yaml or .json.", callback=policy_file)
 ]

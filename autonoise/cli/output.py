@@ -31,11 +31,15 @@ def make_console() -> Console:
     return _PlainConsole(markup=False, emoji=False, highlight=False, width=width)
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence[str] = ()) -> Table:
-    """A table; ``right`` names the columns that hold numbers, which are set flush right."""
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence[str] = (), whole: Sequence[str] = ()
+) -> Table:
+    """A table; ``right`` names the columns that hold numbers, which are set flush right, ``whole`` those that are never
+    broken into lines.
+    """
     made = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in columns:
-        made.add_column(name, justify="right" if name in right else "left", overflow="fold")
+        made.add_column(name, justify="right" if name in right else "left", overflow="fold", no_wrap=name in whole)
     for row in rows:
         made.add_row(*("" if v is None else plain(str(v)) for v in row))
     return made
@@ -56,6 +60,11 @@ def interval(value: Any) -> str:
     if not isinstance(value, list | tuple) or len(value) != 3:
         return number(value)
     return f"{number(value[0])} [{number(value[1])}, {number(value[2])}]"
+
+
+def signed(value: Any) -> str:
+    """``[mean, low, high]`` of a difference as ``+0.030 [+0.016, +0.044]``; a dash where there is none."""
+    return "{:+.3f} [{:+.3f}, {:+.3f}]".format(*value) if value else "-"
 
 
 def percent(value: Any) -> str:

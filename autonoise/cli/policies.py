@@ -1,20 +1,21 @@
-"""Commands on policy files: show, verify, recommend."""
+"""Commands on policies: show, verify, recommend, policies."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from autonoise.cli import options
-from autonoise.cli.output import make_console, print_policy
+from autonoise.cli.output import make_console, percent, print_json, print_policy, signed, table
 from autonoise.errors import InsufficientStudiesError, StudyError
 
 if TYPE_CHECKING:
     from autonoise.data import Dataset
     from autonoise.policy import Policy
+    from autonoise.study.bank import Recommendation
 
 
 def show(file: options.PolicyFile) -> None:
@@ -72,7 +73,7 @@ def recommend(
         found = earlier.recommend(dataset, places)
     except InsufficientStudiesError as e:
         console.print(str(e), soft_wrap=True)
-        policy = _preset(dataset)
+        policy, advice = _preset(dataset), f"nothing was trained on {dataset.name}: {_COMPARE}"
         console.print(f"this is a published preset instead, not fitted to {dataset.name}:", soft_wrap=True)
         basis = "a preset: too few finished studies"
     else:
@@ -82,11 +83,12 @@ def recommend(
             console.print(
                 f"  {name}  distance {distance:.2f}  verdict there: {summary.get('verdict', 'unknown')}", soft_wrap=True
             )
+        advice = _advice(found)
         policy = replace(found.policy, name=f"recommended-{dataset.name}")
         basis = ", ".join(name for name, _, _ in found.rests_on)
     policy = replace(
         policy,
-        scores={"verdict": "unconfirmed"},
+        scores={"verdict": "unconfirmed", "recommended": "undecided", "recommendation": advice},
         provenance={**policy.provenance, "recommended_for": dataset.fingerprint, "rests_on": basis},
     )
     if out is not None:
@@ -95,6 +97,82 @@ def recommend(
     print_policy(console, policy)
     if out is not None:
         console.print(f"policy  {out}", soft_wrap=True)
+
+
+_COMPARE = "compare it with a training without noise, or run autonoise search"
+
+
+def _advice(found: Recommendation) -> str:
+    """What a policy from the bank is worth: the verdict on it where it was found, and what to do about that."""
+    name, _, summary = found.rests_on[0]
+    verdict = summary.get("verdict", "unknown")
+    sure = verdict == "better"
+    where = f"on {name}, " + ("which is of these very data" if found.same == name else "which is of other data")
+    worth = "it was better than no noise there" if sure else f"the verdict on it there: {verdict}"
+    return f"the policy was found {where}; {worth}: {_COMPARE}"
+
+
+def policies(data_type: options.ListedType = None, as_json: options.Json = False) -> None:
+    """List the policies that come with autonoise, with the verdict on each; load_policy takes their names.
+
+    Example: autonoise policies --type image
+    """
+    from autonoise.cli.catalogue import data_type_of
+
+    wanted = data_type_of(data_type)
+    rows = [row for row in _shipped_rows() if wanted is None or row["data_type"] == str(wanted)]
+    if as_json:
+        print_json(rows)
+        return
+    console = make_console()
+    columns = ("name", "verdict", "score against no noise", "gap closed", "techniques", "passes", "needs")
+    listed = [
+        (
+            row["name"],
+            row["verdict"] or "none",
+            signed(row["difference"]),
+            percent(row["gap_closed"]),
+            " + ".join(row["techniques"]),
+            f"{row['passes']:.3g}",
+            "; ".join(row["needs"]) or "nothing more",
+        )
+        for row in rows
+    ]
+    console.print(table(columns, listed, right=("passes",), whole=("name",)))
+    better = sum(row["verdict"] == "better" for row in rows)
+    console.print(
+        f"{len(rows)} policies, {better} of them better than no noise and than every recipe; "
+        'autonoise.load_policy("NAME") loads one, autonoise show NAME shows it in full',
+        soft_wrap=True,
+    )
+
+
+def _shipped_rows() -> list[dict[str, Any]]:
+    from autonoise.policy import Policy
+    from autonoise.policy.format import read_policy
+    from autonoise.policy.shipped import needs, shipped
+
+    rows = []
+    for name, one in shipped().items():
+        # that a formula has changed since is told to whoever loads the policy
+        policy = Policy.from_dict(read_policy(one.file), name, tell=False)
+        judged = policy.judged
+        rows.append(
+            {
+                "name": name,
+                "data_type": str(policy.data_type),
+                "verdict": judged.word,
+                "difference": judged.difference,
+                "gap_closed": judged.closed,
+                "techniques": [step.name for step in policy.steps],
+                "passes": policy.passes,
+                "needs": needs(policy),
+                "input": policy.input.to_dict() if policy.input is not None else None,
+                "train_rows": policy.provenance.get("train_rows"),
+                "file": str(one.file),
+            }
+        )
+    return rows
 
 
 def _preset(dataset: Dataset) -> Policy:

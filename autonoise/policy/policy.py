@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from autonoise.errors import PolicyError, PolicyWarning
 from autonoise.policy.format import contents_of, described, read_policy, write_policy
 from autonoise.policy.judged import NO_NOISE, Judged
+from autonoise.policy.shipped import file_of
 from autonoise.technique import words
 from autonoise.technique.step import Steps
 from autonoise.types import InputSpec
@@ -211,17 +212,18 @@ class Policy(Steps):
 
 
 def load_policy(path: str | Path, *, warn: bool = True) -> Policy:
-    """Read a policy file (YAML or JSON).
+    """Read a policy from a file (YAML or JSON), or one of those that come with autonoise.
 
     Args:
-        path: the file.
+        path: the file; or, as text, the name of a shipped policy, which ``autonoise policies`` lists.
         warn: give a PolicyWarning where the file says that the policy was not judged better than no noise (it is
             unconfirmed, without significant gain, worse ...), with the numbers, and with what was recommended instead.
             A file without a verdict, such as one written by hand, gives none.
 
-    Raises PolicyError, one line that names the place and the remedy, for anything that is no valid policy.
+    Raises PolicyError, one line that names the place and the remedy, for anything that is no valid policy;
+    UnknownNameError with the nearest names where there is neither such a file nor such a name.
     """
-    policy = Policy.from_dict(read_policy(path), str(path))
+    policy = Policy.from_dict(read_policy(file_of(path)), str(path))
     if warn and policy.judged.doubtful:
         warnings.warn(policy.judged.warning(str(path)), PolicyWarning, stacklevel=2)
     return policy

@@ -66,7 +66,7 @@ ABSURD: dict[str, tuple[str, ...]] = {
     "worker shop --storage nonsense": ("--storage nonsense: cannot be opened",),
     "worker shop --study=": ("--study", "it is empty"),
     "worker shop --study ship": ("its storage holds no study 'ship'", "--storage"),
-    "show ''": ("folder",),
+    "show ''": ("it is empty",),
     "verify folder": ("folder: a folder or device, not a policy file",),
     "techniques ''": ("it is empty",),
     "techniques mixup --data-type image": ("--data-type chooses what is listed", "leave out the name"),

@@ -12,7 +12,7 @@ import pytest
 
 import autonoise
 from autonoise.calling import config_of
-from autonoise.errors import StudyError
+from autonoise.errors import PolicyWarning, StudyError
 from autonoise.policy import Policy, Step, load_policy
 from autonoise.study.config import StudyConfig
 from autonoise.study.places import seconds_of, study_name
@@ -144,6 +144,16 @@ def test_recommend_falls_back_on_a_preset(tmp_path: Path, command: Command) -> N
     assert policy.input is not None and policy.input.layout == (13,)
     assert command("verify", out).status == 0
     assert "no such folder" in command("recommend", "wine", "--bank", tmp_path / "none").err
+
+
+def test_a_recommendation_says_what_its_policy_was_worth_where_it_was_found(tmp_path: Path, command: Command) -> None:
+    out = tmp_path / "p.yaml"
+    done = command("recommend", "wine", "--out", out)
+    lines = done.out.splitlines()
+    name = lines[1].split()[0]
+    assert f"{name}, which is of other data; the verdict on it there: no significant gain: compare it" in done.out
+    with pytest.warns(PolicyWarning, match=f"is unconfirmed. The policy was found on {name}, which is of other data"):
+        load_policy(out)
 
 
 def test_a_missing_extra_is_named(tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
