@@ -50,6 +50,7 @@ _commands: list[Callable[..., None]] = [
     catalogue.techniques,
     catalogue.spaces,
     catalogue.datasets,
+    catalogue.schema,
 ]
 for _command in _commands:
     app.command()(_command)

@@ -193,6 +193,16 @@ def _dimension(d: Dimension) -> str:
     return " | ".join(map(str, d.choices)) if d.choices else f"{d.low:.4g} to {d.high:.4g}" + (" log" if d.log else "")
 
 
+def schema() -> None:
+    """Print the JSON Schema of policy files, with which editors complete and check them.
+
+    Example: autonoise schema > policy.schema.json
+    """
+    from autonoise.policy.schema import policy_schema
+
+    print_json(policy_schema())
+
+
 def datasets(as_json: Json = False) -> None:
     """List the built-in data sets, which need no download.
 

@@ -38,9 +38,10 @@ class ScheduleModel(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
     shape: Shape = "constant"
-    start: float | None = None
-    end: float | None = None
-    levels: int = 4
+    # the limits are for the published schema: here ``Schedule`` checks them, and says more
+    start: float | None = Field(default=None, json_schema_extra={"minimum": 0, "maximum": 1})
+    end: float | None = Field(default=None, json_schema_extra={"minimum": 0, "maximum": 1})
+    levels: int = Field(default=4, json_schema_extra={"minimum": 2, "maximum": 1000})
 
 
 class GateModel(BaseModel):
@@ -111,7 +112,7 @@ class PolicyModel(BaseModel):
     """The envelope of a policy file."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
-    format: str
+    format: str = Field(json_schema_extra={"const": FORMAT})
     name: str = Field("policy", max_length=200)
     data_type: DataType = Field(strict=False)
     input: InputModel | None = None
@@ -120,11 +121,6 @@ class PolicyModel(BaseModel):
     scores: dict[str, Any] = Field(default_factory=dict)
     provenance: dict[str, Any] = Field(default_factory=dict)
     check: CheckModel = Field(default_factory=lambda: CheckModel.model_validate({}))
-
-
-def json_schema() -> dict[str, Any]:
-    """JSON Schema of the format, for editors and for other languages."""
-    return PolicyModel.model_json_schema()
 
 
 class Contents(TypedDict):
