@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from autonoise.errors import AutonoiseError
+    from autonoise.evaluating import evaluate
     from autonoise.evaluation.monitor import RobustnessMonitor
     from autonoise.policy import NoiseInjector, Policy, Step, load_policy
     from autonoise.run import search
@@ -33,6 +34,7 @@ _HOMES = {
     "Schedule": "autonoise.technique.schedule",
     "SearchSpace": "autonoise.space.space",
     "Step": "autonoise.policy",
+    "evaluate": "autonoise.evaluating",
     "load_policy": "autonoise.policy",
     "search": "autonoise.run",
 }
@@ -48,6 +50,7 @@ __all__ = [
     "SearchSpace",
     "Step",
     "__version__",
+    "evaluate",
     "load_policy",
     "search",
 ]

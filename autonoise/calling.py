@@ -8,18 +8,20 @@ import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from autonoise.data import Dataset
 from autonoise.data.objects import is_path, store
-from autonoise.errors import AutonoiseError, StudyError
+from autonoise.errors import AutonoiseError, DataError, StudyError
+from autonoise.policy import Policy
 from autonoise.study.config import StudyConfig
-from autonoise.study.folder import StudyFolder
-from autonoise.study.places import STUDIES, seconds_of, study_name, study_of
+from autonoise.study.places import STUDIES, is_study, seconds_of, study_name, study_of
+from autonoise.study.prepare import load_data
 from autonoise.training.factory import IN_MEMORY, ModelFactory
 
 
@@ -27,8 +29,7 @@ def config_of(data: str, given: Mapping[str, Any]) -> StudyConfig:
     """The settings of a study on disk, or fresh ones, overridden by what was given. Raises StudyError."""
     if "timeout" in given:
         given = {**given, "timeout": seconds_of(str(given["timeout"]))}
-    path = Path(data).expanduser()
-    if (path / "study.yaml").is_file() or path.name == "study.yaml":
+    if is_study(data):
         return _made(lambda: replace(study_of(data), **given), given)
     name = given["study"] if "study" in given else study_name(data)
     if not name.strip() or name in (".", "..") or Path(name).name != name:
@@ -41,6 +42,30 @@ def _made(make: Callable[[], StudyConfig], given: Mapping[str, Any]) -> StudyCon
     if unknown:
         raise StudyError(f"there is no setting {sorted(unknown)[0]!r}: see the options of autonoise search --help")
     return make()
+
+
+def loaded_for(config: StudyConfig, policy: Policy) -> tuple[StudyConfig, Dataset]:
+    """The data that a policy is to act on, and the settings with their type.
+
+    Where the data leave their type open, or look like another one, they are read as the policy's. Raises StudyError for
+    data of another type, DataError for what cannot be read at all.
+    """
+    own = replace(config, data_type=str(policy.data_type))
+    try:
+        dataset = load_data(config)
+    except DataError:
+        if config.data_type is not None:
+            raise
+        return own, load_data(own)
+    if dataset.data_type == policy.data_type:
+        return config, dataset
+    if config.data_type is None:
+        with suppress(DataError):
+            return own, load_data(own)
+    raise StudyError(
+        f"{policy.name} is for {policy.data_type} data, but {dataset.name} is {dataset.data_type}: give a policy and "
+        f"data of one type"
+    )
 
 
 def placed(
@@ -62,8 +87,11 @@ def placed(
 
 
 @contextmanager
-def kept(made: Path, place: Path) -> Iterator[None]:
-    """Put the file of data in memory into the study's folder; take it back where the study refuses it."""
+def kept(made: Path, place: Path, settings: Path) -> Iterator[None]:
+    """Put the file of data in memory into the study's folder; take it back where the study refuses it.
+
+    ``settings``: the file that names its data once the study has begun.
+    """
     if place.exists():
         yield
         return
@@ -75,8 +103,7 @@ def kept(made: Path, place: Path) -> Iterator[None]:
     try:
         yield
     except Exception:
-        study = StudyFolder(place.parent).study_file
-        if not (study.is_file() and place.name in study.read_text()):
+        if not (settings.is_file() and place.name in settings.read_text()):
             place.unlink(missing_ok=True)
         raise
 

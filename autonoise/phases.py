@@ -107,12 +107,12 @@ def _phases(
     with stop_on_interrupt(stop, observer.line):
         observer.phase("calibrate", 0, 1)
         ensure_corruptions(task, folder, seed=config.seed)
-        claim(study, config, {"corruption_sha256": _corruption_digest(folder)})
+        claim(study, config, {"corruption_sha256": corruption_digest(folder)})
         numbers = baseline_numbers(folder)
         budget = Budget(
             config,
             len(space.presets),
-            _pool(config),
+            pool_size(config),
             numbers["seconds"],
             Evaluations.of(task, numbers),
             started,
@@ -127,7 +127,7 @@ def _phases(
         if stop():
             return Outcome(None, folder, stopped=True)
         plan = budget.after_search(study, observer.line)
-        runner = Runner(config, task, folder, _pool(config), ahead=budget.reserve(plan, numbers["seconds"], 1))
+        runner = Runner(config, task, folder, pool_size(config), ahead=budget.reserve(plan, numbers["seconds"], 1))
         try:
             result = conclude(session, runner, plan)
         finally:
@@ -135,7 +135,7 @@ def _phases(
     return Outcome(result, folder, stopped=result is None and stop())
 
 
-def _pool(config: StudyConfig) -> int:
+def pool_size(config: StudyConfig) -> int:
     return max(config.workers, min(os.cpu_count() or 1, POOL_LIMIT)) if config.model is None else config.workers
 
 
@@ -163,7 +163,7 @@ def _space_for(config: StudyConfig, space: SearchSpace | None, task: Task) -> Se
     return space
 
 
-def _corruption_digest(folder: StudyFolder) -> str:
+def corruption_digest(folder: StudyFolder) -> str:
     import hashlib
 
     return hashlib.sha256(folder.corruptions_file.read_bytes()).hexdigest()

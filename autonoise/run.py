@@ -69,7 +69,7 @@ def search(
         config, factory, made = placed(data, given, model, stack)
         stack.enter_context(StudyFolder(config.out).nothing_half_begun())
         if made is not None:
-            stack.enter_context(kept(made, Path(config.data)))
+            stack.enter_context(kept(made, Path(config.data), StudyFolder(config.out).study_file))
         if space is not None:
             config = _with_space(config, space)
         observer = progress if isinstance(progress, Observer) else Lines() if progress else Observer()

@@ -28,12 +28,12 @@ FLOORS: list[set[str]] = [
     {"study"},
     {"trials", "report"},
     {"verdict"},
-    {"run", "found", "phases", "calling"},
+    {"run", "found", "phases", "calling", "evaluating"},
     {"cli", "integrations", "testing", "__init__", "__main__"},
 ]
 PUBLIC = {
     "AutonoiseError", "InputSpec", "NoiseInjector", "Policy", "PolicySampler", "RobustnessMonitor", "Schedule",
-    "SearchSpace", "Step", "__version__", "load_policy", "search",
+    "SearchSpace", "Step", "__version__", "evaluate", "load_policy", "search",
 }  # fmt: skip
 GENERAL = ("injector", "policy", "space", "training", "study", "trials", "verdict")
 """Rooms that must work for every technique and data type without knowing one by name."""

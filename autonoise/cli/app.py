@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from autonoise import __version__
-from autonoise.cli import catalogue, corruptions, inspecting, policies, searching, studies
+from autonoise.cli import catalogue, corruptions, evaluating, inspecting, policies, searching, studies
 
 app = typer.Typer(
     name="autonoise",
@@ -38,6 +38,7 @@ def _options(
 _commands: list[Callable[..., None]] = [
     inspecting.inspect,
     searching.search,
+    evaluating.evaluate,
     studies.worker,
     studies.status,
     studies.best,

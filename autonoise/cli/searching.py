@@ -119,7 +119,8 @@ def search(
     raise typer.Exit(run(data, given, quiet=quiet, strict=strict))
 
 
-def _check_device(name: str) -> None:
+def check_device(name: str) -> None:
+    """Refuse a device that cannot be used here."""
     import torch
 
     try:
@@ -130,7 +131,7 @@ def _check_device(name: str) -> None:
         raise StudyError(f"--device {name}: not usable here ({why}); try cpu") from None
 
 
-def _check_machine(config: StudyConfig) -> None:
+def check_machine(config: StudyConfig) -> None:
     """Refuse more processes than could be meant, and a file in the place of the study's folder."""
     import os
 
@@ -155,8 +156,8 @@ def run(data: str, given: dict[str, Any], *, quiet: bool, strict: bool) -> int:
         what = "DATA" if empty[0] == "data" else f"--{empty[0].replace('_', '-')}"
         raise StudyError(f"{what} is empty: give a value, or leave it out")
     config = config_of(data, given)
-    _check_device(config.device)
-    _check_machine(config)
+    check_device(config.device)
+    check_machine(config)
     console = make_console()
     try:
         with unlogged():  # the display shows them
@@ -208,7 +209,7 @@ def show_outcome(console: Console, config: StudyConfig, outcome: SearchResult) -
             called(label),
             c.name if label != "policy" else " + ".join(str(s.get("technique")) for s in c.steps),
             *(interval(m) if m else UNKNOWN for m in (c.clean, c.search, c.held_out)),
-            _closed(result, c.gap_closed_held_out) if label != "baseline" else "-",
+            closed(result, c.gap_closed_held_out) if label != "baseline" else "-",
             f"{c.passes:.2f}",
         )
         for label, c in result.contestants.items()
@@ -224,7 +225,8 @@ def show_outcome(console: Console, config: StudyConfig, outcome: SearchResult) -
     console.print(where, soft_wrap=True)
 
 
-def _closed(result: Result, gap: Measured | None) -> str:
+def closed(result: Result, gap: Measured | None) -> str:
+    """The share of the gap that is closed, in percent, or why there is none."""
     from autonoise.cli.output import percent
 
     if gap:

@@ -6,14 +6,18 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from autonoise.errors import AttachError
 from autonoise.injector.attached import Attached, frozen_statistics
+from autonoise.injector.changed import closed
 from autonoise.injector.clock import LEAF
 from autonoise.injector.in_model import LayerNoise
 from autonoise.injector.losses import loss_of
+from autonoise.injector.same_draws import global_state, same_draws
 from autonoise.injector.sites import Point
+from autonoise.technique.consistency import ConsistencyTechnique
 from autonoise.technique.stages import AdversarialNoise
 from autonoise.types import Batch, BatchInfo, Stage, per_sample
 
@@ -35,13 +39,8 @@ class Attack:
         attached = self._attached
         noised = attached.adapter.close(x, main, attached.spec)
         missing = torch.isnan(main)
-        if self._embedding is not None:
-            start, about = self._embedded(self._embedding, noised, info)
-        else:
-            start, about = torch.nan_to_num(main), info
-            if attached.adapter.main(x).dtype == torch.uint8:
-                self._check_takes_floats(x)
-        gradient = self._gradient(x, y, noised, missing)
+        start, about = self._start(x, noised, main, info)
+        gradient = self._gradient(x, noised, missing, lambda logits: loss_of(attached, logits, y))
         for index, step in attached.policy.at_stage(Stage.ADVERSARIAL):
             technique = step.technique
             assert isinstance(technique, AdversarialNoise)
@@ -62,6 +61,45 @@ class Attack:
             return main
         return start.masked_fill(missing, torch.nan)
 
+    def move(self, technique: ConsistencyTechnique, x: Batch, rng: torch.Generator) -> tuple[Batch, Tensor | None]:
+        """(what a technique makes of the batch x, the shift of its embedding where that is what moves)."""
+        attached = self._attached
+        main, info = attached.open(x)
+        missing = torch.isnan(main)
+        start, about = self._start(x, x, main, info)
+        before = attached.batch.delta
+        if self._embedding is not None and before is not None:
+            start = before
+        # whatever the model's own dropout removes is the same in all passes, or it would decide about the direction
+        state = global_state(attached.inner)
+        with same_draws(state), torch.no_grad(), self._layers.quiet(before), frozen_statistics(attached.inner):
+            here = attached.forward(x).float().log_softmax(1)
+
+        def divergence(logits: Tensor) -> Tensor:
+            return F.kl_div(logits.float().log_softmax(1), here, reduction="batchmean", log_target=True)
+
+        def gradient(point: Tensor) -> Tensor:
+            with same_draws(state):
+                return self._gradient(x, x, missing, divergence)(point)
+
+        out = technique.move(start, gradient=gradient, rng=rng, info=about)
+        if about.bounds is not None:
+            out = out.clamp(*about.bounds)
+        if about.valid is not None:
+            out = torch.where(about.valid, out, start)
+        out = out.to(start.dtype).detach()
+        if self._embedding is not None:
+            return x, out
+        return closed(attached, x, main, out.masked_fill(missing, torch.nan)), None
+
+    def _start(self, x: Batch, noised: Batch, main: Tensor, info: BatchInfo) -> tuple[Tensor, BatchInfo]:
+        """(the point from which an attack on the batch moves away, what is known of it)."""
+        if self._embedding is not None:
+            return self._embedded(self._embedding, noised, info)
+        if self._attached.adapter.main(x).dtype == torch.uint8:
+            self._check_takes_floats(x)
+        return torch.nan_to_num(main), info
+
     def _embedded(self, point: Point, noised: Batch, info: BatchInfo) -> tuple[Tensor, BatchInfo]:
         """(no shift yet, in the shape of the embedding's output; what is known of that output)."""
         with torch.no_grad(), self._layers.quiet():
@@ -72,8 +110,13 @@ class Attack:
         unit = float(real.float().pow(2).mean().sqrt())
         return torch.zeros_like(embedded), replace(info, valid=valid, unit=unit, bounds=None)
 
-    def _gradient(self, x: Batch, y: Tensor, noised: Batch, missing: Tensor) -> Callable[[Tensor], Tensor]:
-        """A function from a point to the gradient of the loss there; each call is a pass through the model."""
+    def _gradient(
+        self, x: Batch, noised: Batch, missing: Tensor, loss_at: Callable[[Tensor], Tensor]
+    ) -> Callable[[Tensor], Tensor]:
+        """A function from a point to the gradient there of a mean over rows; each call is a pass through the model.
+
+        ``loss_at`` gives that mean from the logits.
+        """
         attached, embedding = self._attached, self._embedding
 
         def gradient(point: Tensor) -> Tensor:
@@ -85,7 +128,7 @@ class Attack:
                 batch = attached.adapter.close_for_gradient(x, filled, attached.spec)
             delta = None if embedding is None else leaf
             with torch.enable_grad(), self._layers.quiet(delta), frozen_statistics(attached.inner):
-                loss = loss_of(attached, attached.forward(batch), y)
+                loss = loss_at(attached.forward(batch))
                 # The loss is a mean over rows. Times the number of rows, the gradient of one row is the same in a
                 # batch of any size.
                 (g,) = torch.autograd.grad(loss * point.shape[0], leaf, allow_unused=True)

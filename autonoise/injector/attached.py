@@ -24,7 +24,7 @@ CHECKED = 16
 NO_INDEX = -(2**31)
 """A class index that no target has, for cross entropy to ignore."""
 _INPUT_STAGES = (Stage.INPUT, Stage.ADVERSARIAL, Stage.PAIR)
-_SOFT_STAGES = (Stage.TARGET, Stage.PAIR, Stage.LOSS, Stage.STEP)
+_SOFT_STAGES = (Stage.TARGET, Stage.PAIR, Stage.LOSS)
 
 
 @dataclass
@@ -33,6 +33,8 @@ class MicroBatch:
 
     Attributes:
         size: its number of rows; 0 before the first batch.
+        blocks: the number of blocks of rows that it is made of, as many rows in each: versions of the same rows.
+        mixed: the number of blocks, from the first on, whose rows ``plans`` mix.
         given: what is known of its input, or None where nobody has opened the batch yet.
         open: opens the batch for that.
         strengths: by step, the strength of each row, drawn once and used at each place of the step.
@@ -45,6 +47,8 @@ class MicroBatch:
     size: int
     given: BatchInfo | None
     open: Callable[[], BatchInfo]
+    blocks: int = 1
+    mixed: int = 1
     strengths: dict[int, Tensor | None] = field(default_factory=dict)
     plans: dict[int, PairPlan] = field(default_factory=dict)
     chosen: dict[int, int] = field(default_factory=dict)
@@ -99,7 +103,7 @@ class Attached:
         self.soft = SoftTargets(self.classes)
         self.changes_input = any(s.stage in _INPUT_STAGES for s in policy.steps)
         """Whether a step needs the batch opened: its main tensor in canonical units."""
-        self.wants_soft = any(s.stage in _SOFT_STAGES for s in policy.steps)
+        self.wants_soft = any(s.stage in _SOFT_STAGES for s in policy.steps) or policy.needs_whole_step
         """Whether a step needs targets (B, C)."""
 
     @property
@@ -137,9 +141,9 @@ class Attached:
         """(main tensor of a batch in canonical units, what is known of it)."""
         return self.adapter.open(x, self.spec)
 
-    def begin(self, size: int, info: BatchInfo | None, x: Batch) -> MicroBatch:
+    def begin(self, size: int, info: BatchInfo | None, x: Batch, *, blocks: int = 1, mixed: int = 1) -> MicroBatch:
         """A new micro-batch: what was drawn for the last one is forgotten."""
-        self.batch = MicroBatch(size, info, lambda: self.open(x)[1])
+        self.batch = MicroBatch(size, info, lambda: self.open(x)[1], blocks, mixed)
         return self.batch
 
     def spec_for(self, x: Batch) -> InputSpec:

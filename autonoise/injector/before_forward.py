@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import logging
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 
+from autonoise.batches.rows import info_of_rows
 from autonoise.injector.adversarial import Attack
 from autonoise.injector.attached import Attached
+from autonoise.injector.changed import closed
 from autonoise.injector.clock import LEAF
 from autonoise.injector.pairing import pair_stage
 from autonoise.ops.masks import rows_from
 from autonoise.technique.stages import InputNoise, TargetNoise
 from autonoise.technique.step import Step
 from autonoise.types import Batch, BatchInfo, Stage, per_sample
-
-log = logging.getLogger("autonoise")
-ROUNDING_CHECKED = 16
-"""The number of first updates in which noise in 8-bit batches is watched for being rounded away."""
 
 
 def perturb(attached: Attached, attack: Attack, x: Batch, y: Tensor) -> tuple[Batch, Tensor]:
@@ -29,7 +24,7 @@ def perturb(attached: Attached, attack: Attack, x: Batch, y: Tensor) -> tuple[Ba
         # Opening a batch takes as long as the noise of a small one. Hooks inside the model that need to know what is
         # in it open it themselves.
         attached.begin(size, None, x)
-        return x, (_target_stage(attached, attached.soft(y)) if attached.wants_soft else y)
+        return x, (target_stage(attached, attached.soft(y)) if attached.wants_soft else y)
     main, info = attached.open(x)
     batch = attached.begin(size, info, x)
     start = main
@@ -37,25 +32,9 @@ def perturb(attached: Attached, attack: Attack, x: Batch, y: Tensor) -> tuple[Ba
     if attached.policy.at_stage(Stage.ADVERSARIAL):
         main = attack(x, y, main, info)
     if attached.wants_soft:
-        y = _target_stage(attached, attached.soft(y))
+        y = target_stage(attached, attached.soft(y))
     x, y, main = pair_stage(attached, x, y, main, info, batch)
     return (x if main is start else closed(attached, x, start, main)), y
-
-
-def closed(attached: Attached, x: Batch, start: Tensor, main: Tensor) -> Batch:
-    """The batch x, opened as ``start``, with the values that differ in ``main``; the others keep every bit."""
-    adapter = attached.adapter
-    original = adapter.main(x)
-    if isinstance(x, Tensor) and start.dtype == x.dtype and adapter.affine(start, attached.spec) is None:
-        return main.reshape(x.shape).to(x.dtype).detach()
-    changed = adapter.main(adapter.close(x, main, attached.spec))
-    changed = torch.where((main != start).reshape(original.shape), changed, original).detach()
-    if original.dtype == torch.uint8 and "rounded" not in adapter.told and attached.clock.update < ROUNDING_CHECKED:
-        lost = torch.equal(changed, original) and not torch.equal(main, start)
-        if lost:
-            adapter.told.add("rounded")
-            log.warning("noise of less than half a grey level is rounded away in 8-bit batches: use x.float()")
-    return adapter.replace(x, changed)
 
 
 def input_stage(attached: Attached, main: Tensor, info: BatchInfo, *, multiplier: float = 1.0, view: int = 0) -> Tensor:
@@ -71,6 +50,11 @@ def input_stage(attached: Attached, main: Tensor, info: BatchInfo, *, multiplier
         rng = attached.clock.rng(index, LEAF, view, main.device)
         main = apply_input(step, main, strength, rng, info, everywhere=attached.clock.everywhere(step, knob))
     return main
+
+
+def view_number(index: int, view: int) -> int:
+    """A number for the ``view``-th draw (from 1) that step ``index`` asks for; each has random numbers of its own."""
+    return 1000 * index + view
 
 
 def draw_again(attached: Attached, clean: Batch, view: int, multiplier: float = 1.0) -> Batch:
@@ -90,7 +74,7 @@ def apply_input(
     assert isinstance(technique, InputNoise)
     rows = torch.nonzero(strength > 0)[:, 0] if technique.subset and not everywhere else None
     if rows is not None and rows.numel() < x.shape[0]:
-        part = apply_input(step, x[rows], strength[rows], rng, rows_of(info, rows))
+        part = apply_input(step, x[rows], strength[rows], rng, info_of_rows(info, rows))
         return x.index_copy(0, rows, part)
     shaped = per_sample(strength, x)
     source = torch.nan_to_num(x) if info.valid is not None and x.is_floating_point() else x
@@ -105,16 +89,7 @@ def apply_input(
     return out if everywhere or exact else rows_from(strength > 0, out, x)
 
 
-def rows_of(info: BatchInfo, rows: Tensor) -> BatchInfo:
-    """What is known of some rows of a batch."""
-
-    def some(t: Tensor | None) -> Tensor | None:
-        return None if t is None else (t[rows] if t.shape[0] > 1 or rows.numel() <= 1 else t)
-
-    return replace(info, valid=some(info.valid), lengths=some(info.lengths), targets=some(info.targets))
-
-
-def _target_stage(attached: Attached, y: Tensor) -> Tensor:
+def target_stage(attached: Attached, y: Tensor) -> Tensor:
     """All target techniques in turn on soft targets (B, C)."""
     # labels are flipped first and smoothed afterwards: a flip would throw the smoothing away
     order = sorted(attached.policy.at_stage(Stage.TARGET), key=lambda s: "label_softening" in s[1].technique.tags)

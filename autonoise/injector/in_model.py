@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from autonoise.batches.rows import info_of_rows
 from autonoise.errors import AttachError
 from autonoise.injector.attached import Attached
 from autonoise.injector.attaching import Hook
@@ -237,19 +238,28 @@ class LayerNoise:
     ) -> Tensor:
         self.mixing[index].discard(number)
         plan = self._attached.batch.plans.get(index)
-        if plan is None or plan.weight.shape[0] * repeat != h.shape[dim]:
+        batch = self._attached.batch
+        if plan is None or plan.weight.shape[0] * batch.blocks * repeat != h.shape[dim]:
             return h
-        if index not in self._attached.batch.chosen:
+        if index not in batch.chosen:
             rng = self._clock.rng(index, SITE)
-            self._attached.batch.chosen[index] = int(torch.randint(len(self.points[index]), (1,), generator=rng))
-        if self._attached.batch.chosen[index] != number:
+            batch.chosen[index] = int(torch.randint(len(self.points[index]), (1,), generator=rng))
+        if batch.chosen[index] != number:
             return h
         moved = h.transpose(0, dim) if dim else h
         moved = moved.reshape(-1, repeat, *moved.shape[1:]) if repeat > 1 else moved
-        rng = self._clock.rng(index, LEAF, number, h.device)
-        out = technique.mix(moved, plan, rng=rng, info=self._info_for(moved)).to(h.dtype)
-        if not (technique.exact or self._clock.everywhere(step, self._attached.strength)):
-            out = select(per_sample(plan.weight, moved) < 1, out, moved)
+        info, parts = self._info_for(moved), list(moved.chunk(batch.blocks))
+        for block in range(batch.mixed):
+            part = parts[block]
+            rows = torch.arange(block * len(part), (block + 1) * len(part), device=h.device)
+            about = info if batch.blocks == 1 else info_of_rows(info, rows)
+            # one generator, seeded anew for each block: versions of a row are mixed alike
+            rng = self._clock.rng(index, LEAF, number, h.device)
+            out = technique.mix(part, plan, rng=rng, info=about).to(h.dtype)
+            if not (technique.exact or self._clock.everywhere(step, self._attached.strength)):
+                out = select(per_sample(plan.weight, part) < 1, out, part)
+            parts[block] = out
+        out = parts[0] if len(parts) == 1 else torch.cat(parts)
         out = out.flatten(0, 1) if repeat > 1 else out
         return out.transpose(0, dim) if dim else out
 

@@ -13,7 +13,7 @@ from torch.utils.hooks import RemovableHandle
 
 from autonoise.batches import batch_adapter
 from autonoise.errors import AttachError
-from autonoise.injector import after_backward, attaching, before_forward, losses, saving
+from autonoise.injector import after_backward, attaching, before_forward, saving
 from autonoise.injector.adversarial import Attack
 from autonoise.injector.attached import Attached, unwrapped
 from autonoise.injector.checking import check_acted, check_attachable, check_form, check_scaler, check_transform
@@ -25,6 +25,7 @@ from autonoise.injector.misuse import Use
 from autonoise.injector.placing import inline, input_spec, place_steps, rank_of
 from autonoise.injector.raw import RawTransform
 from autonoise.injector.surroundings import Surroundings
+from autonoise.injector.views import Views
 from autonoise.injector.whole_update import WholeUpdate
 from autonoise.technique.step import Steps
 from autonoise.types import Batch, InputSpec, Stage
@@ -95,6 +96,8 @@ class NoiseInjector(Surroundings):
             attaching.release(self.inner, self._mark)
             raise
         self._attack = Attack(self.attached, self.layers, self.placed.embedding)
+        self._views = Views(self.attached, self._attack)
+        self._update = WholeUpdate(self.attached, self.layers, self.heads, self._views)
         self._optimizer_hook: RemovableHandle | None = None
         if optimizer is not None and policy.at_stage(Stage.GRADIENT):
             self._optimizer_hook = after_backward.hook(optimizer, self.gradient)
@@ -104,7 +107,9 @@ class NoiseInjector(Surroundings):
     def perturb(self, x: Batch, y: Tensor) -> tuple[Batch, Tensor]:
         """Noise on inputs and targets of one micro-batch; the arguments are not changed.
 
-        Returns (x, y) of the same shape, dtype and device; y soft (B, C) float32 where the policy needs it.
+        Returns (x, y) of the same form, dtype and device; y soft (B, C) float32 where the policy needs it. With a
+        consistency technique they have several times the rows, all versions of the batch one after another, in the
+        updates in which it acts: ``loss`` takes the logits of all, ``clean`` gives those of the batch itself.
         """
         return self._perturb(x, y, whole_step=False)
 
@@ -116,16 +121,27 @@ class NoiseInjector(Surroundings):
             raise AttachError("this injector was detached from its model: attach the policy again")
         if not self._allow_partial:
             check_form(self.attached, whole_step=whole_step)
-        self.attached.check(x, y)
+        given = self._views.given(x, y)
+        self.attached.check(given[0], y)
         if not self.policy.steps:
             return x, y
         self.clock.micro += 1
-        return before_forward.perturb(self.attached, self._attack, x, y)
+        noisy, targets = before_forward.perturb(self.attached, self._attack, given[:2][-1], y)
+        return self._views.stack(given, y, noisy, targets)
 
     def loss(self, logits: Tensor, y: Tensor, **how: Callable[..., Tensor]) -> Tensor:
         """Scalar loss of logits (B, C) against indices (B,) or soft targets (B, C); ``how``: see ``losses.loss_of``."""
         self._use.took_loss()
-        return losses.loss_of(self.attached, logits, y, **how)
+        return self._views.loss(logits, y, **how)
+
+    def clean(self, values: Any) -> Any:
+        """Of logits, targets or a batch with several versions of each row (see ``perturb``) those of the clean one.
+
+        Everything else comes back as it is: where no consistency technique acts, in eval mode, and values that have
+        one entry for each row of the batch already. Where nothing is clean (R-Drop compares the noisy batch with
+        itself, VAT with its neighbours), it is the first version.
+        """
+        return self._views.clean(values)
 
     def step(self) -> None:
         """Once per optimiser update: progress moves on (and stops at 1)."""
@@ -166,7 +182,7 @@ class NoiseInjector(Surroundings):
         noisy, targets = self._perturb(x, y, whole_step=True)
         self._use.took_loss()
         optimizer.zero_grad(set_to_none=True)
-        loss = WholeUpdate(self.attached, self.layers, self.heads).backward(x, y, noisy, targets, scaler)
+        loss = self._update.backward(self._views.given(x, y)[0], y, noisy, targets, scaler)
         if scaler is not None:
             scaler.unscale_(optimizer)
         if max_norm is not None:
@@ -189,7 +205,7 @@ class NoiseInjector(Surroundings):
         called); returns their cost in passes over the data. Does nothing for policies without one; a policy that has
         one refuses to train before this ran.
         """
-        return WholeUpdate(self.attached, self.layers, self.heads).pretrain(batches)
+        return self._update.pretrain(batches)
 
     def gradient(self, scale: Tensor | None = None) -> None:
         """Noise on the gradients that are there; ``scale`` is a factor that they are still multiplied by, if any."""

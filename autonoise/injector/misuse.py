@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from autonoise.injector.attached import Attached
 from autonoise.injector.raw import RawTransform
+from autonoise.technique.consistency import ConsistencyTechnique
 from autonoise.types import Stage
 
 _BY_PERTURB = {
@@ -84,8 +85,10 @@ class Use:
                 else f"perturb() was not called {late}: the policy's noise on inputs and targets does nothing without "
                 f"x, y = injector.perturb(x, y)",
             )
-        if not self._losses and policy.at_stage(Stage.LOSS):
-            names = ", ".join(s.name for _, s in policy.at_stage(Stage.LOSS))
+        views = [(i, s) for i, s in policy.at_stage(Stage.STEP) if isinstance(s.technique, ConsistencyTechnique)]
+        own = [s.name for _, s in (*policy.at_stage(Stage.LOSS), *views)]
+        if not self._losses and own:
+            names = ", ".join(own)
             self._tell(
                 "loss",
                 f"loss() was not called {late}: the policy's own loss ({names}) does nothing without "

@@ -124,9 +124,10 @@ class _Placing:
 
     def run(self) -> None:
         policy = self._attached.policy
-        attacks = policy.at_stage(Stage.ADVERSARIAL) if not self._attached.adapter.continuous else []
+        attacks = [] if self._attached.adapter.continuous else list(enumerate(policy.steps))
         for index, step in attacks:
-            self._try(index, step, self._place_attack)
+            if step.stage is Stage.ADVERSARIAL or getattr(step.technique, "source", "") == "moved":
+                self._try(index, step, self._place_attack)
         for index, step in enumerate(policy.steps):
             # ahead of all other hooks: it takes back what the model's own dropout did, not what other steps add
             if isinstance(step.technique, ActivationNoise) and step.technique.adopts:
@@ -137,7 +138,7 @@ class _Placing:
             elif isinstance(step.technique, ActivationNoise) or step.stage is Stage.PAIR:
                 self._try(index, step, self._place_inside)
         known = "penultimate" in self._sites or classifier(self._attached.inner, self._attached.classes) is not None
-        if known and policy.at_stage(Stage.STEP):
+        if known and policy.needs_whole_step:
             self._layers.watch("penultimate", self._resolve("penultimate")[-1])
 
     def _try(self, index: int, step: Step, place: Callable[[int, Step], None]) -> None:

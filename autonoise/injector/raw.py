@@ -11,6 +11,7 @@ import torch
 from autonoise.errors import AttachError
 from autonoise.injector.clock import Knob
 from autonoise.ops.random import seed_from, text_generator, uniform_from
+from autonoise.technique.consistency import ConsistencyTechnique
 from autonoise.technique.stages import RawNoise
 from autonoise.technique.step import Step, Steps
 from autonoise.types import Stage
@@ -19,6 +20,14 @@ SEED, EPOCH, EPOCH_SET, USED = range(4)
 """Positions in the shared memory of a transform: two numbers, and whether the epoch was ever set, a string ever met."""
 _WORD, _HALF = 1 << 64, 1 << 63
 """The number of values of 64 bits, and half of it."""
+
+
+def versions_of(policy: Steps) -> int:
+    """The number of versions of each string that a policy compares, where noise acts before the tokenizer."""
+    if not policy.at_stage(Stage.RAW):
+        return 1
+    found = [s.technique for _, s in policy.at_stage(Stage.STEP) if isinstance(s.technique, ConsistencyTechnique)]
+    return max([t.views for t in found if t.source == "clean"], default=1)
 
 
 class RawTransform:
@@ -37,6 +46,7 @@ class RawTransform:
         self.steps = [(i, s) for i, s in policy.at_stage(Stage.RAW)]
         self.epochs, self.policy_hash = max(epochs, 1), policy.hash
         self.hashes = frozenset({policy.hash})
+        self.versions = versions_of(policy)
         self.knob = Knob(policy.strength, shared=True) if knob is None else knob
         self._state = torch.zeros(4, dtype=torch.long).share_memory_()  # type: ignore[no-untyped-call]
         self.set_seed(seed)
@@ -66,9 +76,25 @@ class RawTransform:
         return self.many([text], [index])[0]
 
     def many(self, texts: Sequence[str], indices: Sequence[int] | np.ndarray) -> list[str]:
+        return self._draw(texts, indices, 0)
+
+    def views(self, texts: Sequence[str], indices: Sequence[int] | np.ndarray) -> list[str]:
+        """All versions of the texts that the policy compares: the clean ones, then noisy ones, one after another.
+
+        Tokenise them together and hand them to ``injector.perturb(x, y)`` with the y of the texts alone. The same as
+        ``many`` where the policy compares no versions of strings.
+        """
+        if self.versions == 1:
+            return self.many(texts, indices)
+        return [*texts, *(t for view in range(self.versions - 1) for t in self._draw(texts, indices, view))]
+
+    def _draw(self, texts: Sequence[str], indices: Sequence[int] | np.ndarray, view: int) -> list[str]:
+        """Draw number ``view`` of the noise on all texts."""
         seed, epoch, _, used = self._state.tolist()
         if not used:
             self._state[USED] = 1
+        # whoever draws once gets the numbers that a seed gave before there were views
+        seed = seed_from(seed, view) if view else seed
         acting = self._acting(epoch)
         return [self._perturb(t, int(i), seed, epoch, acting) for t, i in zip(texts, indices, strict=True)]
 

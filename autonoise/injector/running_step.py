@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable
 
-import torch
 from torch import Generator, Tensor, nn
 
-from autonoise.batches.mappings import rebuilt
 from autonoise.errors import AttachError
 from autonoise.injector.attached import Attached, frozen_statistics
-from autonoise.injector.before_forward import closed, draw_again
+from autonoise.injector.before_forward import draw_again, view_number
+from autonoise.injector.changed import closed
 from autonoise.injector.clock import LEAF
 from autonoise.injector.heads import Heads
 from autonoise.injector.in_model import LayerNoise
@@ -27,8 +25,6 @@ class RunningStep:
         strength: its strength in this update.
         clean, clean_targets, noisy, targets, logits: see the protocol.
         again: does the forward and backward pass of the update a second time.
-        together: logits (1 + views, B, C), where the clean batch and its noisy draws went through the model as one
-            batch already; otherwise None.
     """
 
     def __init__(
@@ -45,10 +41,9 @@ class RunningStep:
         targets: Tensor,
         logits: Tensor,
         again: Callable[[], None],
-        together: Tensor | None,
     ) -> None:
         self._attached, self._layers, self._heads = attached, layers, heads
-        self._index, self._views, self._again, self._together = index, 0, again, together
+        self._index, self._views, self._again = index, 0, again
         self.clean, self.clean_targets = clean, clean_targets
         self.noisy, self.targets, self.logits = noisy, targets, logits
         self.strength, self.spec, self.model = strength, attached.spec, attached.inner
@@ -61,12 +56,6 @@ class RunningStep:
                 return self._attached.forward(x)
             with frozen_statistics(self.model):
                 return self._attached.forward(x)
-
-    def view_logits(self, views: int) -> Tensor:
-        if self._together is not None:
-            return self._together
-        batches = [self.clean, *(self.again() for _ in range(views))]
-        return split_again(self.forward(stacked(batches)), len(batches))
 
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         return loss_of(self._attached, logits, targets)
@@ -101,27 +90,3 @@ class RunningStep:
 
     def parameters(self) -> Iterable[nn.Parameter]:
         return [p for p in self.model.parameters() if p.grad is not None]
-
-
-def view_number(index: int, view: int) -> int:
-    """A number for the ``view``-th draw (from 1) that step ``index`` asks for; each has random numbers of its own."""
-    return 1000 * index + view
-
-
-def stacked(batches: Sequence[Batch]) -> Batch:
-    """Batches of one form after one another as one batch; what has no rows (a flag, a number) is the first's."""
-    first: Any = batches[0]
-    if isinstance(first, Tensor):
-        return torch.cat(list(batches))  # type: ignore[arg-type]
-    columns: Any = batches
-    joined = {
-        key: torch.cat([b[key] for b in columns])
-        for key, value in first.items()
-        if isinstance(value, Tensor) and value.ndim
-    }
-    return rebuilt(first, joined)
-
-
-def split_again(logits: Tensor, parts: int) -> Tensor:
-    """(parts, B, C) of the logits of so many batches that went through the model as one."""
-    return logits.reshape(parts, -1, logits.shape[-1])

@@ -3,50 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 
-import torch
 from torch import Tensor
 from torch.amp import GradScaler
 
 from autonoise.errors import AttachError
 from autonoise.injector.attached import Attached, frozen_statistics
-from autonoise.injector.before_forward import draw_again
 from autonoise.injector.clock import LEAF
 from autonoise.injector.heads import Heads
 from autonoise.injector.in_model import LayerNoise
-from autonoise.injector.losses import loss_of
-from autonoise.injector.running_step import RunningStep, split_again, stacked, view_number
+from autonoise.injector.running_step import RunningStep
+from autonoise.injector.same_draws import global_state, same_draws
+from autonoise.injector.views import Views
+from autonoise.technique.consistency import ConsistencyTechnique
+from autonoise.technique.cost import SECOND_GRADIENT
 from autonoise.technique.stages import StepTechnique
-from autonoise.technique.step import SECOND_GRADIENT, Step, views_of
+from autonoise.technique.step import Step
 from autonoise.types import Batch, Stage
 
 
 class WholeUpdate:
     """Computes the gradients of one update, and runs pre-training phases."""
 
-    def __init__(self, attached: Attached, layers: LayerNoise, heads: Heads) -> None:
-        self._attached, self._layers, self._heads = attached, layers, heads
+    def __init__(self, attached: Attached, layers: LayerNoise, heads: Heads, views: Views) -> None:
+        self._attached, self._layers, self._heads, self._views = attached, layers, heads, views
         self._scaler: GradScaler | None = None
 
     def backward(self, x: Batch, y: Tensor, noisy: Batch, targets: Tensor, scaler: GradScaler | None = None) -> Tensor:
         """Leaves the gradients of an update in the parameters, and returns the loss.
 
-        ``x``, ``y``: the batch as the user gave it; ``noisy``, ``targets``: the same after the stages before the
-        forward pass. ``scaler`` multiplies the loss, and with it all gradients, those of heads too. A technique may
-        ask for forward and backward a second time, with the same noise throughout.
+        ``x``, ``y``: the batch as the user gave it; ``noisy``, ``targets``: what ``injector.perturb`` hands out for
+        it. ``scaler`` multiplies the loss, and with it all gradients, those of heads too. A technique may ask for
+        forward and backward a second time, with the same noise throughout.
         """
         attached = self._attached
         self._heads.zero_grad()
         self._scaler = scaler
-        state = _global_state(attached) if self._repeats() else None
+        state = global_state(attached.inner) if self._repeats() else None
 
         def again() -> None:
             for parameter in attached.inner.parameters():
                 parameter.grad = None
             # a head learns from the same pass as the model: the last one
             self._heads.zero_grad()
-            with _same_draws(state), frozen_statistics(attached.inner):
+            with same_draws(state), frozen_statistics(attached.inner):
                 self._pass(x, y, noisy, targets, again)
 
         loss, running = self._pass(x, y, noisy, targets, again)
@@ -64,9 +65,9 @@ class WholeUpdate:
         noise, views and masks.
         """
         attached, acting = self._attached, self._acting()
-        together = self._views_together(x, noisy)
-        logits = attached.forward(noisy, synchronised=True) if together is None else together[0]
-        loss = loss_of(attached, logits, targets)
+        logits = attached.forward(noisy, synchronised=True)
+        loss = self._views.loss(logits, targets)
+        noisy, targets, logits = self._views.first(noisy, targets, logits)
         soft = attached.soft(y) if acting else y
         running = [
             (
@@ -83,20 +84,18 @@ class WholeUpdate:
                     targets=targets,
                     logits=logits,
                     again=again,
-                    together=together,
                 ),
             )
             for index, step, strength in acting
         ]
-        with_views = []
+        with_passes = []
         for step, view in running:
             assert isinstance(step.technique, StepTechnique)
             extra = step.technique.extra_loss(view)
             if extra is not None:
                 loss = loss + extra
-                if together is None:
-                    with_views.append(step.name)
-        with self._layers.no_recompute(with_views) if with_views else nullcontext():
+                with_passes.append(step.name)
+        with self._layers.no_recompute(with_passes) if with_passes else nullcontext():
             (loss if self._scaler is None else self._scaler.scale(loss)).backward()  # type: ignore[no-untyped-call]
         return loss, running
 
@@ -107,28 +106,11 @@ class WholeUpdate:
             return []
         steps = attached.policy.at_stage(Stage.STEP)
         strengths = [(i, s, attached.clock.strength(s, i, attached.strength)) for i, s in steps]
-        return [(i, s, strength) for i, s, strength in strengths if strength > 0]
+        return [(i, s, m) for i, s, m in strengths if m > 0 and not isinstance(s.technique, ConsistencyTechnique)]
 
     def _repeats(self) -> bool:
         """Whether a technique of this update may ask for a second backward pass."""
         return any(SECOND_GRADIENT in s.technique.tags for _, s, _ in self._acting())
-
-    def _views_together(self, x: Batch, noisy: Batch) -> Tensor | None:
-        """Logits (1 + views, B, C) of a pass over the clean batch, the noisy one and further draws as one batch.
-
-        None where no active step wants views, or another technique needs the noisy batch for itself.
-        """
-        attached = self._attached
-        wanting = [(i, s) for i, s, _ in self._acting() if views_of(s)]
-        if not wanting or attached.policy.views_apart:
-            return None
-        index, step = wanting[0]
-        more = [draw_again(attached, x, view_number(index, k)) for k in range(1, views_of(step))]
-        batches = [x, noisy, *more]
-        whole = stacked(batches)
-        # noise inside the model has its own strength for every row of the whole
-        attached.begin(attached.adapter.size(whole), None, whole)
-        return split_again(attached.forward(whole, synchronised=True), len(batches))
 
     def pretrain(self, batches: Callable[[], Iterable[Batch]]) -> float:
         """Runs the pre-training phases of the policy; returns their cost in passes over the data."""
@@ -182,23 +164,3 @@ class Counted:
 
 
 _FUNCTION = "a function that goes through the data anew at each call, such as lambda: (x for x, y in loader)"
-
-
-def _global_state(attached: Attached) -> dict[int | None, Tensor]:
-    """The state of torch's global generators, by CUDA device (None: CPU), which the model's own dropout draws from."""
-    cuda = {p.device.index for p in attached.inner.parameters() if p.device.type == "cuda"}
-    on_device: dict[int | None, Tensor] = {index: torch.cuda.get_rng_state(index) for index in cuda}
-    return on_device | {None: torch.get_rng_state()}
-
-
-@contextmanager
-def _same_draws(state: dict[int | None, Tensor] | None) -> Iterator[None]:
-    """The global generators start at ``state`` inside, and are as before afterwards."""
-    state = state or {}
-    with torch.random.fork_rng(devices=[index for index in state if index is not None]):
-        for index, of_device in state.items():
-            if index is None:
-                torch.set_rng_state(of_device)
-            else:
-                torch.cuda.set_rng_state(of_device, index)
-        yield

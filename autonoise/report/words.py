@@ -95,7 +95,7 @@ def usage(steps: Sequence[Mapping[str, Any]], file: str) -> tuple[str, str]:
         lines[4] = lines[4].replace("optimizer=optimizer)", "optimizer=optimizer,")
         lines[5:5] = ["                         raw_transform=noise)"]
         notes.append("Call noise.set_epoch(epoch) at the start of each epoch.")
-    whole = [k.name for k in kinds if k.stage == Stage.STEP]
+    whole = [k.name for k in kinds if k.whole_step]
     if any(getattr(k, "pretrains", False) for k in kinds):
         lines.append("injector.pretrain(lambda: (x for x, y in loader))   # once, before training")
     if whole:

@@ -95,8 +95,9 @@ class StudyFolder:
         self.report_md = self.root / "report.md"
         self.result_file = self.root / "result.json"
 
-    def create(self) -> None:
-        for folder in (self.root, self.artifacts, self.runs, self.policies):
+    def create(self, *, searched: bool = True) -> None:
+        """Make the folders. ``searched``: also those of what only a search leaves. StudyError where that is denied."""
+        for folder in (self.root, self.runs, *((self.artifacts, self.policies) if searched else ())):
             try:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as e:
@@ -140,7 +141,7 @@ class StudyFolder:
 
     def save_result(self, result: Result) -> None:
         """Write result.json; a number that is not finite becomes null."""
-        write_json(self.result_file, _finite(result.to_dict()))
+        write_json(self.result_file, finite(result.to_dict()))
 
     def load_result(self) -> Result | None:
         """What result.json holds; None where there is none yet, or none that can be read."""
@@ -150,11 +151,12 @@ class StudyFolder:
             return None
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """Plain values with null (None) in place of numbers that are not finite, which JSON does not know."""
     if isinstance(value, float) and not np.isfinite(value):
         return None
     if isinstance(value, Mapping):
-        return {str(k): _finite(v) for k, v in value.items()}
+        return {str(k): finite(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(v) for v in value]
+        return [finite(v) for v in value]
     return value

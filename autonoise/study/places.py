@@ -45,6 +45,12 @@ def study_name(data: str) -> str:
     return re.sub(r"[^\w.-]+", "-", stem).strip("-.") or "study"
 
 
+def is_study(data: str | Path) -> bool:
+    """Whether ``data`` is the folder of a study, or its study file, and not data themselves."""
+    path = Path(data).expanduser()
+    return (path / "study.yaml").is_file() or path.name == "study.yaml"
+
+
 def study_dir(given: str) -> Path:
     """The folder of a study given by its folder, its study file or its name under ``studies``. StudyError."""
     path = Path(given).expanduser()

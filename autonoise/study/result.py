@@ -65,6 +65,12 @@ class ContestantResult:
     seeds: int = 0
     """Trainings, each from a seed of its own."""
 
+    @property
+    def worst(self) -> float:
+        """The accuracy (0 to 1) under the family of noise that costs the most, searched or held out; NaN if unknown."""
+        known = [self.numbers[k] for k in ("worst_search", "worst_held_out") if k in self.numbers]
+        return min(known, default=math.nan)
+
 
 @dataclass(frozen=True)
 class Difference:

@@ -79,8 +79,11 @@ def open_study(config: StudyConfig, storage: BaseStorage, *, sampler: BaseSample
     return study
 
 
-def claim(study: optuna.Study, config: StudyConfig, facts: dict[str, str]) -> None:
-    """Write what the study is about into its attributes, or compare. StudyError with the differences."""
+def claim(study: optuna.Study, config: StudyConfig, facts: dict[str, str], other: str = "--study name") -> None:
+    """Write what the study is about into its attributes, or compare. StudyError with the differences.
+
+    ``other``: what the user may give to have a fresh one.
+    """
     claims = StudyRecord.of(study).claims
     for key, value in facts.items():
         known = claims.get(key)
@@ -89,7 +92,7 @@ def claim(study: optuna.Study, config: StudyConfig, facts: dict[str, str]) -> No
         elif known != value:
             raise StudyError(
                 f"study {config.study!r} was started with another {key.replace('_', ' ')} ({known[:24]} now "
-                f"{value[:24]}): scores would not be comparable; use another --study name, or undo the change"
+                f"{value[:24]}): scores would not be comparable; use another {other}, or undo the change"
             )
 
 

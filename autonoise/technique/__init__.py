@@ -1,5 +1,6 @@
 """What a technique is made of: the one import for somebody who writes one."""
 
+from autonoise.technique.consistency import ConsistencyTechnique
 from autonoise.technique.parameters import choice, ranged, text, whole
 from autonoise.technique.registry import Technique, get_technique, technique, technique_names, techniques_for
 from autonoise.technique.schedule import Gate, Schedule
@@ -26,6 +27,7 @@ __all__ = [
     "AdversarialNoise",
     "Batch",
     "BatchInfo",
+    "ConsistencyTechnique",
     "DataType",
     "EmbeddingNoise",
     "Family",

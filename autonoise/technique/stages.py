@@ -222,10 +222,6 @@ class StepView(Protocol):
         """
         ...
 
-    def view_logits(self, views: int) -> Tensor:
-        """Return logits (1 + views, B, C): of the clean batch, then of ``views`` noisy versions, run as one batch."""
-        ...
-
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the loss that this training step uses, as a scalar."""
         ...
@@ -266,17 +262,16 @@ class StepView(Protocol):
 class StepTechnique(Technique):
     """Needs the whole training step: further passes, further losses, or a second gradient.
 
-    With ``views`` above 0, so many noisy versions of the clean batch go through the model together with it, and the
-    cross entropy is that of the clean part; ``passes`` is then 1 + views. See :meth:`StepView.view_logits`. With
-    ``pretrains`` the method :meth:`pretrain` runs once before training; a technique that does nothing else sets
-    ``whole_step`` to False. With ``needs_unmixed`` it needs one pass more in policies that mix rows in pairs.
+    Consistency between several versions of a batch has a class of its own,
+    :class:`autonoise.technique.consistency.ConsistencyTechnique`, since it needs nothing of this. With ``pretrains``
+    the method :meth:`pretrain` runs once before training; a technique that does nothing else sets ``whole_step`` to
+    False. With ``needs_unmixed`` it needs one pass more in policies that mix rows in pairs.
     """
 
     stage: ClassVar[Stage] = Stage.STEP
     whole_step: ClassVar[bool] = True
     needs_unmixed: ClassVar[bool] = False
     pretrains: ClassVar[bool] = False
-    views: ClassVar[int] = 0
 
     def extra_loss(self, step: StepView) -> Tensor | None:
         """Return a scalar that is added to the loss, or None."""

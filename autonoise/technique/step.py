@@ -11,14 +11,12 @@ from typing import Any, Literal
 from torch import Tensor
 
 from autonoise.errors import PolicyError, UnknownNameError
-from autonoise.technique.cost import extra_passes, views_of_technique
+from autonoise.technique.cost import extra_passes, passes_of, views_apart
 from autonoise.technique.parameters import hint, parameters_of
 from autonoise.technique.registry import Technique, get_technique
 from autonoise.technique.schedule import Gate, Schedule
 from autonoise.types import DataType, Family, InputSpec, Stage, member
 
-SECOND_GRADIENT = "second_gradient"
-"""Tag of techniques that do the whole forward and backward pass of an update a second time."""
 COST_LIMIT = 16.0
 """Forward-backward passes in a training step. A policy that costs more is refused: it is taken for a mistake."""
 _APPLIES: list[Callable[..., Any]] = []
@@ -217,7 +215,7 @@ class Steps:
                     raise PolicyError(f"{a.name} and {b.name} contradict each other ({about}); remove one")
         # Each step counts by itself here, without what a second gradient repeats: that was added to ``passes`` later,
         # and a policy file that could be loaded once must load for ever.
-        passes = 1 + sum(extra_passes(s.technique, s.schedule, s.gate) for s in self.steps)
+        passes = 1 + sum(map(extra_passes, self.steps))
         if passes > COST_LIMIT:
             raise PolicyError(
                 f"the policy costs {passes:.1f} passes a step, more than {COST_LIMIT:.0f}: use fewer attack "
@@ -230,24 +228,12 @@ class Steps:
 
         A second gradient (SAM) repeats the extra passes of all other techniques of the step stage, but no attack.
         """
-        attacks = repeated = second = 0.0
-        mixed = bool(self.at_stage(Stage.PAIR))
-        for s in self.steps:
-            extra = extra_passes(s.technique, s.schedule, s.gate, apart=self.views_apart, mixed=mixed)
-            if s.stage is not Stage.STEP:
-                attacks += extra
-            elif SECOND_GRADIENT in s.technique.tags:
-                second += extra
-            else:
-                repeated += extra
-        return attacks + (1 + repeated) * (1 + second)
+        return passes_of(self.steps)
 
     @property
     def views_apart(self) -> bool:
-        """Whether clean and noisy views need a pass of their own, since another technique wants the noisy batch."""
-        return any(s.stage in (Stage.ADVERSARIAL, Stage.PAIR) for s in self.steps) or any(
-            s.stage is Stage.STEP and not views_of(s) and SECOND_GRADIENT not in s.technique.tags for s in self.steps
-        )
+        """Whether the noisy batch goes through the model beside the clean one and its views."""
+        return views_apart(self.steps)
 
     @property
     def needs_whole_step(self) -> bool:
@@ -278,13 +264,6 @@ class Steps:
     def at_stage(self, stage: Stage) -> list[tuple[int, Step]]:
         """The steps of one stage, each with its position among all steps."""
         return [(i, s) for i, s in enumerate(self.steps) if s.stage == stage]
-
-
-def views_of(step: Step) -> int:
-    """The number of noisy draws of a batch that go through the model together with the clean one, for a consistency
-    loss; 0 for other techniques.
-    """
-    return views_of_technique(step.technique)
 
 
 def digest(value: Any) -> str:

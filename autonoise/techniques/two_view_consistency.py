@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from autonoise.technique import DataType, Family, StepTechnique, StepView, ranged, technique
+from autonoise.technique import ConsistencyTechnique, DataType, Family, ranged, technique
 
 
 @technique(
@@ -15,7 +15,7 @@ from autonoise.technique import DataType, Family, StepTechnique, StepView, range
     family=Family.OBJECTIVE,
     reference="Hendrycks et al. 2020, AugMix: A simple method to improve robustness and uncertainty",
 )
-class TwoViewConsistency(StepTechnique):
+class TwoViewConsistency(ConsistencyTechnique):
     """Add strength * weight * JSD(p_clean, p_1, p_2), which is 0 where the three predictions agree.
 
     p_clean, p_1 and p_2 are the predictions for the clean batch and for two noisy versions (views), made with the
@@ -25,22 +25,21 @@ class TwoViewConsistency(StepTechnique):
 
     As in the paper the three go through the model as one batch, from which batch norm learns, and the cross entropy is
     that of the clean part. Together with techniques that attack, mix pairs or need the whole training step, the cross
-    entropy is that of the noisy batch, which has a pass of its own, and the views follow in a second pass.
+    entropy is that of the noisy batch, which goes through the model with the three as a fourth block of rows.
     """
 
-    version: ClassVar[int] = 2  # version 1 ran each view alone and used the cross entropy of a noisy view
-    tags: ClassVar[frozenset[str]] = frozenset({"consistency"})
-    views: ClassVar[int] = 2
+    version: ClassVar[int] = 3  # version 1 ran each view alone and used the cross entropy of a noisy view
+    changes: ClassVar[str] = (
+        "beside attacks and mixed pairs the views go through the model in the same batch as the noisy rows, with the "
+        "noise inside the model, and batch norm learns from them too"
+    )
+    views: ClassVar[int] = 3
+    source = "clean"
 
     # 12 is the AugMix paper's weight
     weight: float = ranged(1.0, 20.0, default=12.0, log=True, unit="loss per nat", maximum=1e4)
 
-    @property
-    def passes(self) -> float:
-        return 3.0
-
-    def extra_loss(self, step: StepView) -> Tensor:
-        logs = step.view_logits(self.views).log_softmax(2)
+    def compare(self, logits: Tensor) -> Tensor:
+        logs = logits.log_softmax(2)
         middle = logs.logsumexp(0) - math.log(len(logs))
-        divergence = (logs.exp() * (logs - middle)).sum(2).mean()
-        return step.strength * self.weight * divergence
+        return self.weight * (logs.exp() * (logs - middle)).sum(2).mean()

@@ -17,18 +17,21 @@ from autonoise.types import Batch, DataType, Stage
 
 
 def steps_for(kind: type[Technique], data_type: DataType, **options: Any) -> list[Step]:
-    """The technique alone; one that acts on the whole training step gets input noise beside it to work with."""
+    """The technique alone; one that acts on the whole training step gets noise beside it to work with: input noise, or
+    noise inside the model where it compares passes that differ by nothing else.
+    """
     steps = [Step(kind(), **options)]
     if kind.stage is Stage.STEP:
-        steps.append(Step(companion(data_type)()))
+        inside = getattr(kind, "source", "") == "noisy"
+        steps.append(Step(companion(data_type, Stage.ACTIVATION if inside else Stage.INPUT)()))
     return steps
 
 
-@lru_cache(maxsize=8)
-def companion(data_type: DataType) -> type[Technique]:
-    """Input noise of this package, for techniques that compare noisy batches with clean ones."""
+@lru_cache(maxsize=16)
+def companion(data_type: DataType, stage: Stage = Stage.INPUT) -> type[Technique]:
+    """A technique of this package at a stage, for those that compare noisy batches."""
     own = (t for t in techniques_for(data_type) if t.__module__.startswith("autonoise.techniques."))
-    return next(t for t in own if t.stage is Stage.INPUT)
+    return next(t for t in own if t.stage is stage)
 
 
 def policy_for(kind: type[Technique], data_type: DataType, *, knob: float = 1.0, **options: Any) -> Policy:

@@ -109,7 +109,7 @@ def train(
                     x = select(batch, index)
                 else:
                     texts = cast("list[str]", take(data.rows, index.numpy()))
-                    x = to_device(data.preparation(transform.many(texts, index.numpy())), device)
+                    x = to_device(data.preparation(transform.views(texts, index.numpy())), device)
                 loss = injector.training_step(x, labels[index], optimizer)
                 scheduler.step()
                 updates += 1

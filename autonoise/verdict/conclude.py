@@ -155,19 +155,10 @@ def _told(
     trials: Sequence[TrialRecord],
 ) -> Result:
     """The judged numbers with the verdict in words, and with what else a reader wants to know of the study."""
-    config, task = session.config, session.task
-    settings = {k: v for k, v in config.to_dict().items() if k not in ("storage", "out", "data")}
+    result = described(session, judged)
     result = replace(
-        judged,
-        data=task.dataset.fingerprint,
-        describe=describe(task),
-        data_type=str(task.dataset.data_type),
-        created=utc_now(),
-        versions=versions(),
-        config=settings | {"data": Path(config.data).name},
-        noise_weight=config.noise_weight,
-        warnings=tuple(_warnings(session, judged, standings)),
-        verdict=decide(judged.differences, judged.clean_limit.get("policy", KEPT)),
+        result,
+        warnings=(*_unchanged(judged, standings), *result.warnings),
         contributions=tuple(
             ContributionResult(c.technique, c.interval.mean, c.interval.low, c.interval.high, c.kept)
             for c in contributions
@@ -179,6 +170,24 @@ def _told(
     result = replace(result, sentence=sentence(result))
     recommended, recommendation = recommend(result)
     return replace(result, recommended=recommended, recommendation=recommendation)
+
+
+def described(session: Session, judged: Result) -> Result:
+    """The judged numbers with the verdict in a word, the data, the settings, and what a reader is warned of."""
+    config, task = session.config, session.task
+    settings = {k: v for k, v in config.to_dict().items() if k not in ("storage", "out", "data")}
+    return replace(
+        judged,
+        data=task.dataset.fingerprint,
+        describe=describe(task),
+        data_type=str(task.dataset.data_type),
+        created=utc_now(),
+        versions=versions(),
+        config=settings | {"data": Path(config.data).name},
+        noise_weight=config.noise_weight,
+        warnings=tuple(_warnings(session, judged)),
+        verdict=decide(judged.differences, judged.clean_limit.get("policy", KEPT)),
+    )
 
 
 def _standing_results(standings: Sequence[Standing], found: str) -> tuple[StandingResult, ...]:
@@ -197,11 +206,16 @@ def _standing_results(standings: Sequence[Standing], found: str) -> tuple[Standi
     return tuple(out)
 
 
-def _warnings(session: Session, judged: Result, standings: Sequence[Standing]) -> list[str]:
-    task, out = session.task, []
+def _unchanged(judged: Result, standings: Sequence[Standing]) -> list[str]:
+    """The warning that the search has found nothing but a recipe, where that is so."""
     chosen = next(s for s in standings if s.policy.hash == judged.contestants["policy"].hash)
-    if chosen.role in OPPONENTS:
-        out.append(f"the found policy is the {chosen.role} {chosen.policy.name}: the search has not changed it")
+    if chosen.role not in OPPONENTS:
+        return []
+    return [f"the found policy is the {chosen.role} {chosen.policy.name}: the search has not changed it"]
+
+
+def _warnings(session: Session, judged: Result) -> list[str]:
+    task, out = session.task, list[str]()
     smallest = min(len(task.splits.folds[0].search), len(task.splits.test))
     if smallest < FEW_ROWS:
         out.append(f"small data: only {smallest} rows decide; the intervals are wide")

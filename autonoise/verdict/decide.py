@@ -80,13 +80,16 @@ def _deciding_recipe(result: Result) -> str | None:
     return max(such, key=lambda k: _score(result.contestants[k]), default=best_recipe(result))
 
 
-def sentence(result: Result) -> str:
-    """The verdict in a line: the word, both answers, what noise costs, clean accuracy."""
+def sentence(result: Result, rival: str = RECIPE) -> str:
+    """The verdict in a line: the word, both answers, what noise costs, clean accuracy.
+
+    ``rival``: what the best of the other contestants is called.
+    """
     base, policy = result.contestants["baseline"], result.contestants["policy"]
     recipe = _deciding_recipe(result)
     asked = [("baseline", NO_NOISE), *([(recipe, RECIPE)] if recipe is not None else [])]
     if result.verdict != NOT_MEASURABLE:
-        parts = [_versus(result, label, question) for label, question in asked]
+        parts = [_versus(result, label, question, rival) for label, question in asked]
     else:
         parts = ["every noise kept for judging is of a family that a contestant trained on, or related to one"]
         searched = result.differences["baseline"].search
@@ -112,10 +115,10 @@ def sentence(result: Result) -> str:
     return f"{result.verdict}: {'; '.join(parts)}"
 
 
-def _versus(result: Result, label: str, question: str) -> str:
+def _versus(result: Result, label: str, question: str, rival: str) -> str:
     """``better than no noise by +0.030 [+0.016, +0.044]``."""
     found = result.answers[question]
-    name = question if label == "baseline" else f"the {question} ({result.contestants[label].name})"
+    name = question if label == "baseline" else f"the {rival} ({result.contestants[label].name})"
     numbers = _signed(result.differences[label].score)
     words = {
         BETTER: f"better than {name} by",

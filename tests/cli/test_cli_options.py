@@ -14,7 +14,7 @@ import typer
 import autonoise
 from autonoise.calling import config_of
 from autonoise.cli.app import app
-from autonoise.cli.searching import _check_device, _check_machine
+from autonoise.cli.searching import check_device, check_machine
 from autonoise.cli.studies import status_of
 from autonoise.errors import StudyError
 from autonoise.study.config import StudyConfig
@@ -83,13 +83,13 @@ def test_what_this_machine_cannot_do(tmp_path: Path) -> None:
     file.write_text("a")
     config = StudyConfig(data="wine", study="s", out=str(file))
     with pytest.raises(StudyError, match=r"--out .*table.csv is a file: name a folder"):
-        _check_machine(config)
+        check_machine(config)
     with pytest.raises(StudyError, match=r"--workers 100000: this machine has \d+ processors"):
-        _check_machine(StudyConfig(data="wine", study="s", out=str(tmp_path), workers=100_000))
-    _check_machine(StudyConfig(data="wine", study="s", out=str(tmp_path), workers=64))
+        check_machine(StudyConfig(data="wine", study="s", out=str(tmp_path), workers=100_000))
+    check_machine(StudyConfig(data="wine", study="s", out=str(tmp_path), workers=64))
     with pytest.raises(StudyError, match="--device meta: not usable here"):
-        _check_device("meta")
-    _check_device("cpu")
+        check_device("meta")
+    check_device("cpu")
 
 
 def options() -> set[str]:

@@ -19,7 +19,8 @@ from autonoise.types import InputSpec, Stage
 
 ROWS, CLASSES, RHO = 8, 3, 0.5
 STEPS = [t for t in techniques_for() if t.stage is Stage.STEP]
-OTHERS = [t for t in STEPS if "second_gradient" not in t.tags]
+# the neighbours that VAT and TRADES search are not searched again, like an attack, so that the definition is another
+OTHERS = [t for t in STEPS if "second_gradient" not in t.tags and getattr(t, "source", "") != "moved"]
 OPTIONS: dict[str, dict[str, float]] = {"denoising_autoencoder": {"weight": 50.0}, "vrex": {"penalty": 20.0}}
 
 

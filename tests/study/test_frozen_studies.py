@@ -33,7 +33,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
         both = [corruptions_for(data_type, g)[:2] for g in ("search", "held_out")]
         return (*both[0], *both[1])
 
-    monkeypatch.setattr("autonoise.phases._pool", lambda config: 1)
+    monkeypatch.setattr("autonoise.phases.pool_size", lambda config: 1)
     monkeypatch.setattr("autonoise.study.prepare.corruptions_for", few)
     monkeypatch.setattr("autonoise.study.bank.resource_dir", lambda name: Path("/nonexistent"))
 

@@ -56,7 +56,7 @@ def _small(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> N
 
     if "again" not in request.node.name:
         monkeypatch.setattr("autonoise.verdict.export.write_study_report", lambda session, result: None)
-    monkeypatch.setattr("autonoise.phases._pool", lambda config: 1)
+    monkeypatch.setattr("autonoise.phases.pool_size", lambda config: 1)
     monkeypatch.setattr("autonoise.study.prepare.corruptions_for", few)
     monkeypatch.setattr("autonoise.study.bank.resource_dir", lambda name: Path("/nonexistent"))
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import copy
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,29 +17,21 @@ from autonoise.types import DataType, InputSpec
 CLEAN, ONE, TWO = torch.randn(3, 6, 4, generator=generator(0), dtype=torch.float64)
 
 
-def view(*logits: torch.Tensor, strength: float = 1.0) -> SimpleNamespace:
-    def together(views: int) -> torch.Tensor:
-        assert views == 2
-        return torch.stack(logits)
-
-    return SimpleNamespace(view_logits=together, strength=strength)
-
-
 def test_the_three_view_divergence_as_entropies() -> None:
     p = torch.stack([CLEAN, ONE, TWO]).softmax(2)
     entropy = torch.special.entr(p).sum(2)
     expected = (torch.special.entr(p.mean(0)).sum(1) - entropy.mean(0)).mean()
-    got = TwoViewConsistency(weight=12.0).extra_loss(view(CLEAN, ONE, TWO, strength=0.5))
-    assert got.item() == pytest.approx(6 * expected.item())
+    got = TwoViewConsistency(weight=12.0).compare(torch.stack([CLEAN, ONE, TWO]))
+    assert got.item() == pytest.approx(12 * expected.item())
 
 
 def test_bounds_and_finite_gradients_for_certain_predictions() -> None:
     sure = (torch.eye(3) * 1e4).unsqueeze(1).requires_grad_(True)
-    loss = TwoViewConsistency(weight=1.0).extra_loss(view(*sure))
+    loss = TwoViewConsistency(weight=1.0).compare(sure)
     loss.backward()
     assert loss.item() == pytest.approx(torch.log(torch.tensor(3.0)).item())
     assert torch.isfinite(sure.grad).all()
-    assert TwoViewConsistency().extra_loss(view(CLEAN, CLEAN, CLEAN)).item() == pytest.approx(0, abs=1e-9)
+    assert TwoViewConsistency().compare(torch.stack([CLEAN, CLEAN, CLEAN])).item() == pytest.approx(0, abs=1e-9)
 
 
 def test_it_contradicts_robust_losses() -> None:
@@ -113,15 +104,19 @@ def logits_of(trained: Net) -> Tensor:
 
 
 def test_beside_mixed_pairs_the_mixed_batch_keeps_the_cross_entropy() -> None:
-    before, after, x, _, loss = step_of(Step.of("mixup", alpha=1.0))
-    mixed, views = after.seen
-    assert mixed.shape == (8, 4) and views.shape == (24, 4) and torch.equal(views[:8], x)
+    """It goes first through the model, in one batch with the clean one and its two views."""
+    before, after, x, y, loss = step_of(Step.of("mixup", alpha=1.0))
+    (whole,) = after.seen
+    assert whole.shape == (32, 4) and torch.equal(whole[8:16], x)
     assert after.norm.num_batches_tracked == 1
-    plain, _, _, _, base = step_of(Step.of("mixup", alpha=1.0), schedule=Schedule("window", start=0.9))
-    p = before(views).reshape(3, 8, 3).softmax(2)
+    twin = Policy("tabular", (Step.of("gaussian_noise", std=1.0), Step.of("mixup", alpha=1.0)))
+    mixed, targets = twin.attach(copy.deepcopy(before), epochs=1, steps_per_epoch=4).perturb(x, y)
+    assert torch.equal(whole[:8], mixed) and not torch.equal(targets, targets.round())
+    logits = before(whole)
+    p = logits[8:].reshape(3, 8, 3).softmax(2)
     jsd = (torch.special.entr(p.mean(0)).sum(1) - torch.special.entr(p).sum(2).mean(0)).mean()
-    assert (loss - base).item() == pytest.approx(12 * jsd.item(), rel=1e-4)
-    assert plain is not before
+    expected = nn.functional.cross_entropy(logits[:8], targets) + 12 * jsd
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_what_it_costs() -> None:
