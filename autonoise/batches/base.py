@@ -124,10 +124,11 @@ class BatchAdapter:
         """
         return None
 
-    def for_model(self, model: nn.Module, spec: InputSpec, *, writes: bool) -> InputSpec:
+    def for_model(self, model: nn.Module, spec: InputSpec, *, exact: bool) -> InputSpec:
         """The spec, which the user did not write, as far as it fits the model.
 
-        ``writes``: the policy writes values that the spec names (token ids), so that a guess would not do.
+        ``exact``: the policy writes values that the spec names (token ids), or acts on each value that it does not
+        protect, so that a guess would not do.
         Raises AttachError where the model cannot take what the spec describes.
         """
         return spec

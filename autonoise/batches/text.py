@@ -31,8 +31,11 @@ class Adapter(BatchAdapter):
                 f"right data type"
             )
 
-    def for_model(self, model: nn.Module, spec: InputSpec, *, writes: bool) -> InputSpec:
-        """Ids of another tokenizer mean something else: refused where noise writes ids, else taken from the model."""
+    def for_model(self, model: nn.Module, spec: InputSpec, *, exact: bool) -> InputSpec:
+        """Ids of another tokenizer mean something else: refused where noise acts on tokens, else taken from the model.
+
+        A policy that says nothing of padding takes it from the model's embedding.
+        """
         tables = [m for m in model.modules() if isinstance(m, nn.Embedding)]
         if not tables:
             return spec
@@ -45,8 +48,8 @@ class Adapter(BatchAdapter):
         elif None not in (spec.pad_id, pad) and spec.pad_id != pad:
             what = f"the policy was searched with padding id {spec.pad_id}, the model's embedding pads with {pad}"
         else:
-            return spec
-        if writes:
+            return replace(spec, pad_id=pad) if spec.pad_id is None else spec
+        if exact:
             raise AttachError(
                 f"{what}: describe your tokenizer, policy.attach(..., input=InputSpec(data_type='text', layout=(L,), "
                 f"pad_id=..., mask_id=..., unk_id=..., special_ids=(...), vocabulary_size={size}))"

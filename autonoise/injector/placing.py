@@ -24,6 +24,8 @@ from autonoise.technique.step import Step, Steps
 from autonoise.types import InputSpec, Stage
 
 log = logging.getLogger("autonoise")
+_TOKENWISE = (Stage.INPUT, Stage.ADVERSARIAL, Stage.EMBEDDING)
+"""Stages that act on each token of a text by itself, so that padding and special tokens must be known for sure."""
 TOLD = 6
 """The number of places that a warning names."""
 
@@ -51,7 +53,9 @@ def input_spec(
     given = None if completed is not None else given
     spec = completed or given or policy.input or InputSpec(data_type=policy.data_type, layout=())
     if given is None:
-        spec = adapter.for_model(model, spec, writes=bool(policy.at_stage(Stage.INPUT)))
+        spec = adapter.for_model(
+            model, spec, exact=policy.pretrains or any(s.stage in _TOKENWISE for s in policy.steps)
+        )
     classes, found = num_classes or 0, None
     if not classes:
         found = classifier(model, spec.classes)

@@ -165,18 +165,29 @@ def test_masked_token_training_asks_for_left_padded_words(monkeypatch: pytest.Mo
     assert torch.equal(seen[0], WORDS)
 
 
-def test_ids_of_another_tokenizer_are_refused_where_ids_are_written() -> None:
-    writes = Policy("text", (Step.of("token_masking"),), input=SPEC)
+@pytest.mark.parametrize("name", ["token_masking", "token_shuffle", "embedding_noise", "neftune", "fgsm", "freelb",
+                                  "mlm_pretraining"])  # fmt: skip
+def test_ids_of_another_tokenizer_are_refused_where_noise_acts_on_tokens(name: str) -> None:
+    tokens = Policy("text", (Step.of(name),), input=SPEC)
     with pytest.raises(AttachError, match="pads with 1: describe your tokenizer"):
-        writes.attach(Reader(padding_idx=1), epochs=1, steps_per_epoch=1)
+        tokens.attach(Reader(padding_idx=1), epochs=1, steps_per_epoch=1)
     with pytest.raises(AttachError, match="vocabulary of 40, the model has 50"):
-        writes.attach(Reader(words=50), epochs=1, steps_per_epoch=1)
+        tokens.attach(Reader(words=50), epochs=1, steps_per_epoch=1)
+    described = InputSpec(data_type="text", layout=(4,), pad_id=1, mask_id=2, vocabulary_size=50)
+    tokens.attach(Reader(words=50, padding_idx=1), epochs=1, steps_per_epoch=1, input=described)
+
+
+def test_a_policy_without_a_description_takes_the_padding_from_the_model() -> None:
+    policy = Policy("text", (Step.of("embedding_noise"),))
+    assert policy.attach(Reader(padding_idx=1), epochs=1, steps_per_epoch=1).spec.pad_id == 1
+    said = InputSpec(data_type="text", layout=(4,), pad_id=3)
+    assert policy.attach(Reader(padding_idx=1), epochs=1, steps_per_epoch=1, input=said).spec.pad_id == 3
 
 
 def test_ids_of_another_tokenizer_come_from_the_model_where_they_only_protect(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    policy = Policy("text", (Step.of("embedding_noise"),), input=SPEC)
+    policy = Policy("text", (Step.of("activation_noise", site="embedding"),), input=SPEC)
     model = Reader(words=50, padding_idx=1)
     with caplog.at_level(logging.WARNING, logger="autonoise"):
         injector = policy.attach(model, epochs=1, steps_per_epoch=1)
