@@ -155,6 +155,7 @@ def _space_for(config: StudyConfig, space: SearchSpace | None, task: Task) -> Se
     space = space or SearchSpace.load(config.space or str(task.dataset.data_type))
     if config.label_noise > 0 or config.label_matrix or config.clean_target:
         space = space.for_label_noise()
+    space = space.for_steps(config.steps)
     if space.data_type != task.dataset.data_type:
         raise StudyError(
             f"the search space is for {space.data_type} data, but {config.data} is {task.dataset.data_type}: give the "

@@ -112,6 +112,7 @@ def print_policy(console: Console, policy: Policy) -> None:
         console.print(table(columns, rows, right=("probability",)))
     else:
         console.print("no steps: train without noise")
+    console.print(f"runs in {policy.form}")
     console.print(f"cost  {policy.passes:.2f} forward-backward passes per training step (1 is plain training)")
     scores = {k: v for k, v in policy.scores.items() if not judged.word or k not in ("verdict", "recommendation")}
     for title, values in (("scores", scores), ("provenance", policy.provenance)):

@@ -86,6 +86,14 @@ def search(
     space: Annotated[
         str | None, _option("Search space: a YAML file or a shipped name (the data type's).", panel=_SCORE)
     ] = None,
+    steps: Annotated[
+        str | None,
+        _option(
+            "The form of your training code: three (perturb, loss, step), or whole, which can call training_step and "
+            "so run SAM, too (three).",
+            panel=_SCORE,
+        ),
+    ] = None,
     memory: Annotated[
         bool | None,
         typer.Option(
@@ -216,6 +224,7 @@ def show_outcome(console: Console, config: StudyConfig, outcome: SearchResult) -
     ]
     columns = ("", "name", "clean", "noisy (searched)", "noisy (held out)", "gap closed", "passes")
     console.print(table(columns, rows, right=columns[2:]))
+    console.print(f"runs in {outcome.policy.form}", soft_wrap=True)
     for line in one_policy(result.winners):
         console.print(line, soft_wrap=True)
     for warning in result.warnings:

@@ -20,6 +20,7 @@ _KEYS = {
     "defaults",
     "techniques",
     "with_label_noise",
+    "with_whole_step",
     "seeds",
     "presets",
 }
@@ -47,9 +48,11 @@ def space_fields(values: Mapping[str, Any], where: str) -> dict[str, Any]:
     defaults = values.get("defaults") or {}
     if not isinstance(defaults, dict) or set(defaults) - {"probability", "schedule", "magnitude"}:
         raise SpaceError(f"{where}: defaults may set probability, schedule and magnitude")
-    against = values.get("with_label_noise") or {}
-    if not isinstance(against, dict):
-        raise SpaceError(f"{where}: with_label_noise must be a mapping like techniques, but got {against!r}")
+    sections = {}
+    for section in ("with_label_noise", "with_whole_step"):
+        sections[section] = values.get(section) or {}
+        if not isinstance(sections[section], dict):
+            raise SpaceError(f"{where}: {section} must be a mapping like techniques, but got {sections[section]!r}")
     dims = _dimensions(techniques, data_type, defaults, where)
     most = _number(values, "max_techniques", 4, where, whole=True)
     expected = _number(values, "expected_techniques", 3.0, where)
@@ -75,7 +78,13 @@ def space_fields(values: Mapping[str, Any], where: str) -> dict[str, Any]:
         "seeds": lists["seeds"],
         "presets": lists["presets"],
         "source": dict(values),
-        "label_noise_techniques": _dimensions(against, data_type, defaults, f"{where}: with_label_noise"),
+        **{
+            held: _dimensions(sections[section], data_type, defaults, f"{where}: {section}")
+            for held, section in (
+                ("label_noise_techniques", "with_label_noise"),
+                ("whole_step_techniques", "with_whole_step"),
+            )
+        },
     }
 
 

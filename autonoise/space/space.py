@@ -18,6 +18,8 @@ from autonoise.technique.schedule import Gate, Schedule
 from autonoise.technique.step import Step, digest
 from autonoise.types import DataType, member
 
+DEFAULT_STEPS = "three"
+"""What is searched for where nobody says which form the training code has: what runs everywhere."""
 _SEARCHED_LIMITS = {"late": "late", "off_at_end": "off"}
 
 
@@ -45,6 +47,7 @@ class SearchSpace:
     presets: tuple[Policy, ...] = ()
     source: Mapping[str, Any] = field(default_factory=dict)
     label_noise_techniques: Mapping[str, Mapping[str, Dimension]] = field(default_factory=dict)
+    whole_step_techniques: Mapping[str, Mapping[str, Dimension]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "data_type", member(DataType, self.data_type, "data type"))
@@ -66,11 +69,42 @@ class SearchSpace:
         """The space to search when training labels are known to be wrong: with its ``with_label_noise`` techniques."""
         if not self.label_noise_techniques:
             return self
+        return self._with("label_noise_techniques", "with_label_noise")
+
+    def for_steps(self, steps: str | None) -> SearchSpace:
+        """The space to search for training code of one form.
+
+        ``three``: code that calls perturb, loss and step, which cannot run techniques of the whole step (SAM); the
+        space is without them. ``whole``: code that can call ``injector.training_step``; with the ``with_whole_step``
+        techniques. None: ``whole`` for a space that lists such techniques itself, else :data:`DEFAULT_STEPS`.
+
+        Raises SpaceError where nothing is left.
+        """
+        own = [n for n in self.techniques if get_technique(n).whole_step]
+        if (steps or ("whole" if own else DEFAULT_STEPS)) == "whole":
+            return self._with("whole_step_techniques", "with_whole_step")
+        source = {k: v for k, v in self.source.items() if k != "with_whole_step"}
+        if own:
+            source["techniques"] = {n: v for n, v in source.get("techniques", {}).items() if n not in own}
+        techniques = {n: d for n, d in self.techniques.items() if n not in own}
+        if not techniques:
+            raise SpaceError(f"--steps three leaves no technique of the space: {', '.join(own)} need training_step")
+        lists = {}
+        for key in ("seeds", "presets"):
+            kept = [not p.needs_whole_step for p in getattr(self, key)]
+            lists[key] = tuple(p for p, keep in zip(getattr(self, key), kept, strict=True) if keep)
+            if key in source:
+                source[key] = [e for e, keep in zip(source[key] or [], kept, strict=True) if keep]
+        return dataclasses.replace(self, techniques=techniques, source=source, whole_step_techniques={}, **lists)
+
+    def _with(self, held: str, section: str) -> SearchSpace:
+        """The space with the techniques of a section of its file among the others."""
         source = dict(self.source)
-        extra = source.pop("with_label_noise", None) or {}
+        extra = source.pop(section, None) or {}
         source["techniques"] = {**source.get("techniques", {}), **extra}
-        techniques = {**self.techniques, **self.label_noise_techniques}
-        return dataclasses.replace(self, techniques=techniques, source=source, label_noise_techniques={})
+        techniques = {**self.techniques, **getattr(self, held)}
+        changes: dict[str, Any] = {"techniques": techniques, "source": source, held: {}}
+        return dataclasses.replace(self, **changes)
 
     @property
     def prior(self) -> float:

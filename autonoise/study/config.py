@@ -26,6 +26,7 @@ _FIXED = (
     "noisy_val",
     "noisy_val_only",
     "size",
+    "steps",
 )
 """Settings that may not change when a study goes on: scores would not be comparable."""
 _KINDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
@@ -58,6 +59,7 @@ class StudyConfig:
     train_rows: int = 10_000
     noise_weight: float = 0.5
     space: str | None = None
+    steps: str | None = None
     storage: str | None = None
     device: str = "cpu"
     workers: int = 1
@@ -98,6 +100,11 @@ class StudyConfig:
             raise StudyError(f"{broken[0]} must hold, but got {getattr(self, name.replace('-', '_'))!r}")
         if self.objective not in ("score", "pareto"):
             raise StudyError(f"--objective must be score or pareto, but got {self.objective!r}")
+        if self.steps not in (None, "three", "whole"):
+            raise StudyError(
+                f"--steps must be three (training code of perturb, loss and step) or whole (code that can call "
+                f"training_step), but got {self.steps!r}"
+            )
         self._check_pairs()
 
     def _check_pairs(self) -> None:

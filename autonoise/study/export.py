@@ -41,6 +41,7 @@ def complete_policy(
         "train_rows": len(task.splits.folds[0].train),
         "epochs": task.recipe.epochs,
         "trials": config.trials,
+        "runs_in": policy.form,
         "versions": versions(),
         "created": created or utc_now(),
     }

@@ -241,6 +241,12 @@ class Steps:
         return any(s.technique.whole_step for s in self.steps)
 
     @property
+    def form(self) -> str:
+        """In which form of a training loop it runs, in words."""
+        names = ", ".join(s.name for s in self.steps if s.technique.whole_step)
+        return f"injector.training_step alone ({names})" if names else "three lines (perturb, loss, step)"
+
+    @property
     def pretrains(self) -> bool:
         """Whether the policy has a phase before training, which ``injector.pretrain`` runs."""
         return any(getattr(s.technique, "pretrains", False) for s in self.steps)

@@ -33,6 +33,7 @@ ABSURD: dict[str, tuple[dict[str, Any], str]] = {
     "seed": ({"seed": 2**63}, r"0 <= --seed < 2\^63 must hold"),
     "the data as noise": ({"noisy_val": "wine.csv", "data": "./wine.csv"}, r"--noisy-val wine.csv is the data itself"),
     "two ways to flip": ({"label_noise": 0.1, "label_matrix": "m.csv"}, r"give one of them"),
+    "a form of no name": ({"steps": "two"}, r"--steps must be three .* or whole .*, but got 'two'$"),
     "the same target": ({"target": "y", "clean_target": "y"}, r"leave --clean-target out"),
     "model and proxy": ({"model": "m:f", "proxy": "mlp"}, r"--proxy would be ignored"),
     "model and wider proxies": ({"model": "m:f", "calibrate": True}, r"--calibrate trains wider proxies"),
