@@ -36,7 +36,7 @@ _SITES = 8
     harshest=0.7,
     unit="fraction of numeric cells",
     reference="Schelter et al. 2021, JENGA",
-    near=(Family.GAIN,),
+    near=(Family.GAIN, Family.OUTLIER),
     available=has_numeric,
 )
 def unit_error(rows: pd.DataFrame, amount: float, rng: np.random.Generator, reference: Reference) -> pd.DataFrame:

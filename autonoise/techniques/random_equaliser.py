@@ -20,8 +20,8 @@ NARROWEST = 0.05
 class RandomEqualiser(InputNoise):
     """Amplify and damp frequencies by a random curve of up to strength * gain_db decibels either way.
 
-    The curve is straight, in decibels over the mel scale of hearing, between points at random places: 0, 1 to ``bands``
-    - 1 inner points, and half of the sample rate. The decibels at each point are uniform in -gain_db .. gain_db. This
+    The curve is straight, in decibels over the mel scale of hearing, between its two ends and 1 to ``bands`` - 1 points
+    at random places between them. The decibels at each point are uniform in -gain_db .. gain_db. This
     is the "linear" variant of the paper, applied to the waveform in place of the spectrogram. x: (B, T).
     """
 
@@ -36,7 +36,7 @@ class RandomEqualiser(InputNoise):
         # Stevens, Volkmann & Newman's mel scale, as O'Shaughnessy writes it; 16 kHz where the sample rate is unknown
         mel = torch.log1p(f * (info.spec.sample_rate or 16_000) / 2 / 700)
         mel = mel / mel[-1]
-        number = randint(self.bands, (rows, 1), rng, x)
+        number = randint(self.bands, (rows, 1), rng, x, low=min(1, self.bands - 1))
         inner = rand((rows, self.bands), rng, clean)
         order = torch.arange(self.bands, device=x.device)
         # points beyond the number drawn go to the end, where they do nothing
