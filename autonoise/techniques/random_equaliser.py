@@ -21,8 +21,8 @@ class RandomEqualiser(InputNoise):
     """Amplify and damp frequencies by a random curve of up to strength * gain_db decibels either way.
 
     The curve is straight, in decibels over the mel scale of hearing, between its two ends and 1 to ``bands`` - 1 points
-    at random places between them. The decibels at each point are uniform in -gain_db .. gain_db. This
-    is the "linear" variant of the paper, applied to the waveform in place of the spectrogram. x: (B, T).
+    at random places between them. The decibels at each point are uniform in -gain_db .. gain_db. This is the "linear"
+    variant of the paper, applied to the waveform in place of the spectrogram. x: (B, T).
     """
 
     # 6 decibels and 3 to 5 bands are the values of the authors' code
