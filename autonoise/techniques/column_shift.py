@@ -5,7 +5,7 @@ from torch import Generator, Tensor
 from autonoise.ops.masks import movable
 from autonoise.ops.precision import widen
 from autonoise.ops.random import randint, randn
-from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique, whole
+from autonoise.technique import BatchInfo, Family, InputNoise, InputSpec, ranged, technique, whole
 
 
 @technique(
@@ -23,6 +23,10 @@ class ColumnShift(InputNoise):
 
     sigma: float = ranged(0.05, 1.5, default=0.5, log=True, unit="standard deviations", maximum=20.0)
     groups: int = whole(1, 16, default=8, maximum=1000)
+
+    @classmethod
+    def idle(cls, spec: InputSpec) -> str:
+        return "" if spec.numeric else "the table has no numeric columns"
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
         wide = widen(x)

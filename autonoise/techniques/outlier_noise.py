@@ -6,7 +6,7 @@ from torch import Generator, Tensor
 from autonoise.ops.masks import movable, numbers
 from autonoise.ops.precision import flat, widen
 from autonoise.ops.random import rand_like, randn_like
-from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
+from autonoise.technique import BatchInfo, Family, InputNoise, InputSpec, ranged, technique
 
 
 @technique(
@@ -26,6 +26,10 @@ class OutlierNoise(InputNoise):
 
     fraction: float = ranged(0.01, 0.3, default=0.05, log=True, unit="numbers", maximum=1.0)
     size: float = ranged(0.5, 5.0, default=2.0, log=True, unit="standard deviations", maximum=100.0)
+
+    @classmethod
+    def idle(cls, spec: InputSpec) -> str:
+        return "" if spec.numeric else "the table has no numeric columns"
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
         wide = widen(x)

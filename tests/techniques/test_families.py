@@ -14,6 +14,7 @@ KNOWN = {
     },
     # it deforms, filters and changes colours; a filter blurs as coarse pixels do
     ("image", "prime"): {"fog", "elastic", "ripple", "pixelate", "rotate"},
+    ("image", "rand_augment"): {"fog", "elastic", "ripple", "rotate", "posterise", "pixelate"},
     ("image", "random_convolution"): {"fog", "pixelate"},
     ("image", "periodic_noise"): {"sine_grating"},
     ("image", "power_law_noise"): {"low_frequency_noise", "fog"},
