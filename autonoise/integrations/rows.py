@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from autonoise.batches import batch_adapter
-from autonoise.batches.tabular import infer_columns
+from autonoise.batches.columns import infer_columns
 from autonoise.errors import DataError
 from autonoise.types import Array, DataType, InputSpec, Scale
 
