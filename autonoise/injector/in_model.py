@@ -77,12 +77,9 @@ class LayerNoise:
             if own is not None:
                 self.own[index, number] = own
 
-    def taken(self, index: int) -> str:
-        """Which of the model's own modules a step replaces, in words."""
-        named = [n for (i, _), own in self.own.items() if i == index and own.named for n, _ in own.modules]
-        before = [n for (i, _), own in self.own.items() if i == index and not own.named for n, _ in own.modules]
-        words = f", takes over {len(named)} nn.Dropout" if named else ""
-        return words + (f", takes over {' or '.join(before)} if it stands directly before" if before else "")
+    def replaced(self, index: int) -> tuple[str, ...]:
+        """The model's own dropouts that a step replaces, or may replace where they stand directly before its place."""
+        return tuple(n for (i, _), own in self.own.items() if i == index for n, _ in own.modules)
 
     def add_delta(self, point: Point) -> None:
         """Let an attack's shift be added to the output of the embedding."""

@@ -24,6 +24,7 @@ from autonoise.injector.in_model import LayerNoise
 from autonoise.injector.misuse import Use
 from autonoise.injector.placing import inline, input_spec, place_steps, rank_of
 from autonoise.injector.raw import RawTransform
+from autonoise.injector.status import InjectorStatus, status_of
 from autonoise.injector.surroundings import Surroundings
 from autonoise.injector.views import Views
 from autonoise.injector.whole_update import WholeUpdate
@@ -279,6 +280,17 @@ class NoiseInjector(Surroundings):
     def __exit__(self, *_: object) -> None:
         self.detach()
 
+    def status(self) -> InjectorStatus:
+        """What acts where and where training stands, as a frozen dataclass; ``status().to_dict()`` is plain data."""
+        return status_of(
+            self.attached,
+            self.layers,
+            self.placed,
+            strings=bool(self.raw),
+            gradients=self._gradient_done or self._optimizer_hook is not None,
+            detached=self._detached,
+        )
+
     def describe(self) -> str:
-        """What acts where, one line per step."""
-        return description(self.attached, self.layers, self.places)
+        """The same in words: where training stands, then one line per step. What is not known yet is said."""
+        return description(self.status(), self.policy.steps)

@@ -153,7 +153,7 @@ class _Placing:
         except AttachError as e:
             if not self._allow_partial:
                 raise
-            self._placed.skipped[index] = str(e)
+            self._placed.skipped[index] = str(e).removeprefix(f"{step.name}: ")
 
     def _place_attack(self, index: int, step: Step) -> None:
         if self._placed.embedding is not None:

@@ -256,7 +256,7 @@ def test_mixup_mixes_inputs_and_targets_by_one_plan() -> None:
 def test_strength_knob_and_description() -> None:
     injector = attach(Step.of("gaussian_noise", std=0.1), Step.of("activation_noise"), Step.of("dropout"))
     text = injector.describe()
-    assert "gaussian_noise [input] p=1 constant at input" in text
+    assert "gaussian_noise [input] · std 0.1 (input scale) · all samples · throughout · on the input" in text
     assert "1:output" in text
     assert "3:input" in text
     one = injector.perturb(table(), LABELS)[0] - table()
