@@ -13,6 +13,8 @@ from autonoise.cli.output import make_console, percent, print_json, print_policy
 from autonoise.errors import InsufficientStudiesError, StudyError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from autonoise.data import Dataset
     from autonoise.policy import Policy
     from autonoise.study.bank import Recommendation
@@ -92,7 +94,7 @@ def recommend(
         provenance={**policy.provenance, "recommended_for": dataset.fingerprint, "rests_on": basis},
     )
     if out is not None:
-        policy = _with_input(policy, dataset)
+        policy = _with_input(policy, dataset, console)
         policy.save(out)
     print_policy(console, policy)
     if out is not None:
@@ -181,11 +183,18 @@ def _preset(dataset: Dataset) -> Policy:
     return SearchSpace.load(str(dataset.data_type)).presets[0]
 
 
-def _with_input(policy: Policy, dataset: Dataset) -> Policy:
-    """The policy with the input description of these data, as a search would prepare them."""
+def _with_input(policy: Policy, dataset: Dataset, console: Console) -> Policy:
+    """The policy with the input description of these data, as a search would prepare them, and without steps that
+    cannot act on it.
+    """
     from autonoise.data import prepare, split
+    from autonoise.injector.acting import acting_steps
     from autonoise.policy.verify import statistics_of
 
     train = split(dataset, seed=0).folds[0].train
-    made = replace(policy, input=prepare(dataset, train).spec, check={})
+    spec = prepare(dataset, train).spec
+    steps, reasons = acting_steps(policy, spec)
+    for name, reason in reasons.items():
+        console.print(f"{name} is left out, since it cannot act here: {reason}", soft_wrap=True)
+    made = replace(policy, steps=steps, input=spec, check={})
     return replace(made, check={"seed": 0, "statistics": statistics_of(made)})

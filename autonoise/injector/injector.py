@@ -96,6 +96,7 @@ class NoiseInjector(Surroundings):
         except BaseException:
             attaching.release(self.inner, self._mark)
             raise
+        self._use.cannot_act()
         self._attack = Attack(self.attached, self.layers, self.placed.embedding)
         self._views = Views(self.attached, self._attack)
         self._update = WholeUpdate(self.attached, self.layers, self.heads, self._views)
@@ -122,8 +123,10 @@ class NoiseInjector(Surroundings):
             raise AttachError("this injector was detached from its model: attach the policy again")
         if not self._allow_partial:
             check_form(self.attached, whole_step=whole_step)
-        given = self._views.given(x, y)
+        given, first = self._views.given(x, y), not self.attached.checked
         self.attached.check(given[0], y)
+        if first:
+            self._use.cannot_act(tuple(self.adapter.main(given[0]).shape[1:]))
         if not self.policy.steps:
             return x, y
         self.clock.micro += 1

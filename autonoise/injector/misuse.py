@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
+from autonoise.injector.acting import acting_steps
 from autonoise.injector.attached import Attached
 from autonoise.injector.raw import RawTransform
 from autonoise.technique.consistency import ConsistencyTechnique
@@ -32,6 +34,24 @@ class Use:
         self._attached, self._raw = attached, raw
         self._micro = self._asleep = self._losses = self._updates = 0
         self._told: set[str] = set()
+
+    def cannot_act(self, layout: tuple[int, ...] = ()) -> None:
+        """Steps that can change nothing: of the input as described, when attached; then of the first batch.
+
+        ``layout``: the shape of one sample of the batch.
+        """
+        held = self._attached
+        spec = replace(held.spec, layout=layout) if len(layout) == len(held.spec.layout) else held.spec
+        shown = f"on input {'x'.join(map(str, spec.layout))}" if spec.layout else "on such input"
+        reasons = acting_steps(held.policy, spec, held.inner)[1]
+        for step in held.policy.steps:
+            nothing = sorted(type(step.technique).idle_parameters(spec))
+            if step.name in reasons:
+                told = f"{step.name} cannot act {shown}, so that nothing comes of it: {reasons[step.name]}"
+                self._tell(told, told)
+            elif any(step.technique.parameters()[key] for key in nothing):
+                told = f"{' and '.join(nothing)} of {step.name} change nothing {shown}"
+                self._tell(told, told)
 
     def perturbed(self) -> None:
         """At each call of perturb()."""

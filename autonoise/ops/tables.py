@@ -15,6 +15,16 @@ from autonoise.ops.random import rand, randint
 from autonoise.types import BatchInfo, InputSpec
 
 
+def no_numbers(spec: InputSpec) -> str:
+    """Why noise on numeric columns cannot act: the table has other columns alone; empty where it may act."""
+    return "the table has no numeric columns" if (spec.codes or spec.onehot) and not spec.numeric else ""
+
+
+def no_categories(spec: InputSpec) -> str:
+    """Why noise on categories cannot act: the table has numeric columns alone; empty where it may act."""
+    return "the table has no categorical columns" if spec.numeric and not (spec.codes or spec.onehot) else ""
+
+
 def features(x: Tensor, info: BatchInfo) -> Tensor:
     """Return the number (D,) of the feature that each column belongs to, and -1 for a column of none.
 

@@ -88,6 +88,11 @@ class Technique:
         """The reason, as a sentence for people, why the technique can change nothing of such data; empty if it can."""
         return ""
 
+    @classmethod
+    def idle_parameters(cls, spec: InputSpec) -> frozenset[str]:
+        """Names of parameters that change nothing of such data, while others do; 0 must be a valid value of each."""
+        return frozenset()
+
     def parameters(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in parameters_of(type(self))}
 

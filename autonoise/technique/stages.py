@@ -61,6 +61,10 @@ class AdversarialNoise(Technique):
     stage: ClassVar[Stage] = Stage.ADVERSARIAL
     tags: ClassVar[frozenset[str]] = frozenset({"adversarial"})
 
+    @classmethod
+    def idle(cls, spec: InputSpec) -> str:
+        return "the table has no numeric columns" if (spec.codes or spec.onehot) and not spec.numeric else ""
+
     def perturb(
         self, x: Tensor, *, gradient: Callable[[Tensor], Tensor], strength: Tensor, rng: Generator, info: BatchInfo
     ) -> Tensor:

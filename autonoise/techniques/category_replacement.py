@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from torch import Generator, Tensor
 
-from autonoise.ops.tables import categorical_columns, choose_features, exchange_features
+from autonoise.ops.tables import categorical_columns, choose_features, exchange_features, no_categories
 from autonoise.technique import BatchInfo, Family, InputNoise, InputSpec, ranged, technique
 
 
@@ -27,7 +27,7 @@ class CategoryReplacement(InputNoise):
 
     @classmethod
     def idle(cls, spec: InputSpec) -> str:
-        return "" if spec.codes or spec.onehot else "the table has no categorical columns"
+        return no_categories(spec)
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
         rate = self.fraction * strength

@@ -25,7 +25,8 @@ class ChannelDropout(InputNoise):
 
     @classmethod
     def idle(cls, spec: InputSpec) -> str:
-        return "the series have one channel, which always stays" if spec.layout[:1] == (1,) else ""
+        one = len(spec.layout) == 1 or spec.layout[:1] == (1,)
+        return "the series have one channel, which always stays" if one else ""
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
         # at most 0.95, so that at a large strength more than the one kept channel is left now and then

@@ -7,7 +7,7 @@ from torch import Generator, Tensor
 
 from autonoise.ops.image import luminance
 from autonoise.ops.precision import flat, signed, widen
-from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
+from autonoise.technique import BatchInfo, Family, InputNoise, InputSpec, ranged, technique
 
 # From RGB to YIQ, the colour space of NTSC television: Y is the luminance, I and Q hold the colour.
 _TO_YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
@@ -31,6 +31,11 @@ class ColourJitter(InputNoise):
     contrast: float = ranged(0.0, 0.5, default=0.3, unit="factor", maximum=1.0)
     saturation: float = ranged(0.0, 0.6, default=0.3, unit="factor", maximum=1.0)
     hue: float = ranged(0.0, 36.0, default=18.0, unit="degrees", maximum=180.0)
+
+    @classmethod
+    def idle_parameters(cls, spec: InputSpec) -> frozenset[str]:
+        known = len(spec.layout) == 3
+        return frozenset({"saturation", "hue"}) if known and spec.layout[0] != 3 else frozenset()
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
         wide = widen(x)

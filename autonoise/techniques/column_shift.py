@@ -5,6 +5,7 @@ from torch import Generator, Tensor
 from autonoise.ops.masks import movable
 from autonoise.ops.precision import widen
 from autonoise.ops.random import randint, randn
+from autonoise.ops.tables import no_numbers
 from autonoise.technique import BatchInfo, Family, InputNoise, InputSpec, ranged, technique, whole
 
 
@@ -26,7 +27,7 @@ class ColumnShift(InputNoise):
 
     @classmethod
     def idle(cls, spec: InputSpec) -> str:
-        return "" if spec.numeric else "the table has no numeric columns"
+        return no_numbers(spec)
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
         wide = widen(x)

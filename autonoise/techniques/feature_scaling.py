@@ -6,6 +6,7 @@ from torch import Generator, Tensor
 
 from autonoise.ops.masks import numeric_columns
 from autonoise.ops.random import randn_like
+from autonoise.ops.tables import no_numbers
 from autonoise.technique import BatchInfo, Family, InputNoise, InputSpec, ranged, technique
 
 
@@ -26,7 +27,7 @@ class FeatureScaling(InputNoise):
 
     @classmethod
     def idle(cls, spec: InputSpec) -> str:
-        return "" if spec.numeric else "the table has no numeric columns"
+        return no_numbers(spec)
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
         noise = randn_like(x, rng)

@@ -9,7 +9,8 @@ from torch import Generator, Tensor
 
 from autonoise.ops.masks import numeric_columns
 from autonoise.ops.random import randn_like
-from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
+from autonoise.ops.tables import no_numbers
+from autonoise.technique import BatchInfo, Family, InputNoise, InputSpec, ranged, technique
 
 
 @technique(
@@ -27,6 +28,10 @@ class GaussianNoise(InputNoise):
 
     exact: ClassVar[bool] = True
     std: float = ranged(0.01, 0.5, default=0.1, log=True, unit="input scale", maximum=10.0)
+
+    @classmethod
+    def idle(cls, spec: InputSpec) -> str:
+        return no_numbers(spec)
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
         noise = randn_like(x, rng)

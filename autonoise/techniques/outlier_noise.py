@@ -6,6 +6,7 @@ from torch import Generator, Tensor
 from autonoise.ops.masks import movable, numbers
 from autonoise.ops.precision import flat, widen
 from autonoise.ops.random import rand_like, randn_like
+from autonoise.ops.tables import no_numbers
 from autonoise.technique import BatchInfo, Family, InputNoise, InputSpec, ranged, technique
 
 
@@ -29,7 +30,7 @@ class OutlierNoise(InputNoise):
 
     @classmethod
     def idle(cls, spec: InputSpec) -> str:
-        return "" if spec.numeric else "the table has no numeric columns"
+        return no_numbers(spec)
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
         wide = widen(x)

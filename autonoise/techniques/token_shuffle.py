@@ -5,7 +5,7 @@ from torch import Generator, Tensor
 
 from autonoise.ops.random import rand
 from autonoise.ops.tokens import choose_tokens
-from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique, whole
+from autonoise.technique import BatchInfo, Family, InputNoise, InputSpec, ranged, technique, whole
 
 
 @technique(
@@ -23,6 +23,10 @@ class TokenShuffle(InputNoise):
     fraction: float = ranged(0.02, 0.3, default=0.1, unit="tokens", maximum=1.0)
     # 3 places are the paper's value
     window: int = whole(1, 5, default=3, unit="tokens")
+
+    @classmethod
+    def idle(cls, spec: InputSpec) -> str:
+        return "the texts have one token" if spec.layout == (1,) else ""
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
         reach = self.window + 1

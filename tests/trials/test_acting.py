@@ -13,6 +13,7 @@ from torch import nn
 
 from autonoise.errors import StudyError
 from autonoise.proxies import build_proxy
+from autonoise.space.dimension import Dimension
 from autonoise.space.space import SearchSpace
 from autonoise.trials.acting import offered
 from autonoise.types import DataType, InputSpec
@@ -38,21 +39,30 @@ class Raw(nn.Module):
 
 
 def left(spec: InputSpec, names: list[str], model: nn.Module | None = None) -> list[str]:
+    return list(offered_of(spec, names, model).techniques)
+
+
+def offered_of(
+    spec: InputSpec, names: list[str], model: nn.Module | None = None, strings: list[str] | None = None, **more: Any
+) -> SearchSpace:
     space = SearchSpace.from_dict(
         {
             "format": "autonoise-space/1",
             "data_type": str(spec.data_type),
             "techniques": dict.fromkeys(names),
+            **more,
         }
     )
-    batch = 0.1 * torch.randn(16, *spec.layout)
+    batch = 0.1 * torch.randn(64, *spec.layout)
     if spec.data_type is not DataType.AUDIO:
         batch = (10 * batch).clamp(0, 1) if spec.data_type is DataType.IMAGE else 10 * batch
     if spec.codes:
         batch = batch.abs().round()
+    if strings is not None:
+        batch = torch.randint(5, 50, (64, *spec.layout))
 
     def first(n: int) -> Any:
-        return SimpleNamespace(batch=batch[:n], labels=np.arange(n) % 3)
+        return SimpleNamespace(batch=batch[:n], labels=np.arange(n) % 3, rows=strings)
 
     task = SimpleNamespace(
         training=lambda fold: SimpleNamespace(first=first),
@@ -62,7 +72,7 @@ def left(spec: InputSpec, names: list[str], model: nn.Module | None = None) -> l
     space = offered(space, task)  # type: ignore[arg-type]
     # a worker reads the space from its source
     assert list(SearchSpace.from_dict(dict(space.source)).techniques) == list(space.techniques)
-    return list(space.techniques)
+    return space
 
 
 def test_gain_is_offered_to_models_that_hear_it(caplog: pytest.LogCaptureFixture) -> None:
@@ -105,3 +115,42 @@ def test_a_model_that_fails_without_noise_hides_no_technique() -> None:
 def test_a_space_of_nothing_that_acts_is_refused() -> None:
     with pytest.raises(StudyError, match="none of the techniques of the search space can act here"):
         left(NUMBERS, ["category_replacement"])
+
+
+def test_word_order_is_not_offered_for_texts_of_one_word(caplog: pytest.LogCaptureFixture) -> None:
+    spec = InputSpec(
+        data_type="text", layout=(4,), classes=3, pad_id=0, mask_id=4, special_ids=(0, 1, 2, 3, 4), vocabulary_size=50
+    )
+    names = ["word_swap", "character_typos", "token_masking"]
+    with caplog.at_level(logging.WARNING, logger="autonoise"):
+        words = offered_of(spec, names, strings=[f"word{i}" for i in range(64)])
+    assert list(words.techniques) == names[1:]
+    assert "word_swap is not offered, since it cannot act here: it changed none of 64 rows in 4 tries" in caplog.text
+    assert list(offered_of(spec, names, strings=[f"two words {i}" for i in range(64)]).techniques) == names
+
+
+def test_recipes_lose_the_steps_that_cannot_act() -> None:
+    def recipe(name: str, *steps: str) -> dict[str, Any]:
+        return {"name": name, "source": "x", "steps": [{"technique": s} for s in steps]}
+
+    presets = [recipe("a", "channel_dropout"), recipe("b", "channel_dropout", "time_warp"), recipe("c", "time_warp")]
+    seeds = [recipe("d", "gaussian_noise", "channel_dropout")]
+    more = {"presets": presets, "seeds": seeds}
+    one = InputSpec(data_type=DataType.TIMESERIES, layout=(1, 64), classes=3)
+    space = offered_of(one, ["time_warp", "gaussian_noise"], **more)
+    # b is c without the step that does nothing
+    assert [(p.name, [s.name for s in p.steps]) for p in space.presets] == [("b", ["time_warp"])]
+    assert [[s.name for s in p.steps] for p in space.seeds] == [["gaussian_noise"]]
+    two = InputSpec(data_type=DataType.TIMESERIES, layout=(2, 64), classes=3)
+    assert [p.name for p in offered_of(two, ["time_warp"], **more).presets] == ["a", "b", "c"]
+
+
+def test_parameters_that_change_nothing_are_not_searched(caplog: pytest.LogCaptureFixture) -> None:
+    names = ["colour_jitter", "gaussian_noise"]
+    grey, colour = (InputSpec(data_type=DataType.IMAGE, layout=(c, 16, 16), classes=3) for c in (1, 3))
+    with caplog.at_level(logging.WARNING, logger="autonoise"):
+        dims = offered_of(grey, names).techniques["colour_jitter"]
+    assert dims["hue"] == dims["saturation"] == Dimension(choices=(0.0,))
+    assert dims["brightness"].searched
+    assert "hue and saturation of colour_jitter stay at 0, since they change nothing of such data" in caplog.text
+    assert all(offered_of(colour, names).techniques["colour_jitter"][k].searched for k in ("hue", "saturation"))
