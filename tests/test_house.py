@@ -195,7 +195,8 @@ def loaded_by(statement: str) -> list[str]:
 
 def test_importing_a_policy_imports_little() -> None:
     golden = Path(__file__).parent / "golden" / "policy_format1_tabular.yaml"
-    loading = f"import autonoise\npolicy = autonoise.load_policy({str(golden)!r})"
+    imported = "import sys\nimport autonoise\nautonoise.load_policy\nassert 'pydantic' not in sys.modules\n"
+    loading = f"{imported}policy = autonoise.load_policy({str(golden)!r})"
     training = """
 import torch
 model = torch.nn.Sequential(torch.nn.Linear(policy.input.layout[0], 8), torch.nn.LayerNorm(8), torch.nn.Linear(8, 3))

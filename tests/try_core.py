@@ -9,14 +9,20 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
+import pkgutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.machinery import PathFinder
 from pathlib import Path
 
 # jinja2 and its markupsafe are left out: torch brings them
 SEARCH = ("julius", "matplotlib", "optuna", "pandas", "PIL", "pyarrow", "rich", "safetensors", "scipy", "sklearn")
 BEYOND = (*SEARCH, "tokenizers", "typer", "soundfile", "datasets", "lightning", "transformers", "optuna_dashboard")
+TRAINING = {
+    "AutonoiseError", "InputSpec", "NoiseInjector", "Policy", "RobustnessMonitor", "Schedule", "SearchSpace", "Step",
+    "__version__", "load_policy",
+}  # fmt: skip
 REMEDY = 'which is not installed: pip install "autonoise[search]"'
 TEXTS = ["the waiter was friendly and the food came quickly", "nobody knows why it stopped", "fine", ""]
 
@@ -86,18 +92,47 @@ def train_with_presets_and_techniques() -> int:
     return count
 
 
+def watch_a_training() -> None:
+    """The monitor measures noisy sets that the user made; those that it would make itself need the extra."""
+    import torch
+
+    from autonoise import Policy, RobustnessMonitor, Step
+
+    x, y = torch.rand(20, 1, 8, 8), torch.arange(20) % 3
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3))
+    with Policy("image", [Step.of("gaussian_noise")]).attach(model, epochs=1, steps_per_epoch=1) as injector:
+        injector.perturb(x, y)
+        row = RobustnessMonitor(injector, {"clean": (x, y), "noisy": (x + 0.1, y)}).epoch()
+        assert row is not None and row["noisy"] is not None
+        with refused("corruptions"):
+            RobustnessMonitor(injector, (x, y)).epoch()
+
+
+@contextlib.contextmanager
+def refused(purpose: str) -> Iterator[None]:
+    from autonoise import AutonoiseError
+
+    try:
+        yield
+    except AutonoiseError as e:
+        assert str(e).startswith(f"{purpose} needs ") and str(e).endswith(REMEDY), e
+    else:
+        raise AssertionError(f"{purpose}: does without the packages of a search")
+
+
 def ask_for_what_a_search_needs(*, installed: bool) -> None:
     """The command and the functions of a search say in one line what to install."""
     import autonoise
     from autonoise.cli import main
 
-    for name in ("search", "PolicySampler"):
-        try:
+    for name in sorted(set(autonoise.__all__) - TRAINING):
+        with refused(f"autonoise.{name}"):
             getattr(autonoise, name)
-        except autonoise.AutonoiseError as e:
-            assert REMEDY in str(e) and str(e).startswith(f"autonoise.{name} needs "), e
-        else:
-            raise AssertionError(f"autonoise.{name} does without the packages of a search")
+    with refused("autonoise.data"):
+        importlib.import_module("autonoise.data")
+    for module in pkgutil.iter_modules([str(Path(str(autonoise.__file__)).parent / "integrations")]):
+        with contextlib.suppress(autonoise.errors.MissingExtraError):
+            importlib.import_module(f"autonoise.integrations.{module.name}")
     told = io.StringIO()
     with contextlib.redirect_stderr(told):
         assert main(["techniques"]) == 2
@@ -120,6 +155,7 @@ def run() -> None:
         found = [name for name in BEYOND if importlib.util.find_spec(name) is not None]
         assert not found, f"to train with a policy needs no {', '.join(found)}, but installs it"
     policies, others = train_with_shipped_policies(), train_with_presets_and_techniques()
+    watch_a_training()
     ask_for_what_a_search_needs(installed="--hide" not in sys.argv)
     sys.stdout.write(
         f"{policies} shipped policies, {others} presets and techniques train without what a search needs\n"

@@ -10,7 +10,8 @@ import inspect
 import re
 from typing import Any
 
-from autonoise.policy.format import PolicyModel
+from autonoise.policy.format import FORMAT
+from autonoise.policy.models import PolicyModel
 from autonoise.policy.policy import Policy
 from autonoise.technique.schedule import Gate, Schedule
 from autonoise.technique.step import Step, Steps
@@ -67,6 +68,7 @@ def policy_schema() -> dict[str, Any]:
     parts = made.pop("$defs")
     for name, part in {"PolicyModel": made, **parts}.items():
         _describe(name, part)
+    made["properties"]["format"] = {"const": FORMAT} | made["properties"]["format"]
     beginning = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "autonoise policy"}
     return beginning | made | {"$defs": parts}
 

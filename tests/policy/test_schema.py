@@ -14,7 +14,7 @@ from autonoise import SearchSpace
 from autonoise.cli import main
 from autonoise.errors import PolicyError
 from autonoise.policy import Policy
-from autonoise.policy.format import PolicyModel
+from autonoise.policy.models import PolicyModel
 from autonoise.policy.schema import policy_schema
 from autonoise.types import DataType, InputSpec
 
