@@ -61,6 +61,18 @@ def test_train_with_lightning(tmp_path: Path) -> None:
     assert (EXAMPLES / "train_with_lightning.py").read_text(encoding="utf-8").count("  # policy") == 1
 
 
+@pytest.mark.slow
+def test_train_with_transformers(tmp_path: Path) -> None:
+    printed = run(tmp_path, str(EXAMPLES / "train_with_transformers.py"), "--epochs", "4", "--rows", "1200")
+    rows = re.findall(r"^(without|written by hand) +([\d.]+) +([\d.]+)$", printed, flags=re.MULTILINE)
+    assert [row[0] for row in rows] == ["without", "written by hand"]
+    without, with_policy = ([float(v) for v in row[1:]] for row in rows)
+    assert without[0] > 0.5 and with_policy[0] > 0.5
+    # so short a training leaves noise behind; what typos cost shrinks all the same
+    assert with_policy[0] - with_policy[1] < without[0] - without[1] - 0.03
+    assert (EXAMPLES / "train_with_transformers.py").read_text(encoding="utf-8").count("  # policy") == 3
+
+
 def test_three_lines_of_the_loop_are_touched() -> None:
     source = (EXAMPLES / "train_with_policy.py").read_text(encoding="utf-8")
     assert source.count("  # policy") == 3

@@ -85,7 +85,8 @@ class Use:
                 f"{clock.steps_per_epoch}): schedules stay at their end; attach with the length that training has",
             )
         share = self._micro / self._updates
-        if self._updates > 1 and share >= ACCUMULATED and self._micro >= clock.steps_per_epoch:
+        # a length that was counted in updates (``total``) is no number of batches
+        if not clock.total and self._updates > 1 and share >= ACCUMULATED and self._micro >= clock.steps_per_epoch:
             self._tell(
                 "plan",
                 f"each update has about {share:.3g} micro-batches, and steps_per_epoch is "

@@ -123,6 +123,14 @@ def test_accumulation_with_the_length_of_the_loader(told: Any) -> None:
     assert "end at progress 0.25, so attach with len(loader) // 4" in told()[0]
 
 
+def test_accumulation_in_a_training_whose_updates_were_counted(told: Any) -> None:
+    injector = attach(*ALL, optimizer=None)
+    injector.clock.total = 3 * STEPS
+    for _ in range(2 * STEPS):
+        update(injector, micro=4)
+    assert told() == []
+
+
 def test_a_transform_without_strings_or_epochs(told: Any) -> None:
     def run(strings: bool) -> None:
         injector = attach("word_swap", data_type="text", allow_partial=True)
