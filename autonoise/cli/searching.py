@@ -107,6 +107,9 @@ def search(
         str | None, _option("Your model instead of the proxy: module:factory or file.py:factory.", panel=_SCORE)
     ] = None,
     proxy: Annotated[str | None, _option("Another proxy of the data type by name.", panel=_SCORE)] = None,
+    precision: Annotated[
+        str | None, _option("fp32, or bf16: faster where the processor has it (auto; --model: fp32).", panel=_SCORE)
+    ] = None,
     calibrate: Annotated[
         bool | None,
         typer.Option(

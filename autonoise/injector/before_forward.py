@@ -78,7 +78,8 @@ def apply_input(
         return x.index_copy(0, rows, part)
     shaped = per_sample(strength, x)
     source = torch.nan_to_num(x) if info.valid is not None and x.is_floating_point() else x
-    out = technique.perturb(source, strength=shaped, rng=rng, info=info)
+    with torch.autocast(x.device.type, enabled=False):  # noise is of full precision wherever the loop calls perturb
+        out = technique.perturb(source, strength=shaped, rng=rng, info=info)
     if info.bounds is not None:
         out = out.clamp(*info.bounds)
     out = out.to(x.dtype)

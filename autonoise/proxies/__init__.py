@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from autonoise.errors import DataError, StudyError, UnknownNameError
-from autonoise.proxies.recipe import Recipe, default_recipe
+from autonoise.proxies.recipe import Recipe, default_recipe, has_bfloat16
 from autonoise.types import DataType, InputSpec
 
-__all__ = ["Recipe", "build_proxy", "default_recipe", "proxy_names"]
+__all__ = ["Recipe", "build_proxy", "default_recipe", "has_bfloat16", "proxy_names"]
 
 Builder = Callable[[InputSpec, float], nn.Module]
 

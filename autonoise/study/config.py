@@ -27,6 +27,7 @@ _FIXED = (
     "noisy_val_only",
     "size",
     "steps",
+    "precision",
 )
 """Settings that may not change when a study goes on: scores would not be comparable."""
 _KINDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
@@ -74,6 +75,7 @@ class StudyConfig:
     model: str | None = None
     proxy: str | None = None
     size: float = 1.0
+    precision: str = "auto"
     calibrate: bool = False
     memory: bool = True
     seeds: int = 5
@@ -105,6 +107,8 @@ class StudyConfig:
                 f"--steps must be three (training code of perturb, loss and step) or whole (code that can call "
                 f"training_step), but got {self.steps!r}"
             )
+        if self.precision not in ("auto", "fp32", "bf16"):
+            raise StudyError(f"--precision must be auto, fp32 or bf16, but got {self.precision!r}")
         self._check_pairs()
 
     def _check_pairs(self) -> None:

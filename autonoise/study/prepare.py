@@ -75,6 +75,7 @@ def build_task(config: StudyConfig, dataset: Dataset | None = None, factory: Mod
         epochs=config.epochs,
         proxy=config.proxy,
         size=config.size,
+        precision=config.precision,
         factory=factory or (load_factory(config.model) if config.model else None),
         real=real,
         clips=clips,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from autonoise.errors import DataError, StudyError, one_line
 from autonoise.evaluation.sets import EvaluationSets
 from autonoise.ops.random import generator, seed_from
 from autonoise.policy import Policy
-from autonoise.proxies import Recipe, build_proxy, default_recipe
+from autonoise.proxies import Recipe, build_proxy, default_recipe, has_bfloat16
 from autonoise.training.factory import ModelFactory
 from autonoise.training.train import EpochHook, Trained, TrainingData, train
 from autonoise.types import Array, InputSpec
@@ -61,6 +61,7 @@ class Task:
         truth: (N,) labels that are evaluated on; the same unless label noise was added or the data bring clean labels.
         epochs: length of a full training; None: as long as the default recipe of the data type.
         proxy: name of the proxy; None: the default one of the data type. ``size`` multiplies its width.
+        precision: "fp32", or "bf16" for matrix products in bfloat16; "auto": see :attr:`recipe`.
         factory: makes the user's own model, which then takes the place of the proxy.
         real: the user's own noisy validation set.
         clips: background clips of the user's that are mixed into evaluation rows (audio).
@@ -76,6 +77,7 @@ class Task:
     epochs: int | None = None
     proxy: str | None = None
     size: float = 1.0
+    precision: str = "auto"
     factory: ModelFactory | None = None
     real: RealNoise | None = None
     clips: np.ndarray[Any, np.dtype[np.float32]] | None = None
@@ -101,8 +103,14 @@ class Task:
 
     @cached_property
     def recipe(self) -> Recipe:
-        recipe = default_recipe(self.dataset.data_type, len(self.splits.folds[0].train))
-        return replace(recipe, epochs=self.epochs) if self.epochs else recipe
+        recipe = default_recipe(self.dataset.data_type, len(self.splits.folds[0].train), self.dataset.classes)
+        return replace(recipe, epochs=self.epochs or recipe.epochs, precision=self._precision())
+
+    def _precision(self) -> Literal["fp32", "bf16"]:
+        """bfloat16 where the hardware has it, but for a model of the user's own only if it was asked for."""
+        if self.precision == "auto":
+            return "bf16" if self.factory is None and has_bfloat16(self.device) else "fp32"
+        return "bf16" if self.precision == "bf16" else "fp32"
 
     def reference(self, fold: int) -> Reference:
         rng = np.random.default_rng(seed_from(self.seed, fold, 11))

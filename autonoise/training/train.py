@@ -86,6 +86,8 @@ def train(
         optimizer, lambda update: recipe.learning_rate_factor(update / max(recipe.epochs * steps - 1, 1))
     )
     classes = data.preparation.spec.classes
+    half = recipe.precision == "bf16"
+    autocast = torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=half)
     start = time.perf_counter()  # the first optimizer of a process imports for a second
     raw_rows = data.rows if policy.at_stage(Stage.RAW) else None
     with policy.attach(
@@ -110,7 +112,8 @@ def train(
                 else:
                     texts = cast("list[str]", take(data.rows, index.numpy()))
                     x = to_device(data.preparation(transform.views(texts, index.numpy())), device)
-                loss = injector.training_step(x, labels[index], optimizer)
+                with autocast:
+                    loss = injector.training_step(x, labels[index], optimizer)
                 scheduler.step()
                 updates += 1
                 if not math.isfinite(float(loss)):

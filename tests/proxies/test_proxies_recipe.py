@@ -36,14 +36,16 @@ def test_weight_decay_spares_vectors(name, kind):
 
 
 @pytest.mark.parametrize(
-    ("data_type", "rows", "epochs", "batch_size"),
+    ("data_type", "rows", "classes", "epochs", "batch_size"),
     [
-        ("image", 6000, 5, 64), ("image", 1300, 13, 64), ("tabular", 8000, 5, 128), ("text", 5452, 5, 64),
-        ("timeseries", 500, 48, 32), ("timeseries", 67, 100, 16), ("audio", 2700, 7, 64), ("image", 10_000, 5, 64),
+        ("image", 6000, 10, 5, 64), ("image", 1300, 10, 13, 64), ("tabular", 8000, 2, 25, 128),
+        ("text", 5452, 6, 5, 64), ("tabular", 2000, 26, 57, 128), ("timeseries", 500, 2, 80, 64),
+        ("timeseries", 67, 2, 300, 16), ("timeseries", 234, 36, 257, 32),
+        ("audio", 2700, 10, 7, 64), ("image", 10_000, 10, 5, 64),
     ],
 )  # fmt: skip
-def test_default_recipes_where_they_were_measured(data_type, rows, epochs, batch_size):
-    recipe = default_recipe(data_type, rows)
+def test_default_recipes_where_they_were_measured(data_type, rows, classes, epochs, batch_size):
+    recipe = default_recipe(data_type, rows, classes)
     assert (recipe.epochs, recipe.batch_size) == (epochs, batch_size)
 
 
@@ -52,7 +54,7 @@ def test_default_recipes_where_they_were_measured(data_type, rows, epochs, batch
 def test_default_recipes_at_any_size(data_type, rows):
     recipe = default_recipe(data_type, rows)
     assert 16 <= recipe.batch_size <= 128
-    assert recipe.epochs * recipe.steps_per_epoch(rows) >= 250 or recipe.epochs == 100
+    assert recipe.epochs * recipe.steps_per_epoch(rows) >= 250 or recipe.epochs == 300
 
 
 @pytest.mark.parametrize(
@@ -64,6 +66,7 @@ def test_default_recipes_at_any_size(data_type, rows):
         ({"weight_decay": -0.1}, "weight_decay >= 0"),
         ({"warmup": 1.0}, "warmup < 1"),
         ({"optimizer": "adam"}, "optimizer is adamw or sgd"),
+        ({"precision": "fp16"}, "precision is fp32 or bf16"),
     ],
 )
 def test_values_it_refuses(change, rule):

@@ -50,7 +50,7 @@ def data_of(kind: str, folder: Path) -> str:
 
 
 def study_as_found(kind: str, folder: Path) -> dict[str, Any]:
-    config = config_of(folder / "study", data=data_of(kind, folder), trials=6, epochs=4, size=0.5)
+    config = config_of(folder / "study", data=data_of(kind, folder), trials=6, epochs=4, size=0.5, precision="fp32")
     outcome = run_search(config, space_of(kind))
     assert outcome.result is not None
     study = optuna.load_study(study_name="sample", storage=f"sqlite:///{folder / 'study' / 'study.db'}")

@@ -134,3 +134,31 @@ def test_noise_on_raw_text_acts_before_the_tokenizer() -> None:
     assert noisy.passes == 2 * len(task.training(0))
     assert not torch.equal(weights(plain), weights(noisy))
     assert torch.equal(weights(noisy), weights(task.train(noise, seed=0)))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_matrix_products_are_in_the_precision_asked_for_and_weights_stay_float32(precision: str) -> None:
+    task = task_of("wine")
+    data, recipe = task.training(0), replace(task.recipe, epochs=1, precision=precision)
+    model, seen = task.model(0), set()
+    linear = next(m for m in model.modules() if isinstance(m, nn.Linear))
+    linear.register_forward_hook(lambda module, args, out: seen.add(out.dtype))
+    trained = train(model, data, PLAIN, recipe, seed=0)
+    assert seen == {torch.bfloat16 if precision == "bf16" else torch.float32}
+    assert {p.dtype for p in trained.model.parameters()} == {torch.float32}
+    assert not trained.diverged
+
+
+def test_precision_is_chosen_by_the_hardware_and_never_for_a_model_of_the_users(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def task(precision: str, **own: object) -> Task:
+        data = load("wine")
+        return Task(data, split(data, seed=0), data.y, data.y, precision=precision, **own)  # type: ignore[arg-type]
+
+    for has in (True, False):
+        monkeypatch.setattr("autonoise.training.task.has_bfloat16", lambda device, has=has: has)
+        assert task("auto").recipe.precision == ("bf16" if has else "fp32")
+        assert task("fp32").recipe.precision == "fp32"
+        assert task("bf16").recipe.precision == "bf16"
+        assert task("auto", factory=lambda spec, classes: nn.Linear(1, 1)).recipe.precision == "fp32"
