@@ -77,7 +77,7 @@ class RobustnessMonitor:
         self._epochs += 1
         if self._epochs % self._every:
             return None
-        with evaluating(self._injector.model):
+        with self._injector.averaged(), evaluating(self._injector.model):
             # not before training: the injector learns the input's scale from its first batch
             self._sets = self._sets or self._make()
             readings = [self._read(s) for s in self._sets]

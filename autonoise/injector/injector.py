@@ -16,6 +16,7 @@ from autonoise.errors import AttachError
 from autonoise.injector import after_backward, attaching, before_forward, saving
 from autonoise.injector.adversarial import Attack
 from autonoise.injector.attached import Attached, unwrapped
+from autonoise.injector.averages import Averages
 from autonoise.injector.checking import check_acted, check_attachable, check_form, check_scaler, check_transform
 from autonoise.injector.clock import Clock, Knob
 from autonoise.injector.describing import description
@@ -100,6 +101,7 @@ class NoiseInjector(Surroundings):
         self._attack = Attack(self.attached, self.layers, self.placed.embedding)
         self._views = Views(self.attached, self._attack)
         self._update = WholeUpdate(self.attached, self.layers, self.heads, self._views)
+        self._averages = Averages(self.attached)
         self._optimizer_hook: RemovableHandle | None = None
         if optimizer is not None and policy.at_stage(Stage.GRADIENT):
             self._optimizer_hook = after_backward.hook(optimizer, self.gradient)
@@ -138,15 +140,6 @@ class NoiseInjector(Surroundings):
         self._use.took_loss()
         return self._views.loss(logits, y, **how)
 
-    def clean(self, values: Any) -> Any:
-        """Of logits, targets or a batch with several versions of each row (see ``perturb``) those of the clean one.
-
-        Everything else comes back as it is: where no consistency technique acts, in eval mode, and values that have
-        one entry for each row of the batch already. Where nothing is clean (R-Drop compares the noisy batch with
-        itself, VAT with its neighbours), it is the first version.
-        """
-        return self._views.clean(values)
-
     def step(self) -> None:
         """Once per optimiser update: progress moves on (and stops at 1)."""
         if not self._acted_checked and self.model.training:
@@ -161,6 +154,8 @@ class NoiseInjector(Surroundings):
                 gradients=gradients,
                 allow_partial=self._allow_partial,
             )
+        if self.model.training:
+            self._averages.update()
         self.clock.update += 1
         self.clock.micro = -1
         self._use.stepped()
@@ -245,12 +240,12 @@ class NoiseInjector(Surroundings):
 
     def state_dict(self) -> dict[str, Any]:
         """What resuming needs: progress, seed, the strength knob, the input as first met, and auxiliary heads."""
-        return saving.state_of(self.attached, self.heads)
+        return saving.state_of(self.attached, self.heads, self._averages)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Raises AttachError when the state is of another policy."""
         # the transform that came before the injector keeps its own seed
-        saving.restore(self.attached, self.heads, self.raw[0 if self._own_seed else 1 :], state)
+        saving.restore(self.attached, self.heads, self._averages, self.raw[0 if self._own_seed else 1 :], state)
 
     def set_strength(self, strength: float) -> None:
         """Change the global strength from the next micro-batch or string on (used by RobustnessMonitor)."""
@@ -258,6 +253,7 @@ class NoiseInjector(Surroundings):
 
     def detach(self) -> None:
         """Remove every hook and restore the model's own settings."""
+        self._use.ended(self._averages)
         self.layers.remove()
         self.placed.remove()
         if self._optimizer_hook is not None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from autonoise.injector.acting import acting_steps
 from autonoise.injector.attached import Attached
+from autonoise.injector.averages import Averages
 from autonoise.injector.raw import RawTransform
 from autonoise.technique.consistency import ConsistencyTechnique
 from autonoise.types import Stage
@@ -93,6 +94,15 @@ class Use:
                 f"{clock.steps_per_epoch}: it must count optimiser updates. If it is the number of batches of an "
                 f"epoch, len(loader), training will end at progress {1 / share:.2g}, so attach with "
                 f"len(loader) // {round(share)} instead",
+            )
+
+    def ended(self, averages: Averages) -> None:
+        """When the policy is detached."""
+        if averages.count and not averages.asked:
+            self._tell(
+                "average",
+                "the average of the weights was never used: evaluate inside of `with injector.averaged():`, and load "
+                "injector.averaged_state_dict() into the model before detaching",
             )
 
     def _end_of_epoch(self) -> None:

@@ -7,12 +7,13 @@ from typing import Any
 
 from autonoise.errors import AttachError
 from autonoise.injector.attached import Attached
+from autonoise.injector.averages import Averages
 from autonoise.injector.heads import Heads
 from autonoise.injector.raw import RawTransform
 from autonoise.types import InputSpec
 
 
-def state_of(attached: Attached, heads: Heads) -> dict[str, Any]:
+def state_of(attached: Attached, heads: Heads, averages: Averages) -> dict[str, Any]:
     """Plain data and tensors, for ``torch.save`` beside the model's own state."""
     return {
         "policy": attached.policy.hash,
@@ -22,10 +23,17 @@ def state_of(attached: Attached, heads: Heads) -> dict[str, Any]:
         "input": attached.spec.to_dict() if attached.checked else None,
         "pretrained": attached.pretrained,
         "heads": heads.state_dict(),
+        "average": averages.saved(),
     }
 
 
-def restore(attached: Attached, heads: Heads, transforms: Iterable[RawTransform], state: Mapping[str, Any]) -> None:
+def restore(
+    attached: Attached,
+    heads: Heads,
+    averages: Averages,
+    transforms: Iterable[RawTransform],
+    state: Mapping[str, Any],
+) -> None:
     """Go on from there; ``transforms`` get the seed. Raises AttachError when the state is of another policy."""
     if state.get("policy") != attached.policy.hash:
         raise AttachError(
@@ -43,3 +51,4 @@ def restore(attached: Attached, heads: Heads, transforms: Iterable[RawTransform]
     attached.pretrained = bool(state.get("pretrained", True))
     attached.knob.value = float(state["strength"])
     heads.load_state_dict(state["heads"])
+    averages.restore(state.get("average"))

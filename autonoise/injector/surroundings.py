@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
 
 from torch import Tensor, nn
 
 from autonoise.batches import BatchAdapter
 from autonoise.injector.attached import Attached
+from autonoise.injector.averages import Averages
 from autonoise.injector.clock import Clock
 from autonoise.injector.placing import Placed
+from autonoise.injector.views import Views
 from autonoise.technique.step import Steps
 from autonoise.types import Batch, InputSpec
 
 
 class Surroundings:
-    """The part of :class:`autonoise.injector.injector.NoiseInjector` that only tells."""
+    """The part of :class:`autonoise.injector.injector.NoiseInjector` that tells and hands out, and changes nothing."""
 
     attached: Attached
     placed: Placed
+    _averages: Averages
+    _views: Views
 
     @property
     def policy(self) -> Steps:
@@ -60,6 +66,11 @@ class Surroundings:
         """By the index of a step that acts inside the model, the number of places at which it does."""
         return self.placed.places
 
+    @property
+    def averages(self) -> bool:
+        """Whether there is an average of the weights, which the policy asks for."""
+        return self._averages.count > 0
+
     def forward(self, x: Batch) -> Tensor:
         """Logits of the model, which is called as in training."""
         return self.attached.forward(x)
@@ -67,3 +78,22 @@ class Surroundings:
     def spec_for(self, x: Batch) -> InputSpec:
         """The description of batches such as x: that of training, or what x shows as long as there was no training."""
         return self.attached.spec_for(x)
+
+    def clean(self, values: Any) -> Any:
+        """Of logits, targets or a batch with several versions of each row (see ``perturb``) those of the clean one.
+
+        Everything else comes back as it is. Where no version is clean (R-Drop, VAT), it is the first.
+        """
+        return self._views.clean(values)
+
+    def averaged(self, batches: Iterable[Batch] | None = None) -> AbstractContextManager[None]:
+        """``with injector.averaged():`` the model has the average of its weights that the policy asks for.
+
+        Without such a step nothing is swapped. ``batches``: some inputs as the model gets them in training, to estimate
+        batch norm's running statistics anew; by default they are averaged like weights.
+        """
+        return self._averages.in_model(batches)
+
+    def averaged_state_dict(self) -> dict[str, Tensor]:
+        """``model.state_dict()`` with the average of the weights in it, where the policy asks for one; a copy."""
+        return self._averages.state_dict()

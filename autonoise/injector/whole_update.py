@@ -16,7 +16,6 @@ from autonoise.injector.in_model import LayerNoise
 from autonoise.injector.running_step import RunningStep
 from autonoise.injector.same_draws import global_state, same_draws
 from autonoise.injector.views import Views
-from autonoise.technique.consistency import ConsistencyTechnique
 from autonoise.technique.cost import SECOND_GRADIENT
 from autonoise.technique.stages import StepTechnique
 from autonoise.technique.step import Step
@@ -106,7 +105,7 @@ class WholeUpdate:
             return []
         steps = attached.policy.at_stage(Stage.STEP)
         strengths = [(i, s, attached.clock.strength(s, i, attached.strength)) for i, s in steps]
-        return [(i, s, m) for i, s, m in strengths if m > 0 and not isinstance(s.technique, ConsistencyTechnique)]
+        return [(i, s, m) for i, s, m in strengths if m > 0 and s.technique.whole_step]
 
     def _repeats(self) -> bool:
         """Whether a technique of this update may ask for a second backward pass."""

@@ -89,7 +89,7 @@ class SearchSpace:
         techniques = {n: d for n, d in self.techniques.items() if n not in own}
         if not techniques:
             raise SpaceError(f"--steps three leaves no technique of the space: {', '.join(own)} need training_step")
-        lists = {}
+        lists: dict[str, Any] = {}
         for key in ("seeds", "presets"):
             kept = [not p.needs_whole_step for p in getattr(self, key)]
             lists[key] = tuple(p for p, keep in zip(getattr(self, key), kept, strict=True) if keep)

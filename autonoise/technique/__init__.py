@@ -1,5 +1,6 @@
 """What a technique is made of: the one import for somebody who writes one."""
 
+from autonoise.technique.averaging import AveragingTechnique
 from autonoise.technique.consistency import ConsistencyTechnique
 from autonoise.technique.parameters import choice, ranged, text, whole
 from autonoise.technique.registry import Technique, get_technique, technique, technique_names, techniques_for
@@ -25,6 +26,7 @@ from autonoise.types import Batch, BatchInfo, DataType, Family, InputSpec, Scale
 __all__ = [
     "ActivationNoise",
     "AdversarialNoise",
+    "AveragingTechnique",
     "Batch",
     "BatchInfo",
     "ConsistencyTechnique",

@@ -118,7 +118,9 @@ def _changes(kind: type[Technique], data_type: DataType, strength: float) -> tup
     for seed in range(4):
         policy = policy_for(kind, data_type, knob=strength)
         without = dataclasses.replace(policy, steps=tuple(s for s in policy.steps if s.name != kind.name))
-        acted, plain = (Trainer(p, tensor_batch, attach={"seed": seed}).run(1) for p in (policy, without))
+        # after one update an average of weights is the weights
+        updates = 2 if "averaging" in kind.tags else 1
+        acted, plain = (Trainer(p, tensor_batch, attach={"seed": seed}).run(updates) for p in (policy, without))
         seen += _distance(acted.record.seen[0], plain.record.seen[0])
         # without the statistics of batch norm, which change by the number of rows alone where there are views
         trained, untouched = ({k: t.record.weights[k] for k, _ in t.model.named_parameters()} for t in (acted, plain))

@@ -93,5 +93,6 @@ class Trainer:
             loss = self.injector.training_step(x, targets(self.number), self.optimizer)
             self.record.losses.append(loss)
             self.number += 1
-        self.record.weights = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        # where the policy averages weights, those are what it does
+        self.record.weights = self.injector.averaged_state_dict()
         return self

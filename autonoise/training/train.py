@@ -19,6 +19,9 @@ from autonoise.policy import NoiseInjector, Policy
 from autonoise.proxies import Recipe
 from autonoise.types import Array, Batch, Stage
 
+STATISTICS = 16
+"""The number of batches from which batch norm's statistics are estimated where weights are averaged: some hundred rows,
+from which they are known well enough, at a small share of an epoch's cost."""
 EpochHook = Callable[[int, nn.Module, NoiseInjector], bool]
 """Called after each epoch with (epoch, model, injector); returning False stops the training."""
 
@@ -119,7 +122,10 @@ def train(
                 if not math.isfinite(float(loss)):
                     passes = updates * recipe.batch_size * policy.passes + extra
                     return Trained(model.eval(), passes, time.perf_counter() - start, diverged=True)
-            if after_epoch is not None and not after_epoch(epoch, model, injector):
+            with injector.averaged():
+                ended = after_epoch is not None and not after_epoch(epoch, model, injector)
+            if ended:
+                model.load_state_dict(injector.averaged_state_dict())
                 return Trained(
                     model.eval(),
                     (epoch + 1) * len(data) * policy.passes + extra,
@@ -127,6 +133,10 @@ def train(
                     stopped=True,
                 )
             model.train()
+        with injector.averaged(_noisy(injector, batch, labels, recipe.batch_size, seed)):
+            final = {k: v.detach().clone() for k, v in model.state_dict().items()} if injector.averages else None
+    if final is not None:
+        model.load_state_dict(final)
     passes = recipe.epochs * len(data) * policy.passes + extra
     # the last update may ruin a model whose loss was finite before it
     ruined = not all(bool(torch.isfinite(p).all()) for p in model.parameters())
@@ -136,6 +146,12 @@ def train(
 def _order(rows: int, steps: int, size: int, seed: int, epoch: int) -> Iterator[Tensor]:
     order = torch.randperm(rows, generator=generator(seed_from(seed, epoch, 7)))
     return (order[i * size : (i + 1) * size] for i in range(steps))
+
+
+def _noisy(injector: NoiseInjector, batch: Batch, labels: Tensor, size: int, seed: int) -> Iterator[Batch]:
+    """A few batches as the model saw them in training, for the statistics of batch norm under averaged weights."""
+    for index in _order(len(labels), min(max(len(labels) // size, 1), STATISTICS), size, seed, -2):
+        yield injector.perturb(select(batch, index), labels[index])[0]
 
 
 def _inputs(batch: Batch, rows: int, size: int, seed: int) -> Iterator[Batch]:
