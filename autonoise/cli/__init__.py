@@ -15,8 +15,8 @@ MISTAKE, INTERRUPTED = 2, 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status.
 
-    0 done; 1 and 3 a verdict that ``--strict`` refuses; 2 a mistake in what was asked, told in one line on stderr;
-    130 stopped by Ctrl-C.
+    0 done; 1 and 3 a verdict that ``--strict`` refuses, 1 also two policies that ``diff`` finds to differ; 2 a mistake
+    in what was asked, told in one line on stderr; 130 stopped by Ctrl-C.
     """
     try:
         with warnings.catch_warnings(), search_extra("the command autonoise"):

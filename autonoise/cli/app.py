@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from autonoise import __version__
-from autonoise.cli import catalogue, corruptions, evaluating, inspecting, policies, searching, studies
+from autonoise.cli import catalogue, comparing, corruptions, evaluating, inspecting, policies, searching, studies
 
 app = typer.Typer(
     name="autonoise",
@@ -48,6 +48,7 @@ _commands: list[Callable[..., None]] = [
     policies.verify,
     policies.recommend,
     policies.policies,
+    comparing.diff,
     catalogue.techniques,
     catalogue.spaces,
     catalogue.datasets,
