@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from autonoise.evaluating import evaluate
     from autonoise.evaluation.monitor import RobustnessMonitor
     from autonoise.policy import NoiseInjector, Policy, Step, load_policy
+    from autonoise.previewing import preview
     from autonoise.run import search
     from autonoise.space.space import SearchSpace
     from autonoise.technique.schedule import Schedule
@@ -36,6 +37,7 @@ _HOMES = {
     "Step": "autonoise.policy",
     "evaluate": "autonoise.evaluating",
     "load_policy": "autonoise.policy",
+    "preview": "autonoise.previewing",
     "search": "autonoise.run",
 }
 
@@ -52,6 +54,7 @@ __all__ = [
     "__version__",
     "evaluate",
     "load_policy",
+    "preview",
     "search",
 ]
 

@@ -14,6 +14,7 @@ AutonoiseError
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -38,6 +39,18 @@ SEARCH_PACKAGES = {
 
 These packages are the extra ``search``.
 """
+
+
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Control characters except tab and line feed, and the marks that reverse the direction of writing."""
+
+
+def plain(text: str) -> str:
+    r"""The text with control characters written out (an escape as \x1b).
+
+    Names of files and columns come from the user's data: none of them may move the cursor or change colours.
+    """
+    return _CONTROL.sub(lambda m: ascii(m[0])[1:-1], text)
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:

@@ -23,17 +23,17 @@ FLOORS: list[set[str]] = [
     {"techniques", "corruptions", "data", "batches", "proxies"},
     {"injector"},
     {"policy"},
-    {"space", "evaluation"},
+    {"space", "evaluation", "pictures"},
     {"training"},
     {"study"},
     {"trials", "report"},
     {"verdict"},
-    {"run", "found", "phases", "calling", "evaluating"},
+    {"run", "found", "phases", "calling", "evaluating", "previewing"},
     {"cli", "integrations", "testing", "__init__", "__main__"},
 ]
 PUBLIC = {
     "AutonoiseError", "InputSpec", "NoiseInjector", "Policy", "PolicySampler", "RobustnessMonitor", "Schedule",
-    "SearchSpace", "Step", "__version__", "evaluate", "load_policy", "search",
+    "SearchSpace", "Step", "__version__", "evaluate", "load_policy", "preview", "search",
 }  # fmt: skip
 GENERAL = ("injector", "policy", "space", "training", "study", "trials", "verdict")
 """Rooms that must work for every technique and data type without knowing one by name."""

@@ -6,8 +6,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from autonoise.cli.plain import plain
-from autonoise.errors import AutonoiseError, search_extra
+from autonoise.errors import AutonoiseError, plain, search_extra
 
 MISTAKE, INTERRUPTED = 2, 130
 

@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 
 from autonoise import __version__
-from autonoise.cli import catalogue, comparing, corruptions, evaluating, inspecting, policies, searching, studies
+from autonoise.cli import (
+    catalogue,
+    comparing,
+    corruptions,
+    evaluating,
+    inspecting,
+    policies,
+    previewing,
+    searching,
+    studies,
+)
 
 app = typer.Typer(
     name="autonoise",
@@ -45,6 +55,7 @@ _commands: list[Callable[..., None]] = [
     studies.export,
     studies.dashboard,
     policies.show,
+    previewing.preview,
     policies.verify,
     policies.recommend,
     policies.policies,

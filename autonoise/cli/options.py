@@ -8,6 +8,7 @@ from typing import Annotated, TypeVar
 import typer
 
 T = TypeVar("T")
+PICTURE_ENDINGS = (".png", ".svg", ".pdf")
 POLICY_ENDINGS = (".yaml", ".yml", ".json")
 
 
@@ -26,6 +27,11 @@ def policy_file(path: Path | None) -> Path | None:
 def json_file(path: Path | None) -> Path | None:
     """Refuse a place where no JSON file can be written."""
     return _writable(path, (".json",))
+
+
+def picture_file(path: Path | None) -> Path | None:
+    """Refuse a place where no picture can be written, or whose ending names another kind of file."""
+    return _writable(path, PICTURE_ENDINGS)
 
 
 def _writable(path: Path | None, endings: tuple[str, ...]) -> Path | None:

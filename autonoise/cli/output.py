@@ -11,7 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from autonoise.cli.plain import plain
+from autonoise.errors import plain
 
 if TYPE_CHECKING:
     from autonoise.policy import Policy, Step
