@@ -24,6 +24,11 @@ def policy_file(path: Path | None) -> Path | None:
     return _writable(path, POLICY_ENDINGS)
 
 
+def code_file(path: Path | None) -> Path | None:
+    """Refuse a place where no file of Python code can be written."""
+    return _writable(path, (".py",))
+
+
 def json_file(path: Path | None) -> Path | None:
     """Refuse a place where no JSON file can be written."""
     return _writable(path, (".json",))

@@ -1,4 +1,4 @@
-"""Commands on studies that exist: worker, status, best, export, dashboard."""
+"""Commands on studies that exist: worker, status, best, dashboard."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from autonoise.errors import AutonoiseError, MissingExtraError, StudyError
 from autonoise.study.places import STUDIES, optuna_study, seconds_of, study_of
 
 if TYPE_CHECKING:
-    import optuna
     from rich.console import Console
 
     from autonoise.policy import Policy
@@ -181,16 +180,17 @@ def best(
     Example: autonoise best shop
     """
     config = study_of(place)
-    policy = _current(config)
+    policy = current(config)
     if as_json:
         print_json(policy.to_dict())
     else:
         console = make_console()
         print_policy(console, policy)
-        _tell_found(console, config, policy)
+        tell_found(console, config, policy)
 
 
-def _current(config: StudyConfig) -> Policy:
+def current(config: StudyConfig) -> Policy:
+    """What a study recommends, or its best trial so far. Raises StudyError before there is one."""
     from autonoise.policy import load_policy
     from autonoise.study.folder import StudyFolder
 
@@ -200,7 +200,7 @@ def _current(config: StudyConfig) -> Policy:
     return load_policy(path, warn=False)
 
 
-def _tell_found(console: Console, config: StudyConfig, policy: Policy) -> None:
+def tell_found(console: Console, config: StudyConfig, policy: Policy) -> None:
     """Where the policy is that the search found, if another one is recommended; which policies are the same one."""
     from autonoise.study.folder import StudyFolder
     from autonoise.study.names import one_policy
@@ -213,58 +213,6 @@ def _tell_found(console: Console, config: StudyConfig, policy: Policy) -> None:
     result = folder.load_result()
     for line in one_policy(result.winners) if result is not None else ():
         console.print(line, soft_wrap=True)
-
-
-def export(
-    place: options.Study,
-    trial: Annotated[
-        int | None, typer.Option(help="Number of a completed trial; left out: the policy that the study recommends.")
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="File to write, .yaml or .json; left out: the policy's name in the current folder.",
-            callback=options.policy_file,
-        ),
-    ] = None,
-) -> None:
-    """Write the policy that a study recommends to a file, or that of any completed trial, which no verdict has judged.
-
-    Example: autonoise export shop --trial 37 --out trial-37.yaml
-    """
-    config = study_of(place)
-    policy = _current(config) if trial is None else _of_trial(config, trial)
-    path = out or Path(f"{policy.name}.yaml")
-    policy.save(path)
-    console = make_console()
-    console.print(f"{path}  ({policy.scores.get('verdict', 'unconfirmed')})", soft_wrap=True)
-    if trial is None:
-        _tell_found(console, config, policy)
-
-
-def _of_trial(config: StudyConfig, trial: int) -> Policy:
-    from autonoise.study.export import policy_of_trial
-    from autonoise.study.folder import StudyFolder
-    from autonoise.study.prepare import build_task
-    from autonoise.study.trial_record import TrialRecord
-
-    found = TrialRecord.of(_trial(optuna_study(config), trial))
-    policy = policy_of_trial(found, build_task(config), config)
-    result = StudyFolder(config.out).load_result()
-    if result is None:
-        return policy
-    told = {"recommended": result.recommended, "recommendation": result.recommendation}
-    return replace(policy, scores={**policy.scores, **told})
-
-
-def _trial(study: optuna.Study, number: int) -> optuna.trial.FrozenTrial:
-    trials = study.get_trials(deepcopy=False)
-    complete = [t.number for t in trials if t.state.name == "COMPLETE"]
-    if number not in complete:
-        state = next((f"is {t.state.name.lower()}" for t in trials if t.number == number), "does not exist")
-        shown = ", ".join(map(str, complete[:20])) or "none yet"
-        raise StudyError(f"--trial {number} {state}: only completed trials have scores; they are: {shown}")
-    return trials[number]
 
 
 def dashboard(
