@@ -114,7 +114,7 @@ def _not_acting(
 def _not_fired(layers: LayerNoise, steps: Sequence[Step]) -> Iterator[str]:
     """Steps whose hooks have not run in the first update."""
     for index, points in layers.points.items():
-        if index not in layers.fired:
+        if index not in layers.fired | layers.off:
             names = ", ".join(p.name for p in points[:3])
             if index in layers.unfit:
                 yield (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from autonoise.technique.step import Step
@@ -17,8 +18,8 @@ def spread(step: Step, places: int) -> Step:
     return replace(step, technique=step.technique.spread(step.sites / places), sites=places)
 
 
-def words(step: Step, places: int) -> str:
-    """The parameters that :func:`spread` changes, for people; empty where it changes none."""
-    new = spread(step, places).technique.parameters()
-    moved = [f"{k} {v:g} -> {new[k]:.3g}" for k, v in step.technique.parameters().items() if v != new[k]]
+def words(step: Step, parameters: Mapping[str, object], places: int) -> str:
+    """What of the parameters that act here is not as in the search, for people; empty where nothing is."""
+    before = step.technique.parameters()
+    moved = [f"{k} {v:g} -> {parameters[k]:.3g}" for k, v in before.items() if v != parameters[k]]
     return f", {places} places instead of {step.sites} in the search: {', '.join(moved)}" if moved else ""

@@ -48,7 +48,11 @@ def _line(status: StepStatus, step: Step) -> str:
         when(step.schedule),
         _where(status, step),
     )
-    text = " · ".join(part for part in parts if part) + _replaced(status) + words(step, status.number)
+    text = (
+        " · ".join(part for part in parts if part) + _replaced(status) + words(step, status.parameters, status.number)
+    )
+    if status.before_branches:
+        text += f", {status.number} places, most of them before residual branches, so that its numbers stay as they are"
     if status.now != 1:
         text += f", now at {percent(status.now)} of that strength" if status.now else ", not acting now"
     if status.needs:

@@ -34,6 +34,8 @@ class LayerNoise:
         own: by step and number of the place, the model's own dropout that the step replaces there.
         fired: the steps of which a hook has run.
         unfit: by step, the kind of numbers that came where there were no floats for it to act on.
+        off: the steps that do nothing, since they turned out to be at the wrong places.
+        as_searched: the steps that act as in the search, whatever the number of their places.
         mixing: by pair step, the numbers of its places that no pass has come through yet.
         capture: by name, what passed last at a place that is watched.
     """
@@ -47,13 +49,18 @@ class LayerNoise:
         self.points: dict[int, list[Point]] = {}
         self.fired: set[int] = set()
         self.unfit: dict[int, torch.dtype] = {}
+        self.off: set[int] = set()
+        self.as_searched: set[int] = set()
         self.mixing: dict[int, set[int]] = {}
         self._refusal = ""
         self._hints: dict[tuple[int, int], list[Hint]] = {}
         self.capture: dict[str, Tensor] = {}
 
-    def add(self, index: int, step: Step, points: list[Point]) -> None:
-        """Let a step act at points. Where two steps share a point, the one that was added first acts first."""
+    def add(self, index: int, step: Step, points: list[Point], *, searched: Step | None = None) -> None:
+        """Let a step act at points. Where two steps share a point, the one that was added first acts first.
+
+        ``searched``: the same step as it acted in the search, should it come into ``as_searched``.
+        """
         self.points[index] = points
         if isinstance(step.technique, PairNoise):
             self.mixing[index] = set(range(len(points)))
@@ -61,7 +68,11 @@ class LayerNoise:
             if getattr(step.technique, "channels", False):
                 output = point.where == "output"
                 self._hints[index, number] = hints_for(self._model, point.module, output=output)
-            self._hook(point, lambda h, i=index, s=step, n=number: self._act(h, i, s, n))
+
+            def act(h: Tensor, number: int = number) -> Tensor:
+                return self._act(h, index, searched if searched and index in self.as_searched else step, number)
+
+            self._hook(point, act)
 
     def take_over(self, index: int, step: Step, points: list[Point]) -> None:
         """Let a step replace the model's own modules (nn.Dropout) where it acts. Call it before any ``add``."""
@@ -168,6 +179,8 @@ class LayerNoise:
             self._handles.append(point.module.register_forward_hook(hook))
 
     def _act(self, h: Tensor, index: int, step: Step, number: int) -> Tensor:
+        if index in self.off:
+            return h
         if not h.is_floating_point():
             self.unfit[index] = h.dtype
             return h

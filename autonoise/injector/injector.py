@@ -20,6 +20,7 @@ from autonoise.injector.averages import Averages
 from autonoise.injector.checking import check_acted, check_attachable, check_form, check_scaler, check_transform
 from autonoise.injector.clock import Clock, Knob
 from autonoise.injector.describing import description
+from autonoise.injector.first_pass import look
 from autonoise.injector.heads import Heads
 from autonoise.injector.in_model import LayerNoise
 from autonoise.injector.misuse import Use
@@ -129,6 +130,7 @@ class NoiseInjector(Surroundings):
         self.attached.check(given[0], y)
         if first:
             self._use.cannot_act(tuple(self.adapter.main(given[0]).shape[1:]))
+        look(self.attached, self.layers, self.placed, given[0], allow_partial=self._allow_partial)
         if not self.policy.steps:
             return x, y
         self.clock.micro += 1

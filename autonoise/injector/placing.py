@@ -79,6 +79,9 @@ class Placed:
         embedding: the place that attacks move where the input is made of token ids; otherwise None.
         inline: by site, its places that are no modules.
         skipped: by step that could not be placed, the reason.
+        branches: the steps at residual branches that were found by names of modules.
+        norms: the steps behind norms, of which there are not as many as in the search.
+        looked: whether a forward pass has shown what these are.
     """
 
     places: dict[int, int] = field(default_factory=dict)
@@ -86,6 +89,9 @@ class Placed:
     embedding: Point | None = None
     inline: dict[str, list[Point]] = field(default_factory=dict)
     skipped: dict[int, str] = field(default_factory=dict)
+    branches: list[int] = field(default_factory=list)
+    norms: list[int] = field(default_factory=list)
+    looked: bool = False
 
     def remove(self) -> None:
         for swap in self.weights.values():
@@ -180,7 +186,11 @@ class _Placing:
         points = self._points(step, site)
         self._tell_guess(step, site, points)
         self._placed.places[index] = len(points)
-        self._layers.add(index, spread(step, len(points)), points)
+        self._layers.add(index, spread(step, len(points)), points, searched=step)
+        if site == "residual" and site not in self._sites:
+            self._placed.branches.append(index)
+        if site in ("after_norm", "late_norm") and spread(step, len(points)) is not step:
+            self._placed.norms.append(index)
 
     def _tell_guess(self, step: Step, site: str, points: list[Point]) -> None:
         if site in self._sites:

@@ -68,7 +68,7 @@ def resolve(model: nn.Module, site: str, classes: int, overrides: Mapping[str, s
         points = resolve(model, "after_norm", classes, overrides, default=default)
         return points[len(points) // 2 :]
     if site == "after_norm":
-        points = _of(model, lambda m: "Norm" in type(m).__name__ and not list(m.children()))
+        points = [Point(name, m) for name, m in model.named_modules() if _is_norm(name, m)]
         if points or not default:
             return points or _none(model, site, "the model has no normalisation layers")
         return _hidden(model, classes)
@@ -156,7 +156,12 @@ def _embedding(model: nn.Module) -> list[Point]:
 
 def normalised(model: nn.Module) -> bool:
     """Whether the model has a normalisation layer."""
-    return any("Norm" in type(m).__name__ and not list(m.children()) for m in model.modules())
+    return any(_is_norm(name, m) for name, m in model.named_modules())
+
+
+def _is_norm(name: str, module: nn.Module) -> bool:
+    """A normalisation layer; weight norm and the like, which compute a weight, are none."""
+    return "Norm" in type(module).__name__ and not list(module.children()) and "parametrizations." not in name
 
 
 def _hidden(model: nn.Module, classes: int) -> list[Point]:

@@ -33,6 +33,8 @@ class StepStatus:
             with the name of the module alone.
         number: of its places; for weights that of the matrices, of which a module may have several.
         searched_places: how many places it had in the search; 0 where that is unknown or does not matter.
+        before_branches: whether most of its places stand before residual branches, so that its parameters are those of
+            the search whatever the number of places; False before the first batch, which shows it.
         replaced: dropouts of the model that it takes the place of.
         ran: whether one of its places has run in a forward pass since attaching; None for a step outside of the model.
         needs: what has to be called for it to act, in words, beside ``perturb``, ``loss`` and ``step``; empty for most.
@@ -50,6 +52,7 @@ class StepStatus:
     places: tuple[str, ...]
     number: int
     searched_places: int
+    before_branches: bool
     replaced: tuple[str, ...]
     ran: bool | None
     needs: str
@@ -126,7 +129,9 @@ def status_of(
 
 
 def _step(attached: Attached, layers: LayerNoise, placed: Placed, index: int, step: Step, needs: str) -> StepStatus:
-    here = spread(step, placed.places.get(index, 0)).technique
+    kept = index in layers.as_searched
+    number = placed.places.get(index, 0)
+    here = step.technique if kept else spread(step, number).technique
     points = layers.points.get(index, [])
     inside = index in layers.points
     swap = placed.weights.get(index)
@@ -144,8 +149,9 @@ def _step(attached: Attached, layers: LayerNoise, placed: Placed, index: int, st
         every=f"{step.gate.every} {step.gate.unit}{'s' if step.gate.every != 1 else ''}",
         now=attached.clock.multiplier(step, attached.strength),
         places=tuple(p.name if swap is not None else f"{p.name}:{p.where}" for p in points),
-        number=placed.places.get(index, len(points)),
+        number=number or len(points),
         searched_places=step.sites,
+        before_branches=kept,
         replaced=layers.replaced(index),
         ran=(swap.fired if swap is not None else index in layers.fired) if inside else None,
         needs=needs,
