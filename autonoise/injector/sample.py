@@ -68,7 +68,14 @@ class SampleTransform(RawTransform):
             self._tell_scale(policy.name)
         self._tell_left(policy)
 
-    def __call__(self, sample: Any, index: int | None = None) -> Any:
+    def __call__(self, sample: Any, index: int | None = None, *, sample_rate: int | None = None) -> Any:
+        """The sample with noise.
+
+        Args:
+            sample: a picture, waveform, series, row of a table or string, as above.
+            index: which sample of the data set it is; None: its content decides.
+            sample_rate: of a waveform, in Hz, where it is not that of the description.
+        """
         key = content_key(sample) if index is None else int(index)
         seed, epoch, _, used = self._state.tolist()
         if not used:
@@ -77,14 +84,17 @@ class SampleTransform(RawTransform):
         if not self._adapter.continuous:
             return self._perturb(sample, key, seed, epoch, acting)
         with torch.no_grad():
-            return self._noisy(sample, key, seed, epoch, acting)
+            spec = self._spec if sample_rate is None else replace(self._spec, sample_rate=sample_rate)
+            return self._noisy(sample, spec, key, seed, epoch, acting)
 
     def many(self, texts: Sequence[Any], indices: Any) -> list[Any]:
         """``[transform(sample, index) ...]`` over both lists."""
         return [self(t, int(i)) for t, i in zip(texts, indices, strict=True)]
 
-    def _noisy(self, sample: Any, key: int, seed: int, epoch: int, acting: list[tuple[int, Step, float]]) -> Any:
-        opened = open_sample(sample, self._adapter, self._spec, explicit=self._explicit)
+    def _noisy(
+        self, sample: Any, spec: InputSpec, key: int, seed: int, epoch: int, acting: list[tuple[int, Step, float]]
+    ) -> Any:
+        opened = open_sample(sample, self._adapter, spec, explicit=self._explicit)
         main, info = self._adapter.open(opened.batch, opened.spec)
         check_range(main, self._adapter, info.bounds, self._adapter.scale_words(opened.spec))
         start, strongest = main, 0.0
