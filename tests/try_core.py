@@ -154,6 +154,10 @@ def run() -> None:
     else:
         found = [name for name in BEYOND if importlib.util.find_spec(name) is not None]
         assert not found, f"to train with a policy needs no {', '.join(found)}, but installs it"
+    # after the check: torch itself must come without them
+    import torch
+
+    torch.set_num_threads(1)  # models this small only wait for further threads
     policies, others = train_with_shipped_policies(), train_with_presets_and_techniques()
     watch_a_training()
     ask_for_what_a_search_needs(installed="--hide" not in sys.argv)
