@@ -98,6 +98,7 @@ class Attached:
         self.pretrained = False
         self._form: Form | None = None
         self.clock, self.knob = clock, knob
+        clock.follow(policy)
         self._forward, self._loss = forward, loss
         self.batch = MicroBatch(0, BatchInfo(spec=spec), lambda: BatchInfo(spec=spec))
         self.soft = SoftTargets(self.classes)

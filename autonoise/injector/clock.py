@@ -9,11 +9,13 @@ from torch import Generator, Tensor
 
 from autonoise.errors import AttachError
 from autonoise.ops.random import generator, seed_from
-from autonoise.technique.step import Step
+from autonoise.technique.groups import groups_of
+from autonoise.technique.step import Step, Steps
 
-DRAW, LEAF, PLAN, SITE, VIEW = range(5)
+DRAW, LEAF, PLAN, SITE, VIEW, CHOICE, CLEAN = range(7)
 """What random numbers are for: which rows a step acts on, the noise itself, who is mixed with whom, at which place,
-further views. It is part of their seed, so that two uses never get the same numbers."""
+further views, which step of a group acts, which rows stay clean. It is part of their seed, so that two uses never get
+the same numbers."""
 BLOCK = 16
 """Which rows a step acts on is drawn for so many updates at once. Drawn for each update by itself, it would take longer
 than the noise of a small batch."""
@@ -75,6 +77,8 @@ class Clock:
     """The number of updates after which training ends, where that is no whole number of epochs; 0: it is."""
     update: int = 0
     micro: int = -1
+    groups: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    clean_share: float = 0.0
     _strengths: dict[int, tuple[tuple[int, int, float, Step], float]] = field(default_factory=dict, repr=False)
     _generators: dict[tuple[int, int, int, str], Generator] = field(default_factory=dict, repr=False)
     _blocks: dict[tuple[int, ...], _Block] = field(default_factory=dict, repr=False)
@@ -83,6 +87,10 @@ class Clock:
     def planned(self) -> int:
         """The number of updates that training has."""
         return self.total or self.epochs * self.steps_per_epoch
+
+    def follow(self, policy: Steps) -> None:
+        """Draw for the steps of this policy: its groups, and the rows that it keeps clean."""
+        self.groups, self.clean_share = groups_of(policy.steps), policy.clean_share
 
     @property
     def progress(self) -> float:
@@ -128,11 +136,49 @@ class Clock:
         extra: int = 0,
         *,
         per_update: bool = False,
+        blocks: int = 1,
     ) -> Tensor | None:
         """(size,) float32 strengths of a step for this micro-batch, or None when it does nothing.
 
-        Drawn on the CPU, so that all devices agree and nothing waits for a GPU.
+        Drawn on the CPU, so that all devices agree and nothing waits for a GPU. ``blocks``: of how many versions of the
+        same rows the batch is made, one after another; a clean row is clean in all of them.
         """
+        drawn = self._drawn(step, index, size, knob, device, extra, per_update=per_update)
+        acts = None if drawn is None else self._acts(index, size, extra, per_update, blocks)
+        return drawn if drawn is None or acts is None else (drawn * acts.to(device) if bool(acts.any()) else None)
+
+    def _acts(self, index: int, size: int, extra: int, per_update: bool, blocks: int) -> Tensor | None:
+        """(size,) of 0 and 1: which rows are neither kept clean nor another step's of the group; None: all."""
+        rank, micro = (0, 0) if per_update else (self.rank, self.micro)
+        acts = None
+        group = self.groups.get(index)
+        if group is not None:
+            seed = seed_from(self.seed, rank, self.update, micro, group[0], CHOICE, extra)
+            chosen = torch.rand(size, generator=generator(seed)) * len(group)
+            acts = (chosen.floor() == group.index(index)).float()
+        if self.clean_share and not per_update:
+            rows = size // blocks
+            draws = torch.rand(
+                rows + 1, generator=generator(seed_from(self.seed, rank, self.update, micro, 0, CLEAN, 0))
+            )
+            # a fraction of a row is one row more in so many batches
+            count = int(self.clean_share * rows + float(draws[-1]))
+            noisy = torch.ones(rows).index_fill_(0, draws[:-1].argsort()[:count], 0.0).repeat(blocks)
+            acts = noisy if acts is None else acts * noisy
+        return acts
+
+    def _drawn(
+        self,
+        step: Step,
+        index: int,
+        size: int,
+        knob: float,
+        device: torch.device,
+        extra: int,
+        *,
+        per_update: bool,
+    ) -> Tensor | None:
+        """Strengths by probability, magnitude, schedule and gate alone."""
         m = self.multiplier(step, knob)
         if m <= 0 or step.probability <= 0:
             return None
@@ -161,6 +207,8 @@ class Clock:
 
     def everywhere(self, step: Step, knob: float) -> bool:
         """Whether a step is certain to act on every row, which can be told without drawing anything."""
+        if step.one_of or self.clean_share:
+            return False
         scaled = step.technique.multiplier == "probability"
         share = step.probability * (self.multiplier(step, knob) if scaled else 1.0)
         return share >= 1 and (scaled or step.magnitude == "fixed")

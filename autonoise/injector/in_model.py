@@ -233,15 +233,16 @@ class LayerNoise:
     def _strengths(self, step: Step, index: int, h: Tensor, dim: int, repeat: int) -> Tensor | None:
         drawn = self._attached.batch.strengths
         if index not in drawn:
-            size = self._attached.batch.size or h.shape[0]
-            drawn[index] = self._clock.strengths(step, index, size, self._attached.strength, h.device)
-        strength = drawn[index]
-        if strength is None:
+            batch = self._attached.batch
+            size, strength = batch.size or h.shape[0], self._attached.strength
+            drawn[index] = self._clock.strengths(step, index, size, strength, h.device, blocks=batch.blocks)
+        found = drawn[index]
+        if found is None:
             return None
-        if strength.shape[0] * repeat != h.shape[dim]:
+        if found.shape[0] * repeat != h.shape[dim]:
             # this is not the batch that perturb() saw: rows are drawn anew, for its own size
             return self._clock.strengths(step, index, h.shape[dim], self._attached.strength, h.device)
-        return strength
+        return found
 
     def _mix(
         self, h: Tensor, index: int, step: Step, technique: PairNoise, number: int, dim: int, repeat: int

@@ -28,6 +28,7 @@ class Partial(Steps):
             policy.input,
             policy.strength,
             frozenset(skipped),
+            clean_share=policy.clean_share,
         )
 
     def at_stage(self, stage: Stage) -> list[tuple[int, Step]]:

@@ -12,6 +12,7 @@ from autonoise.errors import AttachError
 from autonoise.injector.clock import Knob
 from autonoise.ops.random import seed_from, text_generator, uniform_from
 from autonoise.technique.consistency import ConsistencyTechnique
+from autonoise.technique.groups import groups_of
 from autonoise.technique.stages import RawNoise
 from autonoise.technique.step import Step, Steps
 from autonoise.types import Stage
@@ -46,7 +47,7 @@ class RawTransform:
         self.steps = [(i, s) for i, s in policy.at_stage(Stage.RAW)]
         self.epochs, self.policy_hash = max(epochs, 1), policy.hash
         self.hashes = frozenset({policy.hash})
-        self.versions = versions_of(policy)
+        self.versions, self.groups = versions_of(policy), groups_of(policy.steps)
         self.knob = Knob(policy.strength, shared=True) if knob is None else knob
         self._state = torch.zeros(4, dtype=torch.long).share_memory_()  # type: ignore[no-untyped-call]
         self.set_seed(seed)
@@ -109,6 +110,9 @@ class RawTransform:
             raise AttachError(f"raw noise acts on strings, but got {type(text).__name__}: use it before the tokenizer")
         for position, step, m in acting:
             assert isinstance(step.technique, RawNoise)
+            group = self.groups.get(position)
+            if group and int(uniform_from(seed, epoch, index, group[0], 3) * len(group)) != group.index(position):
+                continue
             # whether the step acts is drawn without a generator, which takes longer to make than most strings to read
             if text and uniform_from(seed, epoch, index, position, 0) < step.probability:
                 rng = text_generator(seed_from(seed, epoch, index, position, 1))

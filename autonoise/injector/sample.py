@@ -129,6 +129,8 @@ class SampleTransform(RawTransform):
         """Why a step cannot act here; empty where it can."""
         if step.stage is Stage.RAW:
             return ""
+        if step.one_of:
+            return f"one step of the group {step.one_of!r} is drawn for each row of a batch"
         if step.stage is not Stage.INPUT:
             return f"{step.stage} stage"
         if not self._adapter.continuous:
@@ -136,9 +138,12 @@ class SampleTransform(RawTransform):
         assert isinstance(step.technique, InputNoise)
         if step.technique.needs_other_rows:
             return "it takes values from other rows"
-        if policy.at_stage(Stage.STEP):
+        for _, other in policy.at_stage(Stage.STEP):
             # consistency losses and the like draw the same noise again, on the clean batch
-            return f"{policy.at_stage(Stage.STEP)[0][1].name} needs it beside the clean batch"
+            if other.technique.whole_step or getattr(other.technique, "source", "") == "clean":
+                return f"{other.name} needs it beside the clean batch"
+        if policy.clean_share:
+            return "a share of each batch stays clean"
         return ""
 
     def _tell_left(self, policy: Steps) -> None:

@@ -83,6 +83,7 @@ def _pairs(first: Policy, second: Policy) -> list[tuple[Step, Step]]:
 def _of_the_whole(first: Policy, second: Policy) -> Iterator[Difference]:
     yield from _unequal("", "data_type", str(first.data_type), str(second.data_type))
     yield from _unequal("", "strength", _rounded(first.strength), _rounded(second.strength))
+    yield from _unequal("", "clean_share", _rounded(first.clean_share), _rounded(second.clean_share))
     inputs = [{} if p.input is None else p.input.to_dict() for p in (first, second)]
     if bool(inputs[0]) != bool(inputs[1]):
         yield Difference("", "input", *("described" if given else "not described" for given in inputs))
@@ -106,6 +107,7 @@ def _of_a_step(a: Step, b: Step) -> Iterator[Difference]:
             told = ["{} from {:g} to {:g}".format(s.schedule.shape, *_timing(s.schedule)[1:3]) for s in (a, b)]
         yield Difference(a.name, "schedule", *told)
     yield from _unequal(a.name, "gate", *(words.gate_in_words(s.gate).lstrip(", ") or "always" for s in (a, b)))
+    yield from _unequal(a.name, "one_of", a.one_of or "no group", b.one_of or "no group")
     yield from _unequal(a.name, "site", words.where(a), words.where(b))
     yield from _unequal(a.name, "sites", a.sites or "unknown", b.sites or "unknown", unit="places in the search")
 

@@ -40,6 +40,7 @@ class Contents(TypedDict):
     name: str
     input: InputSpec | None
     strength: float
+    clean_share: float
     scores: dict[str, Any]
     provenance: dict[str, Any]
     check: dict[str, Any]
@@ -52,6 +53,8 @@ def described(steps: Steps) -> dict[str, Any]:
         out["input"] = steps.input.to_dict()
     out["steps"] = [step.to_dict() for step in steps.steps]
     out["strength"] = steps.strength
+    if steps.clean_share:
+        out["clean_share"] = steps.clean_share
     return out
 
 
@@ -86,6 +89,7 @@ def contents_of(values: Mapping[str, Any], where: str, *, tell: bool = True) -> 
         name=model.name,
         input=spec,
         strength=model.strength,
+        clean_share=model.clean_share,
         scores=model.scores,
         provenance=model.provenance,
         check=model.check.model_dump(exclude_unset=True),
@@ -124,6 +128,8 @@ def _check_digest(model: PolicyModel, values: Mapping[str, Any], where: str) -> 
 def content_digest(values: Mapping[str, Any]) -> str:
     """Digest of what a policy does: data type, input, steps, strength as they stand in the file."""
     kept = {k: values.get(k) for k in ("format", "data_type", "input", "steps", "strength")}
+    # files of before have digests without it
+    kept |= {"clean_share": values["clean_share"]} if values.get("clean_share") else {}
     return f"sha256:{digest(json.loads(json.dumps(kept, default=str)))}"
 
 
@@ -158,6 +164,7 @@ def _step(model: StepModel, where: str, *, tell: bool) -> Step:
             model.site,
             model.magnitude,
             model.sites,
+            model.one_of,
         )
     except AutonoiseError as e:
         raise PolicyError(f"{where}: {e}") from None

@@ -50,6 +50,7 @@ class StepModel(BaseModel):
     site: str = ""
     sites: int = Field(0, ge=0, le=1_000_000)
     magnitude: Literal["fixed", "uniform"] = "fixed"
+    one_of: str = Field("", max_length=100)
 
 
 class InputModel(BaseModel):
@@ -104,6 +105,7 @@ class PolicyModel(BaseModel):
     input: InputModel | None = None
     steps: list[StepModel] = Field(default_factory=list, max_length=50)
     strength: float = Field(1.0, ge=0, le=100)
+    clean_share: float = Field(0.0, ge=0, le=1)
     scores: dict[str, Any] = Field(default_factory=dict)
     provenance: dict[str, Any] = Field(default_factory=dict)
     check: CheckModel = Field(default_factory=lambda: CheckModel.model_validate({}))

@@ -16,7 +16,9 @@ from autonoise.types import DataType, Family, InputSpec, Stage, member
 
 Multiplier = Literal["amplitude", "probability", "blend"]
 
-RESERVED = frozenset({"technique", "version", "probability", "schedule", "gate", "site", "magnitude", "sites"})
+RESERVED = frozenset(
+    {"technique", "version", "probability", "schedule", "gate", "site", "magnitude", "sites", "one_of"}
+)
 """Keys of a step in a policy file; no technique may have a parameter of such a name."""
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from torch import Tensor
 
 from autonoise.errors import PolicyError, UnknownNameError
 from autonoise.technique.cost import extra_passes, passes_of, views_apart
+from autonoise.technique.groups import check_groups
 from autonoise.technique.parameters import hint, parameters_of
 from autonoise.technique.registry import Technique, get_technique
 from autonoise.technique.schedule import Gate, Schedule
@@ -21,6 +22,7 @@ COST_LIMIT = 16.0
 """Forward-backward passes in a training step. A policy that costs more is refused: it is taken for a mistake."""
 _APPLIES: list[Callable[..., Any]] = []
 """What applies a step by hand; it lies above this room, in the injector, and puts itself here when it is imported."""
+_FIELDS = {"technique": Technique, "schedule": Schedule, "gate": Gate, "site": str, "one_of": str}
 _STAGE_ORDER = {stage: i for i, stage in enumerate(Stage)}
 
 
@@ -45,6 +47,8 @@ class Step:
             drawn from U(0, 1).
         sites: the number of places that ``site`` meant in the model of the search; 0 where that is unknown. In a
             model with another number of places the strength is adapted (see ``injector/depth.py``).
+        one_of: the name of a group of steps of one stage; of each group one step is drawn, evenly, for each sample (in
+            the stages weight, loss, gradient and step for each update), and only that one may act. Empty: no group.
     """
 
     technique: Technique
@@ -54,6 +58,7 @@ class Step:
     site: str = ""
     magnitude: Literal["fixed", "uniform"] = "fixed"
     sites: int = 0
+    one_of: str = ""
 
     def __post_init__(self) -> None:
         # a word or a number stands for what it names, here as in Step.of
@@ -63,7 +68,7 @@ class Step:
             object.__setattr__(self, "schedule", Schedule(self.schedule))  # type: ignore[arg-type]
         if isinstance(self.gate, int):
             object.__setattr__(self, "gate", Gate(self.gate))
-        for field_name, kind in (("technique", Technique), ("schedule", Schedule), ("gate", Gate), ("site", str)):
+        for field_name, kind in _FIELDS.items():
             if not isinstance(getattr(self, field_name), kind):
                 raise PolicyError(
                     f"a step's {field_name} must be a {kind.__name__}, but got "
@@ -86,6 +91,7 @@ class Step:
         gate: Gate | int = 1,
         site: str = "",
         magnitude: Literal["fixed", "uniform"] = "fixed",
+        one_of: str = "",
         **parameters: Any,
     ) -> Step:
         """Build a step from a technique's name and parameters: ``Step.of("mixup", alpha=0.3)``."""
@@ -95,7 +101,7 @@ class Step:
         except TypeError:
             known = ", ".join(parameters_of(kind)) or "none"
             raise PolicyError(f"{name}: {', '.join(parameters)} given, but its parameters are: {known}") from None
-        return cls(made, probability, schedule, gate, site, magnitude)  # type: ignore[arg-type]
+        return cls(made, probability, schedule, gate, site, magnitude, one_of=one_of)  # type: ignore[arg-type]
 
     def __call__(
         self,
@@ -153,7 +159,7 @@ class Step:
             }
         if self.gate != Gate():
             out["gate"] = asdict(self.gate)
-        return out | {k: getattr(self, k) for k in ("site", "sites") if getattr(self, k)}
+        return out | {k: getattr(self, k) for k in ("site", "sites", "one_of") if getattr(self, k)}
 
 
 @dataclass(frozen=True)
@@ -171,6 +177,8 @@ class Steps:
         name: for people and messages; it changes nothing.
         input: what the batches of the search looked like, so that strengths in physical units mean the same again.
         strength: a number that every step's strength is multiplied by, 0 (no noise) to 100; 1 = as found.
+        clean_share: the share of the rows of each batch, 0 to 1, that surely stay clean: no step that acts on single
+            rows acts on them. They are drawn anew for each batch.
     """
 
     data_type: DataType
@@ -178,6 +186,7 @@ class Steps:
     name: str = "policy"
     input: InputSpec | None = None
     strength: float = 1.0
+    clean_share: float = field(default=0.0, kw_only=True)
 
     def __post_init__(self) -> None:
         try:
@@ -196,6 +205,10 @@ class Steps:
         if not _is_number(self.strength) or not 0 <= self.strength <= 100:
             raise PolicyError(f"0 <= strength <= 100 must hold, but got {self.strength!r}")
         object.__setattr__(self, "strength", float(self.strength))
+        if not _is_number(self.clean_share) or not 0 <= self.clean_share <= 1:
+            raise PolicyError(f"0 <= clean_share <= 1 must hold, but got {self.clean_share!r}")
+        object.__setattr__(self, "clean_share", float(self.clean_share))
+        check_groups(self.steps, self.clean_share)
         self._check_steps()
 
     def _check_steps(self) -> None:
@@ -264,6 +277,7 @@ class Steps:
                 "data_type": str(self.data_type),
                 "steps": [s.to_dict() for s in self.steps],
                 "strength": _rounded(self.strength),
+                **({"clean_share": _rounded(self.clean_share)} if self.clean_share else {}),
             }
         )[:12]
 

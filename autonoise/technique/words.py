@@ -32,7 +32,8 @@ def value_in_words(value: object) -> str:
 def how_often(step: Step) -> str:
     """``all samples``, ``70 % of samples``, ``all updates, every 2nd epoch``."""
     what = "updates" if step.stage in PER_UPDATE else "samples"
-    return share_in_words(step.probability, what) + gate_in_words(step.gate)
+    drawn = f", where it is drawn from the group {step.one_of}" if step.one_of else ""
+    return share_in_words(step.probability, what) + gate_in_words(step.gate) + drawn
 
 
 def share_in_words(probability: float, what: str) -> str:
