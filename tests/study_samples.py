@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 import optuna
+import pytest
 
+from autonoise.corruptions.base import corruptions_for
 from autonoise.evaluation.score import Score
 from autonoise.policy import Policy, Step
 from autonoise.space.space import SearchSpace
@@ -148,3 +150,10 @@ def session_of(
     config = config or config_of(Path("nowhere"))
     folder = StudyFolder(config.out)
     return Session(config, space_of(), task, study or new_study(), folder, Budget(config), stop=Stop(asked=stopped))
+
+
+def with_few_corruptions(patch: pytest.MonkeyPatch) -> None:
+    """Two corruptions of each group in place of all, where a test only needs some evaluation to be there."""
+    kept = ("jitter", "cell_swap", "outliers", "column_blackout")
+    some = [c for c in corruptions_for("tabular") if c.name in kept]
+    patch.setattr("autonoise.study.prepare.corruptions_for", lambda data_type: some)

@@ -99,6 +99,7 @@ def test_snippets_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     names = reader() | (tiny_bert() if page.name == "frameworks.md" else {})
     for number, text in enumerate(snippets(page), start=1):
         code = text.replace('trials=40, timeout="20m"', "trials=2, epochs=1, seeds=3, progress=False")
+        code = code.replace("model=build, seeds=5", "model=build, epochs=10, seeds=3, once=True, progress=False")
         try:
             exec(compile(code, f"{page.name}, snippet {number}", "exec"), names)
         except Exception as e:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.datasets import load_iris
+from study_samples import with_few_corruptions
 from torch import nn
 
 import autonoise
@@ -64,6 +65,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
     out, counted = tmp_path_factory.mktemp("evaluations") / "iris", Counted()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "train", counted)
+        with_few_corruptions(patch)
         result = autonoise.evaluate([NOISE, SWAP], iris(), model=small, out=out, **QUICK)
     yield SimpleNamespace(result=result, out=out, trained=counted.seen)
 

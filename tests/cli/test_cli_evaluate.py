@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from sklearn.datasets import load_iris
+from study_samples import with_few_corruptions
 
 from autonoise import Policy, Step
 from autonoise.data import load
@@ -32,6 +33,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Policy("tabular", [Step.of("gaussian_noise", std=0.4)], name="noise [b]").save(folder / "noise.yaml")
     Policy("tabular", [Step.of("swap_noise", fraction=0.2)], name="swap").save(folder / "swap.yaml")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_few_corruptions(monkeypatch)
 
 
 def test_the_verdict_of_ones_own_model(command: Any, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,8 +75,9 @@ def test_nothing_is_clipped_and_nothing_is_a_formula(kind: str) -> None:
         assert "\x1b" not in text.get_text()
     own = [t for t in figure.texts if "$" in t.get_text()]
     assert own and not any(t.get_parse_math() for t in own)
-    image = Image.open(io.BytesIO(written(figure, "png", 60)))
-    assert image.size == ((8 * 60), int(figure.get_figheight() * 60))
+    with Image.open(io.BytesIO(written(figure, "png", 60))) as image:
+        size = image.size
+    assert size == ((8 * 60), int(figure.get_figheight() * 60))
     assert "\x1b" not in alternative(found) and "\x1b" not in "\n".join(lines(found))
 
 
