@@ -36,8 +36,9 @@ POLICY = Policy(
 )
 
 
-def policy_of(*names: str, **options: Any) -> Policy:
-    return Policy("tabular", [Step.of(n, **options) for n in names])  # type: ignore[arg-type]
+def policy_of(*steps: str | tuple[str, dict[str, Any]], data_type: str = "tabular", **options: Any) -> Policy:
+    given = [(s, options) if isinstance(s, str) else s for s in steps]
+    return Policy(data_type, [Step.of(name, **values) for name, values in given])  # type: ignore[arg-type]
 
 
 class Module(L.LightningModule):  # type: ignore[misc, name-defined]
@@ -86,15 +87,15 @@ def trainer(*callbacks: Any, path: Path | None = None, library: Any = L, **optio
     return library.Trainer(callbacks=list(callbacks), **options)
 
 
-def by_hand(
-    policy: Policy, *, epochs: int = 2, micro: int = 1, max_norm: float | None = None, lr: float = 0.1
-) -> Module:
+def by_hand(policy: Policy, *, epochs: int = 2, micro: int = 1, max_norm: float | None = None, seed: int = 0) -> Module:
     """The same training in plain PyTorch."""
     module = Module()
-    optimizer = torch.optim.SGD(module.parameters(), lr=lr)
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
     batches = list(loader())
     groups = [batches[i : i + micro] for i in range(0, len(batches), micro)]
-    injector = policy.attach(module.net, epochs=epochs, steps_per_epoch=len(groups), optimizer=optimizer, num_classes=3)
+    injector = policy.attach(
+        module.net, epochs=epochs, steps_per_epoch=len(groups), optimizer=optimizer, num_classes=3, seed=seed
+    )
     for _ in range(epochs):
         for group in groups:
             optimizer.zero_grad()
