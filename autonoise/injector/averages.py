@@ -52,7 +52,7 @@ class Averages:
             self._values = {k: v.to(_wide(v.dtype), copy=True) for k, v in now.items()}
         else:
             assert isinstance(step.technique, AveragingTechnique)
-            share = step.technique.share(averaged=self.count, updates=clock.epochs * clock.steps_per_epoch)
+            share = step.technique.share(averaged=self.count, updates=clock.planned)
             share = 1 - strength * (1 - share)
             for name, value in now.items():
                 self._values[name].lerp_(value.to(self._values[name].dtype), share)

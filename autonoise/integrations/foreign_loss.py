@@ -17,7 +17,8 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from autonoise.errors import AttachError
-from autonoise.policy import NoiseInjector
+from autonoise.policy import NoiseInjector, Policy
+from autonoise.technique.consistency import ConsistencyTechnique
 from autonoise.technique.stages import LossNoise, PairNoise, TargetNoise
 
 _LOSSES: dict[Any, inspect.Signature] = {f: inspect.signature(f) for f in (F.cross_entropy, F.nll_loss)}
@@ -41,8 +42,11 @@ class ForeignLoss(TorchFunctionMode):
 
     Args:
         injector: computes the loss, robust where the policy says.
-        labels: the labels of the batch as the foreign code has them: class indices (B,) or soft targets (B, C).
-        targets: what the policy made of them, (B, C). None: the losses stay as they are, and are only watched.
+        labels: the labels of the batch as the foreign code has them: class indices (B,) or soft targets (B, C), or
+            those of all versions of the batch where a policy compares versions.
+        targets: what the policy made of them, (B, C), or of all versions. None: the losses stay as they are, and are
+            only watched.
+        size: the number of rows B of the batch itself.
 
     Attributes:
         seen: the number of losses that got the targets.
@@ -51,9 +55,9 @@ class ForeignLoss(TorchFunctionMode):
         compared: whether the labels were compared with something, as an accuracy does.
     """
 
-    def __init__(self, injector: NoiseInjector, labels: Tensor, targets: Tensor | None) -> None:
+    def __init__(self, injector: NoiseInjector, labels: Tensor, targets: Tensor | None, size: int) -> None:
         super().__init__()
-        self._injector, self._labels, self._targets = injector, labels, targets
+        self._injector, self._labels, self._targets, self._size = injector, labels, targets, size
         self.seen, self.smoothed, self.compared = 0, False, False
         self.others: set[str] = set()
 
@@ -91,29 +95,39 @@ class ForeignLoss(TorchFunctionMode):
         return same_size and bool(value.data_ptr() == labels.data_ptr())
 
     def _loss(self, targets: Tensor, given: dict[str, Any]) -> Tensor:
-        weight, reduction = given.get("weight"), given.get("reduction", "mean")
-        smoothing = given.get("label_smoothing", 0.0)
-        targets = targets.to(given["input"].device)
+        logits, weight, by_row = given["input"], given.get("weight"), given.get("reduction", "mean") == "none"
+        if by_row and len(targets) != self._size:
+            raise AttachError(
+                "a policy that compares versions of the rows adds their divergence to the mean loss, and a loss with "
+                "reduction='none' has no place for it: use the mean"
+            )
+        targets = targets.to(logits.device)
+        weight = None if weight is None else weight.float()
         # each row weighs as much as its classes, as in the cross entropy of class indices
-        rows = None if weight is None else targets @ weight.to(targets)
+        rows = None if weight is None else self._injector.attached.soft(targets) @ weight
 
-        def reduced(losses: Tensor) -> Tensor:
-            if reduction == "none":
+        def mean(losses: Tensor) -> Tensor:
+            if by_row:
                 return losses
-            return losses.sum() if reduction == "sum" else losses.sum() / (len(losses) if rows is None else rows.sum())
+            return losses.mean() if rows is None else losses.sum() / rows[: len(losses)].sum()
 
         def base(logits: Tensor, y: Tensor) -> Tensor:
-            w = None if weight is None else weight.float()
-            return reduced(F.cross_entropy(logits.float(), y, weight=w, reduction="none", label_smoothing=smoothing))
+            smoothing = given.get("label_smoothing", 0.0)
+            losses = F.cross_entropy(logits.float(), y, weight=weight, reduction="none", label_smoothing=smoothing)
+            return mean(losses)
 
-        return self._injector.loss(
-            given["input"], targets, base=base, reduce=lambda r: reduced(r if rows is None else r * rows)
-        )
+        def robust(losses: Tensor) -> Tensor:
+            return mean(losses if rows is None else losses * rows[: len(losses)])
+
+        loss = self._injector.loss(logits, targets, base=base, reduce=robust)
+        if given.get("reduction") == "sum":
+            return loss * (self._size if rows is None else rows[: self._size].sum())
+        return loss
 
 
 def needing_the_loss(injector: NoiseInjector) -> list[str]:
     """The names of the policy's steps that act by the targets or by the loss."""
-    kinds = (PairNoise, TargetNoise, LossNoise)
+    kinds = (PairNoise, TargetNoise, LossNoise, ConsistencyTechnique)
     return [s.name for s in injector.policy.steps if isinstance(s.technique, kinds)]
 
 
@@ -129,9 +143,36 @@ def check_seen(watch: ForeignLoss, injector: NoiseInjector, where: str, remedy: 
     )
 
 
+def check_form(policy: Policy, remedy: str) -> None:
+    """Raise AttachError for a policy that a callback cannot train by: one that needs the whole training step, or has a
+    phase before training. ``remedy``: what to do about the first.
+    """
+    whole = [s.name for s in policy.steps if s.technique.whole_step]
+    if whole:
+        raise AttachError(f"{', '.join(whole)} needs the whole training step, which a callback cannot repeat: {remedy}")
+    if policy.pretrains:
+        names = ", ".join(s.name for s in policy.steps if getattr(s.technique, "pretrains", False))
+        raise AttachError(
+            f"{names} trains before training begins: run it by injector.pretrain(...) of an injector of your own "
+            f"(docs/training.md), detach that one, and use the callback with allow_partial=True"
+        )
+
+
 def softening(injector: NoiseInjector) -> list[str]:
     """The names of the policy's steps that soften labels, as a loss with label smoothing does too."""
     return [s.name for s in injector.policy.steps if "label_softening" in s.technique.tags]
+
+
+def average_of(injector: NoiseInjector, tell: Once) -> dict[str, Tensor] | None:
+    """The model's state with the average of its weights, where the policy keeps one; says where it is."""
+    if not injector.averages:
+        return None
+    tell(
+        "average",
+        "the model has the weights that training ended with; their average is the callback's averaged_state_dict: "
+        "model.load_state_dict(noise.averaged_state_dict)",
+    )
+    return injector.averaged_state_dict()
 
 
 class Once:

@@ -17,7 +17,15 @@ from torch import Tensor, nn
 from autonoise.batches.mappings import logits_of
 from autonoise.errors import AttachError, MissingExtraError
 from autonoise.injector.attaching import Hook
-from autonoise.integrations.foreign_loss import ForeignLoss, Once, check_seen, needing_the_loss, softening
+from autonoise.integrations.foreign_loss import (
+    ForeignLoss,
+    Once,
+    average_of,
+    check_form,
+    check_seen,
+    needing_the_loss,
+    softening,
+)
 from autonoise.integrations.text_collator import TextCollator
 from autonoise.policy import NoiseInjector, Policy, load_policy
 from autonoise.types import DataType, InputSpec, Stage
@@ -25,7 +33,7 @@ from autonoise.types import DataType, InputSpec, Stage
 STATE = "autonoise"
 """Under this name the injector's state lies in ``trainer_state.json``, beside those of other callbacks."""
 _NO_INPUT = {"labels", "num_items_in_batch"}
-_BY_LABELS = (Stage.ADVERSARIAL, Stage.TARGET, Stage.PAIR, Stage.LOSS)
+_BY_LABELS = (Stage.ADVERSARIAL, Stage.TARGET, Stage.PAIR, Stage.LOSS, Stage.STEP)
 _USE_NOISY = "use autonoise.integrations.transformers.NoisyTrainer in place of Trainer"
 
 
@@ -55,11 +63,13 @@ class NoisePolicy(from_transformers("TrainerCallback")):  # type: ignore[misc]
 
     Attributes:
         injector: the injector while training goes on; otherwise None.
+        averaged_state_dict: after training with a policy that averages weights: the model's state with the average.
     """
 
     def __init__(self, policy: str | Path | Policy, *, seed: int = 0, **attach: Any) -> None:
         self.policy = policy if isinstance(policy, Policy) else load_policy(policy)
         self.injector: NoiseInjector | None = None
+        self.averaged_state_dict: dict[str, Tensor] | None = None
         self._seed, self._options = seed, attach
         self._handles: list[Any] = []
         self._collator: TextCollator | None = None
@@ -87,6 +97,8 @@ class NoisePolicy(from_transformers("TrainerCallback")):  # type: ignore[misc]
     def on_train_begin(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         self.detach()
         model, loader, optimizer = given["model"], given["train_dataloader"], given["optimizer"]
+        if not self._options.get("allow_partial"):
+            check_form(self.policy, "write the loop yourself, with injector.training_step (docs/training.md)")
         _check(self.policy, args, self._tell)
         self._check_strings()
         total = int(state.max_steps)
@@ -126,6 +138,8 @@ class NoisePolicy(from_transformers("TrainerCallback")):  # type: ignore[misc]
         saved = state.stateful_callbacks.get(STATE)
         if saved is not None and state.global_step:
             injector.load_state_dict(saved)
+            if saved.get("averaged"):
+                self._tell("average again", "checkpoints hold no average of the weights: it begins anew")
         elif state.global_step:
             self._tell(
                 "resumed",
@@ -139,7 +153,9 @@ class NoisePolicy(from_transformers("TrainerCallback")):  # type: ignore[misc]
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if self.injector is not None:
             self.injector.step()
-            state.stateful_callbacks[STATE] = self.injector.state_dict()
+            # the Trainer writes JSON, which holds no weights
+            saved = self.injector.state_dict() | {"average": None, "averaged": self.injector.averages}
+            state.stateful_callbacks[STATE] = saved
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.detach()
@@ -151,6 +167,7 @@ class NoisePolicy(from_transformers("TrainerCallback")):  # type: ignore[misc]
             handle.remove()
         self._handles = []
         if self.injector is not None:
+            self.averaged_state_dict = average_of(self.injector, self._tell)
             self.injector.detach()
             self.injector = None
 
@@ -189,7 +206,7 @@ class NoisePolicy(from_transformers("TrainerCallback")):  # type: ignore[misc]
         self._close()
         if needing_the_loss(injector):
             assert y is not None
-            self._watch = ForeignLoss(injector, y, targets)
+            self._watch = ForeignLoss(injector, y, targets, len(y))
             self._watch.__enter__()  # type: ignore[no-untyped-call]
         return args, {**kwargs, **noisy}
 
@@ -238,12 +255,6 @@ class NoisePolicy(from_transformers("TrainerCallback")):  # type: ignore[misc]
 
 def _check(policy: Policy, args: Any, tell: Once) -> None:
     """Raise AttachError for trainings in which the policy cannot act."""
-    whole = [s.name for _, s in policy.at_stage(Stage.STEP)]
-    if whole:
-        raise AttachError(
-            f"{', '.join(whole)} needs the whole training step, which the Trainer keeps to itself: write the loop "
-            f"yourself, with injector.training_step(x, y, optimizer) (docs/training.md)"
-        )
     if args.n_gpu > 1:
         raise AttachError(
             "DataParallel splits each batch over threads, which noise cannot follow: start one process for each "

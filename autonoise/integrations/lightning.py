@@ -11,10 +11,21 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from autonoise.batches.mappings import rebuilt
 from autonoise.errors import AttachError, MissingExtraError
-from autonoise.integrations.foreign_loss import ForeignLoss, Once, check_seen, first_of, needing_the_loss, softening
+from autonoise.integrations.foreign_loss import (
+    ForeignLoss,
+    Once,
+    average_of,
+    check_form,
+    check_seen,
+    first_of,
+    needing_the_loss,
+    softening,
+)
 from autonoise.policy import NoiseInjector, Policy, load_policy
 from autonoise.types import Batch, Stage
 
@@ -30,7 +41,7 @@ _WHOLE = (
 )
 
 Unpack = Callable[[Any], tuple[Batch, Tensor]]
-Pack = Callable[[Any, Batch], Any]
+Pack = Callable[[Any, Batch, Tensor], Any]
 
 
 def _callback() -> Any:
@@ -56,7 +67,8 @@ class NoisePolicy(_callback()):  # type: ignore[misc]
         policy: a policy file (YAML or JSON), or a policy.
         unpack: ``unpack(batch) -> (x, y)``, for batches that are neither a pair (x, y) nor a mapping with a key
             ``labels``, ``label``, ``targets``, ``target`` or ``y``.
-        pack: ``pack(batch, x) -> batch``, the batch with its inputs replaced; needed together with ``unpack``.
+        pack: ``pack(batch, x, y) -> batch``, the batch with other inputs and labels; needed together with ``unpack``.
+            The labels are those of ``unpack``, repeated where a policy compares several versions of each row.
         seed: every draw is a function of it.
         attach: further arguments of ``Policy.attach``, such as ``input=``, ``sites=``, ``forward=``, ``num_classes=``,
             ``raw_transform=`` and ``allow_partial=``.
@@ -66,6 +78,7 @@ class NoisePolicy(_callback()):  # type: ignore[misc]
 
     Attributes:
         injector: the injector while training goes on; otherwise None.
+        averaged_state_dict: after training with a policy that averages weights: the module's state with the average.
     """
 
     def __init__(
@@ -82,6 +95,7 @@ class NoisePolicy(_callback()):  # type: ignore[misc]
             raise AttachError("unpack= and pack= belong together: the one takes a batch apart, the other puts x back")
         self.policy = policy if isinstance(policy, Policy) else load_policy(policy)
         self.injector: NoiseInjector | None = None
+        self.averaged_state_dict: dict[str, Tensor] | None = None
         self._unpack, self._pack = unpack or _unpacked, pack or _packed
         self._seed, self._options = seed, attach
         self._tell = Once(lambda line: logging.getLogger("autonoise").warning("%s: %s", self.policy.name, line))
@@ -93,7 +107,7 @@ class NoisePolicy(_callback()):  # type: ignore[misc]
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         if stage == "fit":
-            _check_trainer(trainer, pl_module, self.policy)
+            _check_trainer(trainer, pl_module, self.policy, self._options)
 
     def on_load_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: Mapping[str, Any]) -> None:
         transform = self._options.get("raw_transform")
@@ -103,7 +117,7 @@ class NoisePolicy(_callback()):  # type: ignore[misc]
             transform.set_epoch(int(progress.get("processed", 0)))
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        _check_trainer(trainer, pl_module, self.policy)
+        _check_trainer(trainer, pl_module, self.policy, self._options)
         self.detach()
         epochs, steps, total = _length(trainer, self.policy)
         options: dict[str, Any] = {"optimizer": trainer.optimizers[0] if trainer.optimizers else None}
@@ -166,6 +180,7 @@ class NoisePolicy(_callback()):  # type: ignore[misc]
         """Leave the module as it was; the Trainer does it at the end, and where training is interrupted."""
         if self.injector is not None:
             self._last = self.injector.state_dict()
+            self.averaged_state_dict = average_of(self.injector, self._tell)
             _restore(self.injector.model)
             self.injector.detach()
             self.injector = None
@@ -184,11 +199,13 @@ class NoisePolicy(_callback()):  # type: ignore[misc]
                 x, y = self._unpack(batch)
                 made.append((*injector.perturb(x, y), y))
             x, targets, y = made[0]
-            noisy = self._pack(batch, x)
+            # several versions of the rows have the same labels, so that metrics of the module go on working
+            labels = y if len(y) == len(targets) else torch.cat([y] * (len(targets) // len(y)))
+            noisy = self._pack(batch, x, labels)
             needed = bool(needing_the_loss(injector)) and module.training
             if not needed and "watched" in self._tell:
                 return step(noisy, *args, **kwargs)
-            with ForeignLoss(injector, y, targets if needed else None) as watch:
+            with ForeignLoss(injector, labels, targets if needed else None, len(y)) as watch:
                 out = step(noisy, *args, **kwargs)
             self._told_of(watch, injector)
             return out
@@ -223,20 +240,18 @@ def _unpacked(batch: Any) -> tuple[Batch, Tensor]:
     what = f"{type(batch).__name__} of {len(batch)}" if isinstance(batch, tuple | list) else type(batch).__name__
     raise AttachError(
         f"the batch is a {what}, not a pair (x, y) or a mapping with {_LABELS[0]!r}: say which part is what by "
-        f"NoisePolicy(..., unpack=lambda batch: (x, y), pack=lambda batch, x: batch with x)"
+        f"NoisePolicy(..., unpack=lambda batch: (x, y), pack=lambda batch, x, y: the batch with these)"
     )
 
 
-def _packed(batch: Any, x: Batch) -> Any:
-    """The batch with other inputs; the given one is left as it is."""
+def _packed(batch: Any, x: Batch, y: Tensor) -> Any:
+    """The batch with other inputs and labels; the given one is left as it is."""
     if isinstance(batch, Mapping):
-        from autonoise.batches.mappings import rebuilt
-
         assert isinstance(x, Mapping)
-        return rebuilt(batch, x)
+        return rebuilt(batch, {**x, str(first_of(_LABELS, batch)): y})
     if hasattr(batch, "_make"):  # a named tuple
-        return batch._make((x, batch[1]))
-    return type(batch)((x, batch[1]))
+        return batch._make((x, y))
+    return type(batch)((x, y))
 
 
 def _restore(module: Any) -> None:
@@ -244,13 +259,10 @@ def _restore(module: Any) -> None:
     module.__dict__.pop("training_step", None)
 
 
-def _check_trainer(trainer: Any, module: Any, policy: Policy) -> None:
+def _check_trainer(trainer: Any, module: Any, policy: Policy, options: Mapping[str, Any]) -> None:
     """Raise AttachError for trainings in which a callback cannot let the policy act."""
-    whole = [s.name for _, s in policy.at_stage(Stage.STEP)]
-    if whole:
-        raise AttachError(
-            f"{', '.join(whole)} needs the whole training step, which a callback cannot repeat in Lightning: {_WHOLE}"
-        )
+    if not options.get("allow_partial"):
+        check_form(policy, _WHOLE)
     if not module.automatic_optimization or len(trainer.optimizers) > 1:
         raise AttachError(
             f"the module optimises by hand, as those with several optimisers do, and a callback cannot know which of "

@@ -50,7 +50,8 @@ class TextCollator:
             )
         texts = [row[self.column] for row in rows]
         if self._acts and self.transform is not None:
-            texts = self.transform.many(texts, [_number(text) for text in texts])
+            # with the versions that a policy compares, one after another; the labels are those of the rows
+            texts = self.transform.views(texts, [_number(text) for text in texts])
         batch = self.tokenizer(texts, padding=True, truncation=True, max_length=self.max_length, return_tensors="pt")
         key = next((k for k in _LABELS if k in rows[0]), None)
         if key is not None:

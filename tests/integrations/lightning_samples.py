@@ -44,6 +44,8 @@ def policy_of(*steps: str | tuple[str, dict[str, Any]], data_type: str = "tabula
 class Module(L.LightningModule):  # type: ignore[misc, name-defined]
     """A usual classification module, which knows nothing of noise."""
 
+    averaged: dict[str, Tensor]
+
     def __init__(self, *, optimizer: Any = torch.optim.SGD, **options: Any) -> None:
         super().__init__()
         torch.manual_seed(0)
@@ -106,6 +108,7 @@ def by_hand(policy: Policy, *, epochs: int = 2, micro: int = 1, max_norm: float 
                 nn.utils.clip_grad_norm_(module.parameters(), max_norm)
             optimizer.step()
             injector.step()
+    module.averaged = injector.averaged_state_dict()  # type: ignore[assignment]
     injector.detach()
     return module
 

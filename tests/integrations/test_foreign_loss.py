@@ -27,7 +27,7 @@ def attach(*steps: Step) -> NoiseInjector:
 
 
 def watched(call: Any, *steps: Step, targets: Tensor | None = TARGETS, labels: Tensor = LABELS) -> tuple[Any, Any]:
-    with ForeignLoss(attach(*steps), labels, targets) as watch:
+    with ForeignLoss(attach(*steps), labels, targets, len(labels)) as watch:
         out = call()
     return out, watch
 
@@ -113,6 +113,31 @@ def test_a_loss_out_of_reach_is_refused_only_where_the_policy_needs_it() -> None
     check_seen(watch, attach(Step.of("gaussian_noise")), "training_step", "say so")
     with pytest.raises(AttachError, match=r"mixup, mae: training_step computes .*\(it calls mse_loss\).*: say so$"):
         check_seen(watch, attach(Step.of("mixup"), Step.of("mae")), "training_step", "say so")
+
+
+def test_versions_of_the_rows_with_class_weights() -> None:
+    # R-Drop with weight 0.5: two blocks of both rows; their predictions differ in the first row only
+    injector = attach(Step.of("r_drop", weight=0.5))
+    x, targets = injector.perturb(torch.zeros(2, 2), LABELS)
+    assert targets.tolist() == [1, 0, 1, 0] and len(x) == 4
+    logits = torch.cat([LOGITS, torch.zeros(2, 2)])
+    labels = torch.cat([LABELS, LABELS])
+    # class 0 weighs 2, class 1 weighs 5; the cross entropies are -ln(3/4), ln 2, ln 2, ln 2
+    first, second = -math.log(0.75), math.log(2.0)
+    mean = (5 * first + 2 * second + 5 * second + 2 * second) / 14
+    # mean of both Kullback-Leibler divergences of (1/4, 3/4) and (1/2, 1/2), over two rows
+    there = 0.25 * math.log(0.5) + 0.75 * math.log(1.5)
+    back = 0.5 * math.log(2.0) + 0.5 * math.log(2 / 3)
+    expected = mean + 0.5 * (there + back) / 2 / 2
+    weight = torch.tensor([2.0, 5.0])
+    with ForeignLoss(injector, labels, targets, 2) as watch:
+        assert float(F.cross_entropy(logits, labels, weight=weight)) == pytest.approx(expected, rel=1e-5)
+        # a sum is that of the rows of the batch, which weigh 5 and 2
+        total = F.cross_entropy(logits, labels, weight=weight, reduction="sum")
+        assert float(total) == pytest.approx(7 * expected, rel=1e-5)
+        with pytest.raises(AttachError, match="no place"):
+            F.cross_entropy(logits, labels, reduction="none")
+    assert watch.seen == 3
 
 
 @pytest.mark.parametrize(("call", "compared"), [

@@ -47,6 +47,47 @@ def test_it_trains_as_a_loop_by_hand_does(options: Any, reference: Any) -> None:
     assert untouched(module) and callback.injector is None
 
 
+@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("consistency", ["two_view_consistency", "r_drop"])
+def test_a_policy_that_compares_versions_of_the_rows(consistency: str, accumulate: int) -> None:
+    class Metrics(Module):
+        def loss_of(self, x: Tensor, y: Tensor) -> Tensor:
+            logits = self(x)
+            assert len(logits) == len(y) and (logits.argmax(1) == y).sum() >= 0
+            assert torch.equal(y, torch.cat([y[:4]] * (len(y) // 4)))
+            return torch.nn.functional.cross_entropy(logits, y, reduction="sum") / 4
+
+    policy = policy_of("gaussian_noise", "activation_noise", "label_smoothing", consistency)
+    module = Metrics()
+    trainer(NoisePolicy(policy), accumulate_grad_batches=accumulate).fit(module, loader())
+    assert all(len(x) == {"two_view_consistency": 12, "r_drop": 8}[consistency] for x in module.trained)
+    assert close(module, by_hand(policy, micro=accumulate))
+
+
+def test_a_policy_that_averages_weights(caplog: pytest.LogCaptureFixture) -> None:
+    policy = policy_of("gaussian_noise", ("weight_average", {"horizon": 0.3}))
+    module, callback = Module(), NoisePolicy(policy)
+    assert callback.averaged_state_dict is None
+    trainer(callback, max_steps=7, max_epochs=-1).fit(module, loader())
+    assert caplog.text.count("their average is the callback's averaged_state_dict") == 1
+    average = callback.averaged_state_dict
+    assert average is not None
+    assert not close(module, with_state(average))
+    trainer(callback).fit(module := Module(), loader())
+    reference = by_hand(policy)
+    assert close(module, reference)
+    assert callback.averaged_state_dict is not None
+    inner = {k.removeprefix("net."): v for k, v in callback.averaged_state_dict.items()}
+    assert inner.keys() == reference.averaged.keys()
+    assert all(torch.allclose(v, reference.averaged[k], atol=1e-6) for k, v in inner.items())
+
+
+def with_state(state: dict[str, Tensor]) -> Module:
+    module = Module()
+    module.load_state_dict(state)
+    return module
+
+
 def test_noise_acts_in_training_and_nowhere_else() -> None:
     module = Module()
     keys = list(module.state_dict())
@@ -150,7 +191,7 @@ def test_forms_of_a_batch(kind: str) -> None:
             "own": (torch.arange(len(x)), x, y),
         }[kind]
 
-    own = {"unpack": lambda b: (b[1], b[2]), "pack": lambda b, x: (b[0], x, b[2])} if kind == "own" else {}
+    own = {"unpack": lambda b: (b[1], b[2]), "pack": lambda b, x, y: (b[0], x, y)} if kind == "own" else {}
     module = Other()
     data = DataLoader(TensorDataset(X, Y), batch_size=4, collate_fn=collate)
     trainer(NoisePolicy(POLICY, **own)).fit(module, data)

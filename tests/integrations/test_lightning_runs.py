@@ -204,7 +204,14 @@ class OwnLoss(Module):
         return F.mse_loss(self(x).softmax(1), F.one_hot(y, 3).float())
 
 
+class ByRow(Module):
+    def loss_of(self, x: Tensor, y: Tensor) -> Tensor:
+        return F.cross_entropy(self(x), y, reduction="none").mean()
+
+
 @pytest.mark.parametrize(("make", "policy", "line"), [
+    (ByRow, policy_of("r_drop"), r"divergence to the mean loss.*reduction='none' has no place"),
+    (OwnLoss, policy_of("r_drop"), "r_drop: training_step computes its loss without"),
     (Manual, POLICY, "optimises by hand, as those with several optimisers do.*the explicit form"),
     (Module, policy_of("sam"), "sam needs the whole training step.*automatic_optimization = False"),
     (OwnLoss, policy_of("mixup"), r"mixup: training_step computes.*mse_loss, one_hot\).*explicit form"),
@@ -216,6 +223,14 @@ def test_what_a_callback_cannot_do_is_refused(make: Callable[[], Any], policy: P
     with pytest.raises(AttachError, match=line):
         trainer(NoisePolicy(policy)).fit(module, loader())
     assert untouched(module)
+
+
+def test_a_phase_before_training_is_refused_and_left_out_on_demand() -> None:
+    policy = policy_of("mlm_pretraining", data_type="text")
+    data = DataLoader(TensorDataset(torch.randint(1, 40, (8, 6)), torch.arange(8) % 3), batch_size=4)
+    with pytest.raises(AttachError, match=r"mlm_pretraining trains before .*injector.pretrain.*allow_partial=True"):
+        trainer(NoisePolicy(policy)).fit(Reader(), data)
+    trainer(NoisePolicy(policy_of("sam"), allow_partial=True), max_epochs=1).fit(Module(), loader())
 
 
 def test_several_optimisers_are_refused() -> None:

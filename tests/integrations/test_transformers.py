@@ -96,6 +96,30 @@ def test_it_trains_as_a_loop_by_hand_does(micro: int, own: bool, tmp_path: Path)
     assert untouched(model)
 
 
+@pytest.mark.parametrize("own", [False, True])
+def test_a_policy_that_compares_versions_of_the_rows(own: bool, tmp_path: Path) -> None:
+    model = bert()
+    policy = policy_of(Step.of("token_replacement", fraction=0.3), "label_smoothing", "two_view_consistency")
+    options: dict[str, Any] = {"train_sampling_strategy": "sequential", "gradient_accumulation_steps": 2}
+    if own:
+        noisy(model, tmp_path, NoisePolicy(policy, seed=5), compute_loss_func=NoisePolicy.loss, **options).train()
+    else:
+        trainer(model, tmp_path, NoisePolicy(policy, seed=5), **options).train()
+    assert all(v["input_ids"].shape[0] == 12 for v in model.seen[True])
+    assert close(weights(model), by_hand(policy, micro=2))
+
+
+def test_a_policy_that_averages_weights(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    noise = NoisePolicy(policy_of("embedding_noise", Step.of("weight_average", horizon=0.3)))
+    model = bert()
+    trainer(model, tmp_path, noise, save_strategy="steps", save_steps=4).train()
+    assert "their average is the callback's averaged_state_dict" in caplog.text
+    assert noise.averaged_state_dict is not None and not close(weights(model), noise.averaged_state_dict)
+    model.load_state_dict(noise.averaged_state_dict)
+    trainer(bert(), tmp_path, noise).train(resume_from_checkpoint=str(tmp_path / "checkpoint-4"))
+    assert "hold no average of the weights: it begins anew" in caplog.text
+
+
 def test_noise_acts_in_training_and_nowhere_else(tmp_path: Path) -> None:
     model = bert()
     keys = list(model.state_dict())

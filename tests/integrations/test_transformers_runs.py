@@ -115,6 +115,21 @@ def test_strings_are_noisy_in_training_alone(workers: int, tmp_path: Path) -> No
     assert [v["labels"].tolist() for v in model.seen[True][:4]] == [LABELS[i : i + 4] for i in range(0, 16, 4)]
 
 
+def test_versions_of_strings_that_a_policy_compares(tmp_path: Path) -> None:
+    reader, model = tokenizer(), bert()
+    noise = NoisePolicy(policy_of(Step.of("character_typos", fraction=0.4), "two_view_consistency"))
+    tool = noisy(
+        model, tmp_path, noise, rows=RAW, data_collator=noise.collator(reader), processing_class=reader,
+        remove_unused_columns=False, train_sampling_strategy="sequential", max_steps=2,
+    )  # fmt: skip
+    tool.train()
+    first = model.seen[True][0]["input_ids"]
+    assert len(first) == 12
+    clean = [[i for i in row if i] for row in first[:4].tolist()]
+    assert clean == [reader(text)["input_ids"] for text in TEXTS[:4]]
+    assert not torch.equal(first[4:8], first[:4]) and not torch.equal(first[8:], first[4:8])
+
+
 def hf_text_number(text: str) -> int:
     import hashlib
 
@@ -162,7 +177,7 @@ class OwnLoss(nn.Module):
 
 
 @pytest.mark.parametrize(("policy", "options", "line"), [
-    (policy_of("sam"), {}, "sam needs the whole training step.*injector.training_step"),
+    (policy_of("sam"), {}, "sam needs the whole training step.*loop yourself"),
     (policy_of("mixup"), {"torch_compile": True}, "set torch_compile=False"),
     (policy_of("mixup"), {"n_gpu": 2}, "DataParallel splits.*torchrun"),
     (policy_of("weight_noise"), {"deepspeed": {"x": 1}}, "weight_noise needs whole parameters"),
