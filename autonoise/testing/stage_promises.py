@@ -7,6 +7,7 @@ import torch
 from autonoise.batches import batch_adapter
 from autonoise.technique.registry import Technique
 from autonoise.technique.stages import ActivationNoise, InputNoise, PairNoise
+from autonoise.technique.step import Step
 from autonoise.testing.promises import Promise, hold
 from autonoise.testing.samples import SIZE, SPECS, VOCABULARY, dict_batch, spec_of, targets, tensor_batch
 from autonoise.testing.training import Trainer, policy_for
@@ -58,6 +59,15 @@ def categories_stay_categories(kind: type[Technique], data_type: DataType) -> No
             hold(binary, "one-hot columns hold other values than 0 and one 1: see info.feature_of and info.categorical")
         flags = z[:, [flag for flag, _ in SPECS[data_type].flags]]
         hold(((flags == 0) | (flags == 1)).all(), "a flag of missing values is neither 0 nor 1")
+
+
+def a_row_by_itself_changes(kind: type[Technique], data_type: DataType) -> None:
+    """A row by itself changes, or the technique says ``needs_other_rows``: a data set hands out one at a time."""
+    row, step = tensor_batch(data_type)[:1], Step(kind())
+    # so many seeds that no usual probability leaves them all without a change
+    changed = any(not torch.equal(step(row, seed=seed, input=SPECS[data_type]), row) for seed in range(40))
+    hold(changed or kind.needs_other_rows, "a batch of one row never changes: say needs_other_rows = True")
+    hold(not (changed and kind.needs_other_rows), "it says needs_other_rows, but changes a batch of one row")
 
 
 def mixing_spreads_no_missing_values(kind: type[Technique], data_type: DataType) -> None:
@@ -122,6 +132,8 @@ def stage_promises(kind: type[Technique], data_type: DataType) -> tuple[Promise,
     out: list[Promise] = []
     if kind.stage in (Stage.INPUT, Stage.ADVERSARIAL):
         out.append(padding_and_special_tokens_stay)
+    if kind.stage is Stage.INPUT:
+        out.append(a_row_by_itself_changes)
     if data_type is DataType.TABULAR and kind.stage in (Stage.INPUT, Stage.ADVERSARIAL, Stage.PAIR):
         out.append(categories_stay_categories)
     if kind.stage is Stage.PAIR:

@@ -108,6 +108,10 @@ BROKEN: dict[str, tuple[Any, tuple[str, ...], str]] = {
     ),
     "another shape": (lambda s, x, m, rng, i: x.repeat(1, 2, 1, 1) * m, ("image",), "RuntimeError"),
     "noise on categories": (noisy, ("tabular",), "a column of codes holds a value that is no code"),
+    "other rows": (
+        lambda s, x, m, rng, i: torch.lerp(x, x.roll(1, 0), s.depth * m.to(x.dtype)), ("timeseries",),
+        "say needs_other_rows = True",
+    ),
     "special tokens": (anywhere, ("text",), "words of a text become padding or special tokens"),
 }  # fmt: skip
 

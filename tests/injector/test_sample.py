@@ -152,6 +152,8 @@ def test_a_policy_of_two_steps_draws_for_each_by_itself() -> None:
     ramp = torch.linspace(0.2, 0.8, 64).reshape(1, 8, 8)
     noisy = Policy("image", [both.steps[0]]).transform()(ramp, 3)
     assert torch.equal(both.transform()(ramp, 3), noisy.flip(-1))
+    second = Policy("image", [Step.of("horizontal_flip", probability=0.0), both.steps[0]]).transform()(ramp, 3)
+    assert not torch.equal(second, noisy)  # the place in the policy is part of the seed
 
 
 @pytest.mark.parametrize(("workers", "context"), [(2, "fork"), pytest.param(1, "spawn", marks=pytest.mark.slow)])

@@ -212,6 +212,8 @@ def test_many_rows_are_mixed_with_all_of_them(monkeypatch: pytest.MonkeyPatch) -
     distance = np.abs(noisy - X)
     assert distance.max() > 400  # rows of one chunk do not stand side by side
     assert (distance > 0).mean() > 0.9
+    noise = copies_of(GAUSSIAN, np.zeros((N, 1)) + X % 7, LABELS)[0] - X % 7
+    assert len(np.unique(noise.round(12))) > 0.99 * N  # each chunk has noise of its own
 
 
 def test_it_works_in_pipelines_and_searches(tmp_path: Path) -> None:
