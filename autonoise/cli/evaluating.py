@@ -99,7 +99,7 @@ def evaluate(
     raise typer.Exit(run([policy, *(also or [])], data, given, once=once, quiet=quiet, as_json=as_json))
 
 
-def run(files: list[str | Path], data: str, given: dict[str, Any], *, once: bool, quiet: bool, as_json: bool) -> int:
+def run(files: list[str], data: str, given: dict[str, Any], *, once: bool, quiet: bool, as_json: bool) -> int:
     """The evaluation with its display; returns the exit status."""
     from autonoise.calling import config_of
     from autonoise.cli.display import make_display

@@ -96,9 +96,9 @@ def _of_the_whole(first: Policy, second: Policy) -> Iterator[Difference]:
 
 def _of_a_step(a: Step, b: Step) -> Iterator[Difference]:
     units = {key: getattr(p, "unit", "") for key, p in parameters_of(type(a.technique)).items()}
-    values = [step.technique.parameters() for step in (a, b)]
-    for key in values[0]:
-        yield from _unequal(a.name, key, *(_rounded(v[key]) for v in values), unit=units[key])
+    theirs = b.technique.parameters()
+    for key, value in a.technique.parameters().items():
+        yield from _unequal(a.name, key, _rounded(value), _rounded(theirs[key]), units[key])
     yield from _unequal(a.name, "probability", _rounded(a.probability), _rounded(b.probability))
     yield from _unequal(a.name, "magnitude", a.magnitude, b.magnitude)
     if _timing(a.schedule) != _timing(b.schedule):
@@ -109,7 +109,7 @@ def _of_a_step(a: Step, b: Step) -> Iterator[Difference]:
     yield from _unequal(a.name, "gate", *(words.gate_in_words(s.gate).lstrip(", ") or "always" for s in (a, b)))
     yield from _unequal(a.name, "one_of", a.one_of or "no group", b.one_of or "no group")
     yield from _unequal(a.name, "site", words.where(a), words.where(b))
-    yield from _unequal(a.name, "sites", a.sites or "unknown", b.sites or "unknown", unit="places in the search")
+    yield from _unequal(a.name, "sites", a.sites or "unknown", b.sites or "unknown", "places in the search")
 
 
 def _timing(schedule: Schedule) -> tuple[str, float, float, int]:
