@@ -63,6 +63,11 @@ def told_of(path: Path) -> list[str]:
             "surely better than no noise, but not than every published recipe: compare it with one",
         ),
         (
+            {"verdict": "no significant gain", "difference": {"baseline": [0.02, -0.01, 0.05]}},
+            "the verdict on this policy is no significant gain: score +0.020 [-0.010, +0.050] against no noise. It is "
+            "not surely better than no noise: compare it with a training without noise",
+        ),
+        (
             {"verdict": "no significant gain"},
             "the verdict on this policy is no significant gain. It is not surely better than no noise: compare it with "
             "a training without noise",

@@ -123,8 +123,10 @@ def test_word_order_is_not_offered_for_texts_of_one_word(caplog: pytest.LogCaptu
     )
     names = ["word_swap", "character_typos", "token_masking"]
     with caplog.at_level(logging.WARNING, logger="autonoise"):
-        words = offered_of(spec, names, strings=[f"word{i}" for i in range(64)])
+        recipe = {"name": "r", "source": "x", "steps": [{"technique": n} for n in names[:2]]}
+        words = offered_of(spec, names, strings=[f"word{i}" for i in range(64)], presets=[recipe])
     assert list(words.techniques) == names[1:]
+    assert [s.name for s in words.presets[0].steps] == ["character_typos"]
     assert "word_swap is not offered, since it cannot act here: it changed none of 64 rows in 4 tries" in caplog.text
     assert list(offered_of(spec, names, strings=[f"two words {i}" for i in range(64)]).techniques) == names
 

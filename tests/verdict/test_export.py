@@ -28,7 +28,10 @@ def result_of(policy: Measured | None, preset: Measured | None, limits: Mapping[
     differences = {"baseline": Difference(policy), "preset": Difference(OPEN)}
     means = {"baseline": 0.75, "preset": 0.75 + (preset.mean if preset else 0), "policy": 0.76}
     made = Result(
-        contestants={k: ContestantResult(k, score=Measured(m, m, m)) for k, m in means.items()},
+        contestants={
+            k: ContestantResult(k, score=Measured(m, m, m), gap_closed_held_out=Measured(m, 0.0, 1.0))
+            for k, m in means.items()
+        },
         differences=differences,
         over_baseline={"policy": Difference(policy), "preset": Difference(preset)},
         clean_limit=limits or {},
@@ -109,7 +112,9 @@ def test_the_numbers_in_a_file_are_of_its_own_policy(tmp_path: Path, monkeypatch
     _, files = written(tmp_path, result_of(DOWN, UP), monkeypatch)
     assert files["found"].scores["difference"] == {"baseline": list(DOWN), "preset": list(OPEN)}
     assert files["preset"].scores["difference"] == {"baseline": list(UP)} == files["policy"].scores["difference"]
-    assert files["found"].judged.sentence == "worse: score -0.030 [-0.050, -0.010] against no noise"
+    told = "worse: score -0.030 [-0.050, -0.010] against no noise, 76 % [0, 100] of the gap closed"
+    assert files["found"].judged.sentence == told
+    assert files["preset"].scores["gap_closed_held_out"] == [0.78, 0.0, 1.0]
     nothing = export.scores_of(result_of(DOWN, DOWN), "baseline")
     assert (nothing["difference"], nothing["verdict"], nothing["contestant"]) == ({}, "no noise", "baseline")
 
