@@ -108,6 +108,10 @@ def watch_a_training() -> None:
             RobustnessMonitor(injector, (x, y)).epoch()
 
 
+def check_message(e: Exception, purpose: str) -> None:
+    assert str(e).startswith(f"{purpose} needs ") and str(e).endswith(REMEDY), e
+
+
 @contextlib.contextmanager
 def refused(purpose: str) -> Iterator[None]:
     from autonoise import AutonoiseError
@@ -115,7 +119,7 @@ def refused(purpose: str) -> Iterator[None]:
     try:
         yield
     except AutonoiseError as e:
-        assert str(e).startswith(f"{purpose} needs ") and str(e).endswith(REMEDY), e
+        check_message(e, purpose)
     else:
         raise AssertionError(f"{purpose}: does without the packages of a search")
 
@@ -125,9 +129,14 @@ def ask_for_what_a_search_needs(*, installed: bool) -> None:
     import autonoise
     from autonoise.cli import main
 
-    for name in sorted(set(autonoise.__all__) - TRAINING):
-        with refused(f"autonoise.{name}"):
+    missing = set()
+    for name in autonoise.__all__:
+        try:
             getattr(autonoise, name)
+        except autonoise.AutonoiseError as e:
+            check_message(e, f"autonoise.{name}")
+            missing.add(name)
+    assert not missing & TRAINING and {"search", "PolicySampler"} <= missing, missing
     with refused("autonoise.data"):
         importlib.import_module("autonoise.data")
     for module in pkgutil.iter_modules([str(Path(str(autonoise.__file__)).parent / "integrations")]):
