@@ -38,10 +38,10 @@ def test_random_trials_have_about_the_expected_number_of_techniques() -> None:
     space = SearchSpace.load("image")
     assert space.expected_techniques == 3
     random = [len(active(p)) for seed in range(20) for p in drawn(PolicySampler(space, seed=seed), 10, space)]
-    # 200 trials of 22 techniques at 3/22 each: standard deviation of the mean .11
+    # 200 trials of n techniques at 3/n each: standard deviation of the mean .12 at most
     assert np.mean(random) == pytest.approx(3.0, abs=0.35)
     optunas = [len(active(p)) for p in drawn(optuna.samplers.RandomSampler(seed=0), 50, space)]
-    assert np.mean(optunas) == pytest.approx(11.0, abs=1.0)
+    assert np.mean(optunas) == pytest.approx(len(space.techniques) / 2, abs=1.0)
 
 
 def test_equal_seeds_equal_trials_and_a_study_that_goes_on_gets_new_ones() -> None:
