@@ -162,7 +162,6 @@ def show(console: Console, outcome: EvaluationResult, result: Result, *, sentenc
         "worst family",
         "gap closed",
         "passes",
-        "seconds",
         "seeds",
     )
     console.print(table(columns, rows, right=columns[1:]))

@@ -15,7 +15,7 @@ from autonoise.injector.clock import Clock, Knob
 from autonoise.injector.in_model import LayerNoise
 from autonoise.injector.raw import RawTransform
 from autonoise.injector.sites import pair_site
-from autonoise.technique.schedule import Gate, Schedule
+from autonoise.technique.schedule import Schedule
 from autonoise.technique.step import Step, Steps
 from autonoise.types import Batch, InputSpec, Stage
 
@@ -35,13 +35,12 @@ def seen_in_input(step: Step, policy: Steps) -> bool:
     return step.stage in (Stage.RAW, Stage.INPUT)
 
 
-def at_moment(policy: Steps, progress: float) -> Steps:
-    """The steps that act before the model, as they are at this point of training, in an update in which all act.
+def _before_model(policy: Steps) -> Steps:
+    """The steps that act before the model, in the first update, in which every gate is open.
 
     Only the strength differs from one point to another, not the draws: what is seen to change is the schedule.
     """
-    kept = [s for s in policy.steps if s.stage in _SEEN]
-    return replace(policy, steps=tuple(replace(s, gate=Gate()) for s in kept))
+    return replace(policy, steps=tuple(s for s in policy.steps if s.stage in _SEEN))
 
 
 @dataclass
@@ -58,7 +57,7 @@ def noisy_batch(
     policy: Steps, batch: Batch, labels: Tensor, spec: InputSpec, *, progress: float, seed: int
 ) -> tuple[Batch, Tensor]:
     """(the batch after all noise before the model, soft targets (B, C) or the labels (B,) as they were)."""
-    steps = at_moment(policy, progress)
+    steps = _before_model(policy)
     adapter = batch_adapter(policy.data_type)
     clock = _Moment(seed, 0, 1, 1, micro=0, share=progress)
     attached = Attached(steps, nn.Identity(), adapter, spec, clock, Knob(policy.strength), explicit=True)
@@ -69,9 +68,8 @@ def noisy_texts(
     policy: Steps, texts: Sequence[str], indices: Sequence[int], *, progress: float, seed: int
 ) -> list[str]:
     """The strings after the policy's noise on strings at a point of training."""
-    steps = at_moment(policy, progress).at_stage(Stage.RAW)
     out = list(texts)
-    for position, step in steps:
+    for position, step in policy.at_stage(Stage.RAW):
         m = step.schedule(progress)
         if m > 0:
             # a schedule is what differs between the points: its multiplier becomes a global strength

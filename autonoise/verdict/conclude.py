@@ -155,7 +155,8 @@ def _told(
     trials: Sequence[TrialRecord],
 ) -> Result:
     """The judged numbers with the verdict in words, and with what else a reader wants to know of the study."""
-    result = described(session, judged)
+    splits = session.task.splits
+    result = described(session, judged, min(len(splits.folds[0].search), len(splits.test)))
     result = replace(
         result,
         warnings=(*_unchanged(judged, standings), *result.warnings),
@@ -172,8 +173,11 @@ def _told(
     return replace(result, recommended=recommended, recommendation=recommendation)
 
 
-def described(session: Session, judged: Result) -> Result:
-    """The judged numbers with the verdict in a word, the data, the settings, and what a reader is warned of."""
+def described(session: Session, judged: Result, deciding: int) -> Result:
+    """The judged numbers with the verdict in a word, the data, the settings, and what a reader is warned of.
+
+    ``deciding``: rows of the smallest part that anything was decided by.
+    """
     config, task = session.config, session.task
     settings = {k: v for k, v in config.to_dict().items() if k not in ("storage", "out", "data")}
     return replace(
@@ -185,7 +189,7 @@ def described(session: Session, judged: Result) -> Result:
         versions=versions(),
         config=settings | {"data": Path(config.data).name},
         noise_weight=config.noise_weight,
-        warnings=tuple(_warnings(session, judged)),
+        warnings=tuple(_warnings(session, judged, deciding)),
         verdict=decide(judged.differences, judged.clean_limit.get("policy", KEPT)),
     )
 
@@ -214,11 +218,10 @@ def _unchanged(judged: Result, standings: Sequence[Standing]) -> list[str]:
     return [f"the found policy is the {chosen.role} {chosen.policy.name}: the search has not changed it"]
 
 
-def _warnings(session: Session, judged: Result) -> list[str]:
+def _warnings(session: Session, judged: Result, deciding: int) -> list[str]:
     task, out = session.task, list[str]()
-    smallest = min(len(task.splits.folds[0].search), len(task.splits.test))
-    if smallest < FEW_ROWS:
-        out.append(f"small data: only {smallest} rows decide; the intervals are wide")
+    if deciding < FEW_ROWS:
+        out.append(f"small data: only {deciding} rows decide; the intervals are wide")
     if task.dataset.left_out is not None:
         out.append(f"no number here speaks of {task.dataset.left_out}")
     if judged.verdicts is not None and judged.verdicts > 1:

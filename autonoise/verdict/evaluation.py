@@ -118,7 +118,7 @@ def judge_policies(
     if judged is None:
         return None
     own = [p for label, p in policies.items() if label != "baseline"]
-    result = described(session, judged)
+    result = described(session, judged, len(session.task.splits.test))
     result = replace(result, warnings=(*result.warnings, *earlier_use(own, session.task), _used_up(result)))
     label, _ = recommend(result)
     return replace(result, recommended=label, sentence=sentence(result, RIVAL), recommendation=_advice(result, label))

@@ -48,6 +48,7 @@ def test_the_verdict_of_ones_own_model(command: Any, place: Path, monkeypatch: p
     assert "model Sequential" in done.out and "recommended: " in done.out
     head, rows = _table(done.out, "clean   ")
     assert head.split("  ")[0] == "clean" and "gap closed" in head and "worst family" in head
+    assert head.split()[-2:] == ["passes", "seeds"] and all(r.split()[-2:] == ["1.00", "3"] for r in rows)
     assert [r.split("  ")[0].strip() for r in rows] == ["no-noise", "noise [b]", "swap"]
     assert all(len(re.findall(r"0\.\d{3} \[0\.\d{3}, [01]\.\d{3}\]", r)) == 3 for r in rows)
     _, changes = _table(done.out, "difference")

@@ -90,6 +90,7 @@ def test_strings_follow_the_schedule_too() -> None:
     assert end == RawTransform(typos("constant"), epochs=1, seed=1).many(texts, range(6))
     assert len(set(end)) == 6
     middle = noisy_texts(ramp, texts, range(6), progress=0.5, seed=1)
+    assert noisy_texts(ramp.scaled(0.5), texts, range(6), progress=1.0, seed=1) == middle
     assert 0 < sum(map(_wrong, middle)) < sum(map(_wrong, end))
 
 
