@@ -150,6 +150,13 @@ def test_cells_of_a_table() -> None:
         seen |= {(k, v) for k, v in row.noisy[0].items() if v != row.clean[k]}
     assert ("town", "missing") in seen and ("age", "missing") in seen
     assert any(k == "size" and v.endswith("(the mean)") for k, v in seen)  # it has no flag that says missing
+    swapped = examples(Policy("tabular", [Step.of("swap_noise", fraction=0.9)]), TABLE, rows=20, at=(1.0,))
+    frame = TABLE.x
+    assert isinstance(frame, pd.DataFrame)
+    known = {"size": {f"{v:.2f}" for v in frame["size"]}, "age": {"missing", *(f"{v:.0f}" for v in frame["age"])}}
+    for row in swapped.rows:  # what comes from another row reads as it does there
+        assert all(row.noisy[0][name] in values for name, values in known.items())
+    assert sum(r.noisy[0]["size"] != r.clean["size"] for r in swapped.rows) > 10
     mixed = examples(Policy("tabular", [Step.of("mixup", alpha=50.0)]), TABLE, rows=20, at=(1.0,))
     towns = [r.noisy[0]["town"] for r in mixed.rows]
     assert any(t.count("%") == 2 for t in towns)
