@@ -58,6 +58,19 @@ def test_the_scale_cancels(case: str, by_optimizer: bool) -> None:
             assert torch.allclose(a, b, atol=1e-5)
 
 
+def test_heads_learn_from_gradients_without_the_scale() -> None:
+    """Their optimiser hardly minds the size of gradients, so this is seen in the gradients alone."""
+    found = []
+    for scaler in (None, GradScaler("cpu", init_scale=1024.0)):
+        model = net()
+        injector = Policy("tabular", STEPS["head"]).attach(model, epochs=1, steps_per_epoch=3)  # type: ignore[arg-type]
+        injector.training_step(X, Y, torch.optim.SGD(model.parameters(), lr=0.1), scaler=scaler)
+        (head,) = injector.heads._modules.values()
+        found.append([p.grad for p in head.parameters()])
+    for plain, scaled in zip(*found, strict=True):
+        assert torch.allclose(plain, scaled, rtol=1e-4)
+
+
 @pytest.mark.parametrize("case", ["plain", "gradient", "sam", "head"])
 def test_an_update_that_overflows_is_left_out_and_the_scale_is_halved(case: str) -> None:
     """2^127 times a loss of a thousand is no float32 any more."""
