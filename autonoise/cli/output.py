@@ -92,9 +92,16 @@ def timing(step: Step) -> str:
     return text
 
 
+def _settings(step: Step) -> str:
+    """The parameters of a step with their units, and the group of which it is one."""
+    from autonoise.technique.words import settings
+
+    return ", ".join(part for part in (settings(step), f"one of {step.one_of}" if step.one_of else "") if part)
+
+
 def print_policy(console: Console, policy: Policy) -> None:
     """Print a policy: its verdict, its steps with units, what it costs, its scores, and where it comes from."""
-    from autonoise.technique.words import settings
+    from autonoise.technique import words
 
     judged = policy.judged
     if judged.word:
@@ -102,10 +109,11 @@ def print_policy(console: Console, policy: Policy) -> None:
         if judged.recommendation or judged.doubtful:
             console.print(judged.advice, soft_wrap=True)
     layout = "x".join(map(str, policy.input.layout)) if policy.input is not None else "any"
-    console.print(f"{policy.name} · {policy.data_type} · input {layout} · strength {policy.strength:g}")
+    clean = f" · {words.percent(policy.clean_share)} of the rows stay clean" if policy.clean_share else ""
+    console.print(f"{policy.name} · {policy.data_type} · input {layout} · strength {policy.strength:g}{clean}")
     if policy.steps:
         rows = [
-            (s.name, s.stage, settings(s), f"{s.probability:.2f}", timing(s), s.magnitude, s.site or "default")
+            (s.name, s.stage, _settings(s), f"{s.probability:.2f}", timing(s), s.magnitude, s.site or "default")
             for s in policy.steps
         ]
         columns = ("technique", "stage", "parameters", "probability", "schedule", "magnitude", "site")

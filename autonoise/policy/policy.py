@@ -60,8 +60,17 @@ class Policy(Steps):
         """What the policy does, for people: a line about the whole, then one for each step."""
         layout = f"input {'x'.join(map(str, self.input.layout))}" if self.input is not None else ""
         strength = f"strength {self.strength:g}" if self.strength != 1 else ""
+        clean = f"{words.percent(self.clean_share)} of the rows stay clean" if self.clean_share else ""
         verdict = f"verdict: {self.judged.word}" if self.judged.word else ""
-        head = [f"Policy {self.name!r}", str(self.data_type), layout, strength, f"{self.passes:.3g} passes", verdict]
+        head = [
+            f"Policy {self.name!r}",
+            str(self.data_type),
+            layout,
+            strength,
+            clean,
+            f"{self.passes:.3g} passes",
+            verdict,
+        ]
         steps = [words.line(s) for s in self.steps] or ["no steps: trains without noise"]
         return "\n  ".join([" · ".join(part for part in head if part), *steps])
 

@@ -129,6 +129,10 @@ def test_show_prints_units_timing_cost_scores(tmp_path: Path, command: Command) 
         "trial: 37",
     ):
         assert words in out, out
+    group = tuple(Step.of(n, one_of="colours") for n in ("solarise", "photometric_jitter"))
+    Policy("image", group, clean_share=0.25).save(path)
+    grouped = command("show", path).out
+    assert "strength 1 · 25 % of the rows stay clean" in grouped and "one of colours" in grouped
     empty = tmp_path / "none.json"
     Policy("image", (), "nothing").save(empty)
     assert "train without noise" in command("show", empty).out

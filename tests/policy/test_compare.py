@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -43,6 +43,7 @@ def told(first: Policy, second: Policy) -> list[tuple[str, str, Any, Any]]:
         (replace(NOISE, magnitude="uniform"), ("magnitude", "fixed", "uniform")),
         (replace(NOISE, gate=Gate(2, "epoch")), ("gate", "always", "every 2nd epoch")),
         (replace(NOISE, site="head"), ("site", "on the input", "at head")),
+        (replace(NOISE, one_of="g"), ("one_of", "no group", "g")),
         (replace(NOISE, sites=4), ("sites", "unknown", 4)),
         (
             replace(NOISE, schedule=Schedule("ramp_up", end=0.5)),
@@ -60,6 +61,14 @@ def test_what_differs_in_a_step_is_told_with_both_values(changed: Step, expected
     assert difference.unit == {"std": "input scale", "sites": "places in the search"}.get(expected[0], "")
 
 
+def test_no_field_of_a_step_or_of_a_policy_is_passed_over() -> None:
+    """Whoever adds a field to either is reminded of it here."""
+    compared = {"technique", "probability", "schedule", "gate", "site", "magnitude", "sites", "one_of"}
+    assert {f.name for f in fields(Step)} == compared
+    whole = {"data_type", "steps", "input", "strength", "clean_share", "scores"}
+    assert {f.name for f in fields(Policy)} == whole | {"name", "provenance", "check"}
+
+
 def test_a_small_shift_of_a_schedule_is_no_equality() -> None:
     early, late = (replace(NOISE, schedule=Schedule("window", start=s)) for s in (0.301, 0.302))
     assert told(of(early), of(late)) == [
@@ -74,6 +83,7 @@ def test_a_small_shift_of_a_schedule_is_no_equality() -> None:
 
 def test_what_differs_in_the_whole_is_told() -> None:
     assert told(of(NOISE), of(NOISE, strength=1.4)) == [("", "strength", 1.0, 1.4)]
+    assert told(of(NOISE), of(NOISE, clean_share=0.25)) == [("", "clean_share", 0.0, 0.25)]
     assert told(of(NOISE), of(NOISE, input=SPEC)) == [("", "input", "not described", "described")]
     wide = replace(SPEC, layout=(3, 8, 8), mean=(0.1,) * 7 + (0.2,))
     assert told(of(NOISE, input=SPEC), of(NOISE, input=wide)) == [

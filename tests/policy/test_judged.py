@@ -167,6 +167,7 @@ def test_a_policy_prints_one_line_for_each_step() -> None:
         "  activation_noise · sigma 0.1 (RMS of the activation) · all samples · fading from full to nothing over the "
         "whole training · at block*.norm",
     ]
+    assert " · 25 % of the rows stay clean · " in str(Policy("image", clean_share=0.25))
     assert str(Policy("image")).splitlines()[1] == "  no steps: trains without noise"
 
 
