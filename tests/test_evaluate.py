@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.datasets import load_iris
 from study_samples import with_few_corruptions
@@ -17,7 +18,7 @@ from torch import nn
 
 import autonoise
 from autonoise import Policy, Step
-from autonoise.data import load, split
+from autonoise.data import Dataset, load, split
 from autonoise.errors import AttachError, AutonoiseError, DataError, StudyError
 from autonoise.evaluating import _seed_of_the_search, folder_of
 from autonoise.study.config import StudyConfig
@@ -25,8 +26,8 @@ from autonoise.study.folder import RunResult
 from autonoise.study.prepare import build_task
 from autonoise.study.result import ContestantResult, Difference, Measured, Result
 from autonoise.training import task as training
-from autonoise.types import InputSpec
-from autonoise.verdict.evaluation import _advice, contestants_of, earlier_use
+from autonoise.types import DataType, InputSpec
+from autonoise.verdict.evaluation import _advice, contestants_of, earlier_use, judge_policies
 from autonoise.verdict.trainings import fresh_seed
 
 QUICK: dict[str, Any] = {"epochs": 6, "seeds": 3, "once": True, "progress": False}
@@ -211,6 +212,27 @@ def test_rows_that_chose_the_policy_are_told(tmp_path: Path) -> None:
     (told,) = earlier_use([found_on(dataset.fingerprint, 0)], task)
     assert f"judged it on {len(test)} of these {len(test)} test rows" in told
     assert earlier_use([found_on("sha256:other", 7), SWAP], task) == []
+
+
+def test_the_rows_that_confirmed_a_policy_have_chosen_it_too(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"a": rng.normal(size=3000), "b": rng.normal(size=3000)})
+    dataset = Dataset("many", DataType.TABULAR, table, np.arange(3000) % 2, ("no", "yes"))
+    task = build_task(StudyConfig(data="many", study="s", out=str(tmp_path)), dataset)
+    (other,) = split(dataset, seed=7).folds  # of many rows there is one fold: no row confirms and trains
+    chose = len(np.intersect1d(task.splits.test, np.concatenate([other.train, other.search, other.confirm])))
+    (told,) = earlier_use([found_on(dataset.fingerprint, 7)], task)
+    assert f"{chose} of the {len(task.splits.test)} test rows helped to choose it" in told
+
+
+@pytest.mark.parametrize("once", [True, False])
+def test_once_leaves_no_room_for_further_trainings(once: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rooms = []
+    monkeypatch.setattr("autonoise.verdict.evaluation.judge", lambda *parts, room: rooms.append(room(6)))
+    config = StudyConfig(data="many", study="s", out=str(tmp_path))
+    session: Any = SimpleNamespace(config=config, task=None, folder=None)
+    assert judge_policies(session, {}, processes=1, baseline_seconds=0.0, once=once) is None
+    assert rooms == [not once]
 
 
 # -- words -----------------------------------------------------------------------------------------------------------
