@@ -96,6 +96,10 @@ def test_valid_positions_of_texts() -> None:
     _, info = batch_adapter("text").open({"input_ids": ids, "attention_mask": mask}, description)
     assert info.valid is not None
     assert info.valid[1].tolist() == [False, True, False, False, False]
+    # a mask is none of the text's own tokens, whether it stands among the special ids or not
+    _, info = batch_adapter("text").open(ids, spec("text", mask_id=7, unk_id=5))
+    assert info.valid is not None
+    assert info.valid.tolist() == [[True] * 5, [True, False, True, True, True]]
 
 
 def test_valid_positions_of_series_and_audio() -> None:
