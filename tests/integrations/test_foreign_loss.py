@@ -140,6 +140,21 @@ def test_versions_of_the_rows_with_class_weights() -> None:
     assert watch.seen == 3
 
 
+def test_versions_of_which_the_first_alone_has_a_loss() -> None:
+    # clean and two views, with the same predictions, so that there is no divergence
+    injector = attach(Step.of("gaussian_noise"), Step.of("two_view_consistency"))
+    _, targets = injector.perturb(torch.zeros(2, 2), LABELS)
+    logits, labels, weight = LOGITS.repeat(3, 1), LABELS.repeat(3), torch.tensor([2.0, 5.0])
+    first, second = -math.log(0.75), math.log(2.0)
+    with ForeignLoss(injector, labels, targets, 2):
+        assert float(F.cross_entropy(logits, labels)) == pytest.approx((first + second) / 2, rel=1e-5)
+        assert float(F.cross_entropy(logits, labels, reduction="sum")) == pytest.approx(first + second, rel=1e-5)
+        mean = float(F.cross_entropy(logits, labels, weight=weight))
+        assert mean == pytest.approx((5 * first + 2 * second) / 7, rel=1e-5)
+        total = float(F.cross_entropy(logits, labels, weight=weight, reduction="sum"))
+        assert total == pytest.approx(5 * first + 2 * second, rel=1e-5)
+
+
 @pytest.mark.parametrize(("call", "compared"), [
     (lambda: (LOGITS.argmax(1) == LABELS).float().mean(), True),
     (lambda: LABELS.view(-1).ne(LOGITS.argmax(1)), True),
