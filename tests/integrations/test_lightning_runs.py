@@ -149,7 +149,12 @@ def test_noise_on_strings_follows_the_epochs(workers: int, tmp_path: Path) -> No
         wanted = torch.stack([letters(expected("extraordinarily", i)) for i in range(4)])
         assert torch.equal(whole[4 * epoch : 4 * epoch + 4], wanted)
     assert len(whole.unique(dim=0)) > 6
-    # workers load the first batches before the epoch is told to begin
+    # workers load the first batches before the epoch is told to begin: the transform is set from the checkpoint
+    checkpoint = torch.load(tmp_path / "epoch=0.ckpt", weights_only=True)
+    transform = typos.raw_transform(epochs=3)
+    NoisePolicy(typos, raw_transform=transform).on_load_checkpoint(None, None, checkpoint)
+    expected.set_epoch(1)
+    assert transform("extraordinarily", 0) == expected("extraordinarily", 0)
     assert torch.equal(run(ckpt_path=tmp_path / "epoch=0.ckpt"), whole[4:])
 
 
@@ -161,15 +166,19 @@ def test_noise_on_strings_without_its_transform_is_refused() -> None:
 
 def test_two_processes(tmp_path: Path) -> None:
     class Gathering(Module):
+        def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+            self.evaluated.append(batch[0])  # clean as yet
+
         def on_train_end(self) -> None:
-            torch.save({"weights": dict(self.net.state_dict()), "x": self.trained}, tmp_path / f"{self.global_rank}.pt")
+            noise = [noisy - clean for noisy, clean in zip(self.trained, self.evaluated, strict=True)]
+            torch.save({"weights": dict(self.net.state_dict()), "noise": noise}, tmp_path / f"{self.global_rank}.pt")
 
     noise = NoisePolicy(policy_of("gaussian_noise", "gradient_noise", "weight_noise", "label_smoothing"))
     trainer(noise, strategy="ddp_fork", devices=2, max_epochs=1).fit(Gathering(), loader(rows=16))
     first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
-    # one model, and each process its own noise on its own rows: other signs, whatever their size is
+    # one model, and each process its own noise: other signs, whatever their size is
     assert all(torch.equal(v, second["weights"][k]) for k, v in first["weights"].items())
-    assert not torch.equal((first["x"][0] - X[0:8:2]).sign(), (second["x"][0] - X[1:8:2]).sign())
+    assert not torch.equal(first["noise"][0].sign(), second["noise"][0].sign())
 
 
 # -- what is refused, and what is told ---------------------------------------------------------------------------------
