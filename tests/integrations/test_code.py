@@ -243,6 +243,7 @@ def test_units_by_hand() -> None:
     assert "mean of the data, not with that of each image" in told
     crop = of_image(Step.of("random_crop", padding=0.125))
     assert value(code_for(crop, "torchvision"), "padding") == (6, 4, 6, 4)  # left, top, right, bottom
+    assert "A.Pad(padding=(6, 4, 6, 4)" in code_for(crop, "albumentations").text
     gated = of_image(Step.of("horizontal_flip", chance=0.5, probability=0.8, gate=Gate(2)), strength=0.5)
     assert value(code_for(gated, "torchvision"), "p") == 0.1  # 0.8 / 2 * 0.5 * 0.5
     snr = of_sound(Step.of("gaussian_snr", snr_db=20.0), strength=10.0)

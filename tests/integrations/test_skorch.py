@@ -250,6 +250,11 @@ def test_attacks_move_the_input_where_the_loss_is_larger() -> None:
         clean, moved = (x for acting, x in net.module_.met[:2])
         assert torch.equal(clean, torch.from_numpy(X[:50]))
         assert float((moved - clean).abs().max()) == pytest.approx(0.3, abs=1e-5)
+        torch.manual_seed(0)
+        model, x = Seen(), clean.clone().requires_grad_()
+        F.cross_entropy(model.train()(x), torch.from_numpy(Y[:50])).backward()
+        assert x.grad is not None
+        assert torch.equal((moved - clean).sign(), x.grad.sign())
         net_loss = dict(net.callbacks_)["watch"].losses_[0]
         plain = net_of(None, module__softmax=softmax, criterion=criterion, max_epochs=1, lr=0.0).fit(X, Y)
         assert net_loss > dict(plain.callbacks_)["watch"].losses_[0] + 0.05
