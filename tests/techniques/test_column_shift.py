@@ -27,3 +27,8 @@ def test_size_and_strength() -> None:
     assert offsets.std().item() == pytest.approx(0.3, rel=0.05) and abs(offsets.mean().item()) < 0.02
     half = shifts(torch.tensor([[1.0], [0.5], [0.0]]), groups=1)
     assert torch.allclose(half[1], half[0] / 2) and not half[2].any()
+
+
+def test_a_table_without_numbers_has_nothing_to_change() -> None:
+    assert ColumnShift.idle(SPEC) == ""
+    assert "no numeric" in ColumnShift.idle(InputSpec(data_type=DataType.TABULAR, layout=(2,), codes=(0, 1)))

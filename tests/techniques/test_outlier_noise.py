@@ -20,3 +20,8 @@ def test_share_and_tails() -> None:
         assert (hit.abs() > limit).float().mean().item() == pytest.approx(share, rel=0.08)
     assert (hit > 0).float().mean().item() == pytest.approx(0.5, abs=0.01)
     assert hit.abs().max() == 50
+
+
+def test_a_table_without_numbers_has_nothing_to_change() -> None:
+    assert OutlierNoise.idle(SPEC) == ""
+    assert "no numeric" in OutlierNoise.idle(InputSpec(data_type=DataType.TABULAR, layout=(2,), codes=(0, 1)))
