@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -175,12 +176,14 @@ class SearchSpace:
         """The trial parameters that give ``policy``, or the nearest the space allows; steps it lacks are left out."""
         steps = {s.name: s for s in policy.steps if s.name in self.techniques}
         names = list(steps)[: self.max_techniques]
+        # trials know no groups: of a group of two, each step acts half as often
+        groups = Counter(s.one_of for s in policy.steps if s.one_of)
         out: dict[str, Any] = {f"use.{n}": n in names for n in self.techniques}
         for name in names:
             step, dims = steps[name], self.techniques[name]
             values = {
                 **step.technique.parameters(),
-                "probability": step.probability,
+                "probability": step.probability / groups.get(step.one_of, 1),
                 "magnitude": step.magnitude,
                 "site": step.site,
             }

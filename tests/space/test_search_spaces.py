@@ -175,8 +175,8 @@ PUBLISHED: dict[tuple[str, str], list[dict[str, object]]] = {
     ("image", "CutMix, mixup and erasing"): [
         {"technique": "random_erasing", "area": 0.333, "probability": 0.25},
         {"technique": "label_smoothing", "smoothing": 0.1},
-        {"technique": "mixup", "alpha": 0.8, "probability": 0.5},
-        {"technique": "cutmix", "alpha": 1.0, "probability": 0.5},
+        {"technique": "mixup", "alpha": 0.8, "one_of": "mixing"},
+        {"technique": "cutmix", "alpha": 1.0, "one_of": "mixing"},
     ],
     ("image", "NoisyMix"): [
         {"technique": "augmix", "severity": 3.0, "width": 3, "depth": 3, "alpha": 1.0},
@@ -185,7 +185,9 @@ PUBLISHED: dict[tuple[str, str], list[dict[str, object]]] = {
     ],
     ("image", "PixMix"): [{"technique": "pixmix", "rounds": 4, "beta": 3.0, "severity": 3.0}],
     ("image", "RandAugment"): [{"technique": "rand_augment", "level": 0.3, "operations": 2}],
-    ("image", "PRIME without consistency"): [{"technique": "prime", "filter": 4.0, "colour": 0.01, "width": 3, "depth": 3}],
+    ("image", "PRIME without consistency"): [
+        {"technique": "prime", "filter": 4.0, "colour": 0.01, "width": 3, "depth": 3}
+    ],
     ("text", "EDA"): [{"technique": "eda", "alpha": 0.1, "probability": 0.8}],
     ("text", "AEDA"): [{"technique": "aeda", "fraction": 0.3, "probability": 0.8}],
     ("text", "word dropout and dropout"): [

@@ -201,3 +201,13 @@ def test_hash_is_of_what_is_searched() -> None:
     assert one.hash not in hashes
     seeded = space_of(seeds=[{"name": "a", "steps": [{"technique": "mixup"}]}])
     assert SearchSpace.from_dict(seeded).hash == one.hash
+
+
+def test_steps_of_a_group_act_less_often_outside_of_it() -> None:
+    space = SearchSpace.from_dict(space_of(techniques={"gaussian_noise": {}, "blur": {}}))
+    grouped = Policy(
+        "image",
+        (Step.of("gaussian_noise", probability=0.8, one_of="any"), Step.of("blur", one_of="any")),
+    )
+    given = space.parameters_of(grouped)
+    assert given["gaussian_noise.probability"] == 0.4 and given["blur.probability"] == 0.5
