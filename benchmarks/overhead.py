@@ -116,7 +116,7 @@ def noisy(bench: Bench, policy: Policy) -> Callable[[], None]:
         batch = bench.batch
         if transform is not None and bench.preparation and bench.texts:
             batch = bench.preparation(transform.many(bench.texts, indices))
-        injector.training_step(batch, bench.labels, optimizer)
+        injector.training_step(batch, bench.labels, optimizer, rows=torch.arange(len(bench.labels)))
 
     return step
 

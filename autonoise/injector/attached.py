@@ -14,7 +14,9 @@ from autonoise.batches import BatchAdapter
 from autonoise.batches.base import Form
 from autonoise.batches.mappings import call_model
 from autonoise.injector.clock import Clock, Knob
+from autonoise.injector.records import Records
 from autonoise.injector.targets import SoftTargets, check_targets
+from autonoise.technique.memory import MemoryLoss
 from autonoise.technique.stages import PairPlan
 from autonoise.technique.step import Steps
 from autonoise.types import Batch, BatchInfo, InputSpec, Stage
@@ -102,6 +104,8 @@ class Attached:
         self._forward, self._loss = forward, loss
         self.batch = MicroBatch(0, BatchInfo(spec=spec), lambda: BatchInfo(spec=spec))
         self.soft = SoftTargets(self.classes)
+        self.records = Records(self.classes) if self.memory is not None else None
+        """A record of each sample, for a loss that needs it."""
         self.changes_input = any(s.stage in _INPUT_STAGES for s in policy.steps)
         """Whether a step needs the batch opened: its main tensor in canonical units."""
         self.wants_soft = any(s.stage in _SOFT_STAGES for s in policy.steps) or policy.needs_whole_step
@@ -111,6 +115,12 @@ class Attached:
     def strength(self) -> float:
         """The global strength: the number that every step's strength is multiplied by."""
         return self.knob.value
+
+    @property
+    def memory(self) -> MemoryLoss | None:
+        """The technique that keeps a record of each sample; a policy has at most one."""
+        losses = (s.technique for _, s in self.policy.at_stage(Stage.LOSS))
+        return next((t for t in losses if isinstance(t, MemoryLoss)), None)
 
     @property
     def classes(self) -> int:

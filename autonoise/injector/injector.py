@@ -13,7 +13,7 @@ from torch.utils.hooks import RemovableHandle
 
 from autonoise.batches import batch_adapter
 from autonoise.errors import AttachError
-from autonoise.injector import after_backward, attaching, before_forward, saving
+from autonoise.injector import after_backward, attaching, before_forward
 from autonoise.injector.adversarial import Attack
 from autonoise.injector.attached import Attached, unwrapped
 from autonoise.injector.averages import Averages
@@ -109,16 +109,18 @@ class NoiseInjector(Surroundings):
 
     # -- the training loop -------------------------------------------------------------------------------------
 
-    def perturb(self, x: Batch, y: Tensor) -> tuple[Batch, Tensor]:
+    def perturb(self, x: Batch, y: Tensor, *, rows: Tensor | None = None) -> tuple[Batch, Tensor]:
         """Noise on inputs and targets of one micro-batch; the arguments are not changed.
 
         Returns (x, y) of the same form, dtype and device; y soft (B, C) float32 where the policy needs it. With a
         consistency technique they have several times the rows, all versions of the batch one after another, in the
         updates in which it acts: ``loss`` takes the logits of all, ``clean`` gives those of the batch itself.
-        """
-        return self._perturb(x, y, whole_step=False)
 
-    def _perturb(self, x: Batch, y: Tensor, *, whole_step: bool) -> tuple[Batch, Tensor]:
+        ``rows`` (B,): the numbers of the samples among the training data, for losses that keep a record of each (ELR).
+        """
+        return self._perturb(x, y, rows, whole_step=False)
+
+    def _perturb(self, x: Batch, y: Tensor, rows: Tensor | None, *, whole_step: bool) -> tuple[Batch, Tensor]:
         self._use.perturbed()
         if not self.model.training:
             return x, y
@@ -133,6 +135,8 @@ class NoiseInjector(Surroundings):
         look(self.attached, self.layers, self.placed, given[0], allow_partial=self._allow_partial)
         if not self.policy.steps:
             return x, y
+        if self.attached.records is not None and self.attached.memory is not None:
+            self.attached.records.begin(rows, len(y), self.attached.memory.name)
         self.clock.micro += 1
         noisy, targets = before_forward.perturb(self.attached, self._attack, given[:2][-1], y)
         return self._views.stack(given, y, noisy, targets)
@@ -170,6 +174,7 @@ class NoiseInjector(Surroundings):
         *,
         max_norm: float | None = None,
         scaler: GradScaler | None = None,
+        rows: Tensor | None = None,
     ) -> Tensor:
         """One complete update: all stages, backward, clipping to ``max_norm``, optimiser, progress.
 
@@ -180,7 +185,7 @@ class NoiseInjector(Surroundings):
         Returns the loss, a detached scalar that is not scaled.
         """
         check_scaler(scaler)
-        noisy, targets = self._perturb(x, y, whole_step=True)
+        noisy, targets = self._perturb(x, y, rows, whole_step=True)
         self._use.took_loss()
         optimizer.zero_grad(set_to_none=True)
         loss = self._update.backward(self._views.given(x, y)[0], y, noisy, targets, scaler)
@@ -239,19 +244,6 @@ class NoiseInjector(Surroundings):
         return self.raw[-1]
 
     # -- state -------------------------------------------------------------------------------------------------
-
-    def state_dict(self) -> dict[str, Any]:
-        """What resuming needs: progress, seed, the strength knob, the input as first met, and auxiliary heads."""
-        return saving.state_of(self.attached, self.heads, self._averages)
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Raises AttachError when the state is of another policy."""
-        # the transform that came before the injector keeps its own seed
-        saving.restore(self.attached, self.heads, self._averages, self.raw[0 if self._own_seed else 1 :], state)
-
-    def set_strength(self, strength: float) -> None:
-        """Change the global strength from the next micro-batch or string on (used by RobustnessMonitor)."""
-        self.attached.knob.value = strength
 
     def detach(self) -> None:
         """Remove every hook and restore the model's own settings."""

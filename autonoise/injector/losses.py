@@ -9,6 +9,7 @@ from torch import Tensor
 from autonoise.batches.mappings import check_logits
 from autonoise.errors import AttachError
 from autonoise.injector.attached import Attached
+from autonoise.technique.memory import MemoryLoss
 from autonoise.technique.stages import LossNoise
 from autonoise.types import Stage
 
@@ -39,7 +40,14 @@ def loss_of(
         assert isinstance(step.technique, LossNoise)
         m = min(attached.clock.strength(step, index, attached.strength), 1.0)
         if m > 0:
-            robust = reduce(step.technique.loss(logits.float(), attached.soft(y)))
+            robust = reduce(_rows(attached, step.technique, logits, attached.soft(y)))
             loss = base(logits, y) if loss is None and m < 1 else loss
             loss = robust if loss is None or m == 1 else (1 - m) * loss + m * robust
     return base(logits, y) if loss is None else loss
+
+
+def _rows(attached: Attached, technique: LossNoise, logits: Tensor, y: Tensor) -> Tensor:
+    """The robust loss (B,) of each row."""
+    if not isinstance(technique, MemoryLoss) or attached.records is None:
+        return technique.loss(logits.float(), y)
+    return technique.loss_with(logits.float(), y, attached.records.new(technique, logits))

@@ -24,6 +24,7 @@ def state_of(attached: Attached, heads: Heads, averages: Averages) -> dict[str, 
         "pretrained": attached.pretrained,
         "heads": heads.state_dict(),
         "average": averages.saved(),
+        "records": None if attached.records is None else attached.records.state_dict(),
     }
 
 
@@ -52,3 +53,5 @@ def restore(
     attached.knob.value = float(state["strength"])
     heads.load_state_dict(state["heads"])
     averages.restore(state.get("average"))
+    if attached.records is not None and state.get("records") is not None:
+        attached.records.load_state_dict(state["records"])

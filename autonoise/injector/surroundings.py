@@ -9,20 +9,26 @@ from typing import Any
 from torch import Tensor, nn
 
 from autonoise.batches import BatchAdapter
+from autonoise.injector import saving
 from autonoise.injector.attached import Attached
 from autonoise.injector.averages import Averages
 from autonoise.injector.clock import Clock
+from autonoise.injector.heads import Heads
 from autonoise.injector.placing import Placed
+from autonoise.injector.raw import RawTransform
 from autonoise.injector.views import Views
 from autonoise.technique.step import Steps
 from autonoise.types import Batch, InputSpec
 
 
 class Surroundings:
-    """The part of :class:`autonoise.injector.injector.NoiseInjector` that tells and hands out, and changes nothing."""
+    """The part of :class:`autonoise.injector.injector.NoiseInjector` beside the training loop."""
 
     attached: Attached
     placed: Placed
+    heads: Heads
+    raw: list[RawTransform]
+    _own_seed: bool
     _averages: Averages
     _views: Views
 
@@ -97,3 +103,16 @@ class Surroundings:
     def averaged_state_dict(self) -> dict[str, Tensor]:
         """``model.state_dict()`` with the average of the weights in it, where the policy asks for one; a copy."""
         return self._averages.state_dict()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What resuming needs: progress, seed, the strength knob, the input as first met, and auxiliary heads."""
+        return saving.state_of(self.attached, self.heads, self._averages)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Raises AttachError when the state is of another policy."""
+        # the transform that came before the injector keeps its own seed
+        saving.restore(self.attached, self.heads, self._averages, self.raw[0 if self._own_seed else 1 :], state)
+
+    def set_strength(self, strength: float) -> None:
+        """Change the global strength from the next micro-batch or string on (used by RobustnessMonitor)."""
+        self.attached.knob.value = strength

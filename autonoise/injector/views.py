@@ -130,7 +130,10 @@ class Views:
         """
         layout, attached = self.layout, self._attached
         if layout is None:
-            return loss_of(attached, logits, y, **how)
+            loss = loss_of(attached, logits, y, **how)
+            if attached.records is not None and attached.memory is not None and attached.model.training:
+                attached.records.keep(attached.memory, logits)
+            return loss
         whole, rows = layout.rows * layout.blocks, layout.rows
         for what, found in (("logits", logits), ("targets", y)):
             if len(found) != whole:

@@ -104,6 +104,7 @@ class PairNoise(Technique):
     """Mixes pairs of samples and of their targets, at the input, at the embedding or at a layer."""
 
     stage: ClassVar[Stage] = Stage.PAIR
+    tags: ClassVar[frozenset[str]] = frozenset({"pairs"})
     default_site: ClassVar[str] = "input"
 
     def plan(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> PairPlan:

@@ -159,9 +159,9 @@ def arguments_stay(kind: type[Technique], data_type: DataType) -> None:
         x, y = form(data_type), targets()
         soft = F.one_hot(y, CLASSES).float()
         kept, labels = clone(x), soft.clone()
-        noisy, noisy_y = trainer.injector.perturb(x, soft)
+        noisy, noisy_y = trainer.injector.perturb(x, soft, rows=torch.arange(SIZE))
         trainer.injector.loss(trainer.model(noisy), noisy_y).backward()  # type: ignore[no-untyped-call]
-        trainer.injector.training_step(x, y, trainer.optimizer)
+        trainer.injector.training_step(x, y, trainer.optimizer, rows=torch.arange(SIZE))
         hold(same(x, kept), "the batch handed in was changed in place; return a new tensor")
         hold(torch.equal(soft, labels), "the targets handed in were changed in place; return a new tensor")
         # a consistency technique hands out several versions of each row

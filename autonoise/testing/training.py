@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from autonoise.policy import NoiseInjector, Policy, Step
 from autonoise.technique.registry import Technique, techniques_for
-from autonoise.testing.samples import clone, model_for, spec_of, targets
+from autonoise.testing.samples import SIZE, clone, model_for, spec_of, targets
 from autonoise.types import Batch, DataType, Stage
 
 
@@ -90,7 +90,7 @@ class Trainer:
     def run(self, updates: int) -> Trainer:
         for _ in range(updates):
             x = self.form(self.policy.data_type, self.dtype, seed=self.number)
-            loss = self.injector.training_step(x, targets(self.number), self.optimizer)
+            loss = self.injector.training_step(x, targets(self.number), self.optimizer, rows=torch.arange(SIZE))
             self.record.losses.append(loss)
             self.number += 1
         # where the policy averages weights, those are what it does

@@ -116,7 +116,7 @@ def train(
                     texts = cast("list[str]", take(data.rows, index.numpy()))
                     x = to_device(data.preparation(transform.views(texts, index.numpy())), device)
                 with autocast:
-                    loss = injector.training_step(x, labels[index], optimizer)
+                    loss = injector.training_step(x, labels[index], optimizer, rows=index)
                 scheduler.step()
                 updates += 1
                 if not math.isfinite(float(loss)):
@@ -151,7 +151,7 @@ def _order(rows: int, steps: int, size: int, seed: int, epoch: int) -> Iterator[
 def _noisy(injector: NoiseInjector, batch: Batch, labels: Tensor, size: int, seed: int) -> Iterator[Batch]:
     """A few batches as the model saw them in training, for the statistics of batch norm under averaged weights."""
     for index in _order(len(labels), min(max(len(labels) // size, 1), STATISTICS), size, seed, -2):
-        yield injector.perturb(select(batch, index), labels[index])[0]
+        yield injector.perturb(select(batch, index), labels[index], rows=index)[0]
 
 
 def _inputs(batch: Batch, rows: int, size: int, seed: int) -> Iterator[Batch]:

@@ -126,7 +126,9 @@ def test_training_a_foreign_model(name: str, kind: type[Technique]) -> None:
     if policy.pretrains:
         assert injector.pretrain(lambda: map(batch, range(2))) > 0
     for number in range(3):
-        loss = injector.training_step(batch(number), targets(number), optimizer, max_norm=1.0)
+        loss = injector.training_step(
+            batch(number), targets(number), optimizer, max_norm=1.0, rows=torch.arange(len(targets(number)))
+        )
         assert bool(torch.isfinite(loss))
         assert list(model.state_dict()) == keys
     assert not same(start, [p.detach() for p in model.parameters()])

@@ -57,7 +57,7 @@ def test_detaching_leaves_the_model_as_it_was(kind: type[Technique], data_type: 
     assert [id(p) for g in trainer.optimizer.param_groups for p in g["params"]] == owned
     assert owned == [id(p) for p in trainer.model.parameters()]
     with trainer.injector:
-        trainer.injector.perturb(x, y)
+        trainer.injector.perturb(x, y, rows=torch.arange(len(y)))
     assert anatomy(trainer.model) == before
     assert not trainer.optimizer._optimizer_step_pre_hooks
     plain.load_state_dict(trainer.model.state_dict())
@@ -93,7 +93,7 @@ def test_ranks_and_micro_batches_differ(kind: type[Technique], data_type: DataTy
     seen = []
     for _ in range(2):
         trainer.model.load_state_dict(model_for(data_type, tensor_batch(data_type)).state_dict())
-        x, y = trainer.injector.perturb(tensor_batch(data_type), targets())
+        x, y = trainer.injector.perturb(tensor_batch(data_type), targets(), rows=torch.arange(len(targets())))
         loss = trainer.injector.loss(trainer.model(x), y)
         seen.append([x, torch.autograd.grad(loss, trainer.model.head.weight)])
     assert not same(seen[0], seen[1])
