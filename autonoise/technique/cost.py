@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
+from autonoise.errors import PolicyError
 from autonoise.technique.consistency import ConsistencyTechnique
 from autonoise.technique.registry import Technique
 from autonoise.technique.schedule import Gate, Schedule
@@ -12,6 +13,8 @@ from autonoise.types import Stage
 
 SECOND_GRADIENT = "second_gradient"
 """Tag of techniques that do the whole forward and backward pass of an update a second time."""
+COST_LIMIT = 16.0
+"""Forward-backward passes in a training step. A policy that costs more is refused: it is taken for a mistake."""
 
 
 class Acts(Protocol):
@@ -47,6 +50,18 @@ def passes_of(steps: Iterable[Acts]) -> float:
         else:
             repeated += extra
     return once + (1 + repeated) * (1 + second)
+
+
+def check_cost(steps: Iterable[Acts]) -> None:
+    """Raise PolicyError for steps that cost more than anybody can want."""
+    # Each step counts by itself here, without what a second gradient repeats: that was added to ``passes`` later, and a
+    # policy file that could be loaded once must load for ever.
+    passes = 1 + sum(map(extra_passes, steps))
+    if passes > COST_LIMIT:
+        raise PolicyError(
+            f"the policy costs {passes:.1f} passes a step, more than {COST_LIMIT:.0f}: use fewer attack steps, or a "
+            f"gate such as every 4th update"
+        )
 
 
 def extra_passes(step: Acts, *, apart: bool = False, mixed: bool = False) -> float:

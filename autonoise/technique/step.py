@@ -11,15 +11,13 @@ from typing import Any, Literal
 from torch import Tensor
 
 from autonoise.errors import PolicyError, UnknownNameError
-from autonoise.technique.cost import extra_passes, passes_of, views_apart
+from autonoise.technique.cost import check_cost, passes_of, views_apart
 from autonoise.technique.groups import check_groups
 from autonoise.technique.parameters import hint, parameters_of
 from autonoise.technique.registry import Technique, get_technique
 from autonoise.technique.schedule import Gate, Schedule
 from autonoise.types import DataType, Family, InputSpec, Stage, member
 
-COST_LIMIT = 16.0
-"""Forward-backward passes in a training step. A policy that costs more is refused: it is taken for a mistake."""
 _APPLIES: list[Callable[..., Any]] = []
 """What applies a step by hand; it lies above this room, in the injector, and puts itself here when it is imported."""
 _FIELDS = {"technique": Technique, "schedule": Schedule, "gate": Gate, "site": str, "one_of": str}
@@ -226,14 +224,7 @@ class Steps:
                 if clash:
                     about = sorted(clash)[0].replace("_", " ")
                     raise PolicyError(f"{a.name} and {b.name} contradict each other ({about}); remove one")
-        # Each step counts by itself here, without what a second gradient repeats: that was added to ``passes`` later,
-        # and a policy file that could be loaded once must load for ever.
-        passes = 1 + sum(map(extra_passes, self.steps))
-        if passes > COST_LIMIT:
-            raise PolicyError(
-                f"the policy costs {passes:.1f} passes a step, more than {COST_LIMIT:.0f}: use fewer attack "
-                f"steps, or a gate such as every 4th update"
-            )
+        check_cost(self.steps)
 
     @property
     def passes(self) -> float:
@@ -257,7 +248,12 @@ class Steps:
     def form(self) -> str:
         """In which form of a training loop it runs, in words."""
         names = ", ".join(s.name for s in self.steps if s.technique.whole_step)
-        return f"injector.training_step alone ({names})" if names else "three lines (perturb, loss, step)"
+        told = "".join(
+            f", with the numbers of the samples, rows= ({s.name})"
+            for s in self.steps
+            if hasattr(s.technique, "remember")
+        )
+        return (f"injector.training_step alone ({names})" if names else "three lines (perturb, loss, step)") + told
 
     @property
     def pretrains(self) -> bool:

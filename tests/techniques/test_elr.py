@@ -92,6 +92,13 @@ def test_resuming_brings_the_records_back() -> None:
     assert loss_of(again, 3, SURE) == wanted
 
 
+def test_a_policy_says_what_the_loop_must_tell() -> None:
+    assert Policy("tabular", (Step.of("elr"),)).form == (
+        "three lines (perturb, loss, step), with the numbers of the samples, rows= (elr)"
+    )
+    assert Policy("tabular", (Step.of("sam"),)).form == "injector.training_step alone (sam)"
+
+
 def test_mixed_pairs_have_no_record() -> None:
     with pytest.raises(PolicyError, match=r"contradict each other \(pairs\)"):
         Policy("tabular", (Step.of("elr"), Step.of("mixup")))
