@@ -101,7 +101,7 @@ def test_ranges_in_the_file_are_the_ones_searched(name: str, spaces: dict[str, S
 
 
 # presets of which no technique is searched: they are opponents in the end, and never trials
-ONLY_CONFIRMED = {"RandAugment", "FilterAugment"}
+ONLY_CONFIRMED = {"RandAugment"}
 
 
 @pytest.mark.parametrize("name", TYPES)
