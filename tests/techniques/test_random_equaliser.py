@@ -32,7 +32,9 @@ def test_the_curve_is_straight_over_the_mel_scale_between_few_points() -> None:
     corners = [int(np.count_nonzero(np.diff(np.flatnonzero(row)) > 6)) + 1 if row.any() else 0 for row in bent]
     # 1 to 3 inner points make as many corners; some bend too little to be seen
     assert max(corners) <= 3 and set(corners) >= {1, 2}
-    assert corners.count(0) < 0.1 * len(corners)
+    # with at least one inner point, hardly any curve is one straight line from end to end
+    line = level[:, :1] + (level[:, -1:] - level[:, :1]) * torch.from_numpy(mel / mel[-1]).float()
+    assert ((level - line).abs().amax(1) < 0.1).float().mean() < 0.03
     assert level[:, 0].std().item() == pytest.approx(6 / 3**0.5, rel=0.15)
     assert level[:, -1].std().item() == pytest.approx(6 / 3**0.5, rel=0.15)
 
