@@ -70,6 +70,7 @@ def test_the_commands_are_the_ones_this_file_knows() -> None:
         "autonoise recommend",
         "autonoise inspect",
         "autonoise policies",
+        "autonoise preview",
     )
     unknown = [c for c in commands() if not c.startswith(known)]
     assert not unknown
@@ -102,6 +103,10 @@ def test_searching_showing_and_the_dashboard(folder: Path) -> None:
         found = run(shlex.split(command)[1:], folder)
         assert found.returncode == 0, found.stderr
         assert "tabular" in found.stdout
+    for command in [c for c in commands() if c.startswith(("autonoise preview", "autonoise policies"))]:
+        found = run(shlex.split(command)[1:], folder)
+        assert found.returncode == 0, found.stderr
+        assert found.stdout
     for name in ("photos", "sales"):
         for file in ("policy.yaml", "report.html", "report.md", "trials.csv", "study.db", "corruptions.json"):
             assert (folder / "studies" / name / file).stat().st_size > 0

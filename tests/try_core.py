@@ -48,7 +48,7 @@ def train(policy, batch, y, model, spec) -> None:  # type: ignore[no-untyped-def
             injector.raw_transform().many(TEXTS, range(len(TEXTS)))
         injector.pretrain(lambda: [batch])
         for _ in range(2):
-            loss = injector.training_step(batch, y, optimizer)
+            loss = injector.training_step(batch, y, optimizer, rows=torch.arange(len(y)))
             assert bool(torch.isfinite(loss)), f"{policy.name}: loss {loss}"
     after = torch.cat([p.detach().flatten() for p in model.parameters()])
     assert not torch.equal(before, after), policy.name

@@ -13,9 +13,6 @@ from autonoise.cli.output import make_console
 from autonoise.cli.studies import current, tell_found
 from autonoise.errors import StudyError
 from autonoise.files import write_whole
-from autonoise.policy import load_policy
-from autonoise.policy.shipped import shipped
-from autonoise.study.places import optuna_study, study_of
 
 if TYPE_CHECKING:
     import optuna
@@ -57,6 +54,8 @@ def export(
 
     Example: autonoise export policy.yaml --to albumentations
     """
+    from autonoise.study.places import study_of
+
     try:
         out = options.policy_file(out) if to is None else options.code_file(out)
     except typer.BadParameter as e:
@@ -79,6 +78,10 @@ def export(
 
 def _policy_of(place: str, trial: int | None) -> Policy:
     """The policy of a file, of a name or of a study."""
+    from autonoise.policy import load_policy
+    from autonoise.policy.shipped import shipped
+    from autonoise.study.places import study_of
+
     if Path(place).is_file() or place in shipped():
         if trial is not None:
             raise StudyError(f"--trial {trial} is of a study, and {place} is a policy: give one of them")
@@ -105,6 +108,7 @@ def _write_code(policy: Policy, library: str, out: Path | None) -> None:
 def _of_trial(config: StudyConfig, trial: int) -> Policy:
     from autonoise.study.export import policy_of_trial
     from autonoise.study.folder import StudyFolder
+    from autonoise.study.places import optuna_study
     from autonoise.study.prepare import build_task
     from autonoise.study.trial_record import TrialRecord
 

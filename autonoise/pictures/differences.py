@@ -68,6 +68,6 @@ def _joined(pieces: Sequence[Piece]) -> list[Piece]:
 
 
 def marked(pieces: Sequence[Piece]) -> str:
-    """For a terminal: ``[-taken out-]`` and ``{+put in+}``, the marks of ``git diff --word-diff``."""
+    """For a terminal: ``[-taken out-]`` and ``{+put in+}``, the marks by which git shows changed words."""
     marks = {"same": ("", ""), "removed": ("[-", "-]"), "added": ("{+", "+}")}
     return "".join(f"{marks[p.kind][0]}{p.text}{marks[p.kind][1]}" for p in pieces)

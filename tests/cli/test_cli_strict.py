@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from autonoise.cli.searching import _closed, strict_status
+from autonoise.cli.searching import closed, strict_status
 from autonoise.study.result import Gap, Measured, Result
 
 
@@ -34,6 +34,6 @@ def test_the_exit_status_of_strict(found: Result | None, status: int) -> None:
 
 
 def test_no_gap_and_not_measurable_are_words() -> None:
-    assert _closed(Result(gaps={"held_out": None}), None) == "not measurable"
-    assert _closed(Result(gaps={"held_out": Gap(closable=False)}), None) == "no gap to close"
-    assert _closed(Result(gaps={"held_out": Gap(closable=True)}), Measured(0.42, 0.35, 0.49)) == "42 % [35, 49]"
+    assert closed(Result(gaps={"held_out": None}), None) == "not measurable"
+    assert closed(Result(gaps={"held_out": Gap(closable=False)}), None) == "no gap to close"
+    assert closed(Result(gaps={"held_out": Gap(closable=True)}), Measured(0.42, 0.35, 0.49)) == "42 % [35, 49]"
