@@ -13,8 +13,11 @@ import yaml
 
 from autonoise.errors import AutonoiseError
 
-MAX_BYTES = 2 * 1024 * 1024
-"""Size limit of a YAML or JSON file (2 MiB): policies and spaces take kilobytes, a larger file is something else."""
+MAX_BYTES = 512 * 1024
+"""Size limit of a YAML or JSON file (512 KiB): policies and spaces take kilobytes, and reading more takes long (PyYAML
+reads some 150 KB in a second)."""
+MAX_DIGITS = 400
+"""Digits that a number in a file may have: no setting needs more than 20."""
 # explicit tags such as !!int "" fail in PyYAML's constructors with whatever their code runs into
 _MALFORMED = (yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError, TypeError, ArithmeticError)
 
@@ -22,7 +25,8 @@ _MALFORMED = (yaml.YAMLError, RecursionError, ValueError, LookupError, Attribute
 class _Loader(yaml.SafeLoader):
     """SafeLoader without aliases (a few lines of nested ones can unfold to gigabytes) and double keys.
 
-    Reads 1e-05 as a number, as JSON and YAML 1.2 do; PyYAML's own rule asks for a dot.
+    Reads 1e-05 as a number, as JSON and YAML 1.2 do; PyYAML's own rule asks for a dot. Numbers to the base of 60
+    (1:30 for 90), which YAML 1.2 dropped, stay text: a long one takes minutes to compute.
     """
 
     def compose_node(self, parent: Any, index: Any) -> Any:
@@ -39,12 +43,51 @@ class _Loader(yaml.SafeLoader):
             seen.add(key.value if isinstance(key, yaml.ScalarNode) else None)
         return super().construct_mapping(node, deep)
 
+    def construct_yaml_int(self, node: Any) -> int:
+        self._check_number(node)
+        return super().construct_yaml_int(node)
+
+    def construct_yaml_float(self, node: Any) -> float:
+        self._check_number(node)
+        return super().construct_yaml_float(node)
+
+    def _check_number(self, node: Any) -> None:
+        text = self.construct_scalar(node)
+        if ":" in text or len(text) > MAX_DIGITS:
+            shown = text if len(text) <= 40 else f"{text[:40]}..."
+            raise yaml.YAMLError(f"line {node.start_mark.line + 1}: {shown!r} is no number that can be read")
+
+
+def _without_base_60() -> None:
+    """Replace PyYAML's rules of which text is a number by the same ones without those for numbers to the base of 60."""
+    number, whole = "tag:yaml.org,2002:float", "tag:yaml.org,2002:int"
+    _Loader.yaml_implicit_resolvers = {
+        first: [(tag, rule) for tag, rule in rules if tag not in (number, whole)]
+        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    _Loader.add_implicit_resolver(
+        number,
+        re.compile(r"[-+]?[0-9][0-9_]*\.[0-9_]*([eE][-+][0-9]+)?$|\.[0-9][0-9_]*([eE][-+][0-9]+)?$"
+                   r"|[-+]?\.(inf|Inf|INF)$|\.(nan|NaN|NAN)$"),
+        list("-+.0123456789"),
+    )  # fmt: skip
+    _Loader.add_implicit_resolver(
+        whole,
+        re.compile(r"[-+]?(0b[0-1_]+|0[0-7_]+|0|[1-9][0-9_]*|0x[0-9a-fA-F_]+)$"),
+        list("-+0123456789"),
+    )
+    _Loader.add_constructor(number, _Loader.construct_yaml_float)
+    _Loader.add_constructor(whole, _Loader.construct_yaml_int)
+
+
+_without_base_60()
+
 
 def read_data(path: str | Path, error: type[AutonoiseError], what: str) -> dict[str, Any]:
     """Read a mapping from a YAML or JSON file.
 
     ``what`` names the file in messages ("policy file"). Raises ``error`` with one line when the file is missing,
-    larger than 2 MiB, not UTF-8, not YAML, uses aliases, or is no mapping.
+    larger than 512 KiB, not UTF-8, not YAML, uses aliases, or is no mapping.
     """
     path = Path(path)
     try:
@@ -73,8 +116,11 @@ def parse_data(text: str, error: type[AutonoiseError], what: str, where: str) ->
     return value
 
 
-def write_whole(path: str | Path, content: str | bytes) -> None:
-    """Write a file so that readers see the old content or the new, never a part: temporary file, then rename."""
+def write_whole(path: str | Path, content: str | bytes, *, mode: int = 0o644) -> None:
+    """Write a file so that readers see the old content or the new, never a part: temporary file, then rename.
+
+    ``mode``: who may read and write the file; the default lets everybody read it, 0o600 only its owner.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     data = content.encode() if isinstance(content, str) else content
@@ -84,7 +130,7 @@ def write_whole(path: str | Path, content: str | bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        Path(name).chmod(0o644)
+        Path(name).chmod(mode)
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

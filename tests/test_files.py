@@ -51,7 +51,7 @@ BOMB = "a: &a [x, x]\n" + "\n".join(f"{n}: &{n} [*{p}, *{p}]" for p, n in zip("a
     ("? [1, 2]\n: 3", "not a valid policy file"),
     ("a: \x00", "not a valid policy file"),
     ("a: b: c", "not a valid policy file"),
-    ("x: '" + "y" * MAX_BYTES + "'", "larger than 2097152 bytes"),
+    ("x: '" + "y" * MAX_BYTES + "'", "larger than 524288 bytes"),
     ("a: " + "9" * 10_000, "not a valid policy file"),
 ])  # fmt: skip
 def test_what_is_no_mapping_of_plain_data(text: str, rule: str) -> None:
@@ -129,3 +129,37 @@ def test_json_refuses_what_json_has_no_word_for(tmp_path: Path) -> None:
 
 def test_lists_of_plain_values_stand_on_one_line() -> None:
     assert dump_yaml({"mean": [0.5, 0.25], "steps": [{"a": 1}]}) == "mean: [0.5, 0.25]\nsteps:\n- a: 1\n"
+
+
+@pytest.mark.parametrize("text", ["1:30", "59:59", "1:30.5", "-2:03:04", "59:" * 30_000 + "59"])
+def test_numbers_to_the_base_of_60_stay_text(text: str) -> None:
+    """YAML 1.1 reads 1:30 as 90; a long one took minutes."""
+    assert parse(f"a: {text}") == {"a": text}
+
+
+@pytest.mark.parametrize("text", ["!!int 1:30", "!!float 1:30.5", "9" * 401, "0x" + "f" * 5000, "1." + "0" * 5000])
+def test_numbers_that_nobody_means(text: str) -> None:
+    with pytest.raises(PolicyError, match=r"p\.yaml: .*line 1: .* is no number that can be read"):
+        parse(f"a: {text}")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("0x1f", 31),
+        ("0b101", 5),
+        ("017", 15),
+        ("1_000", 1000),
+        ("-.inf", float("-inf")),
+        ("-3.25", -3.25),
+        ("-.5", "-.5"),
+    ],
+)
+def test_other_numbers_are_read_as_before(text: str, value: object) -> None:
+    assert parse(f"a: {text}") == {"a": value}
+
+
+def test_only_the_owner_may_read_what_is_secret(tmp_path: Path) -> None:
+    write_whole(tmp_path / "open", "x")
+    write_whole(tmp_path / "secret", "x", mode=0o600)
+    assert [(tmp_path / n).stat().st_mode & 0o777 for n in ("open", "secret")] == [0o644, 0o600]

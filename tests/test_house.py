@@ -18,7 +18,7 @@ from autonoise.types import DataType
 PACKAGE = Path(__file__).parent.parent / "autonoise"
 FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS: list[set[str]] = [
-    {"errors", "types", "files", "fields"},
+    {"errors", "types", "files", "array_files", "fields"},
     {"ops", "technique"},
     {"techniques", "corruptions", "data", "batches", "proxies"},
     {"injector"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from autonoise.data import tables, timeseries
 from autonoise.data.base import Raw, Request
-from autonoise.data.checks import check_size
+from autonoise.data.checks import check_padded, check_size
 from autonoise.data.text_files import open_text, suffix_of
 from autonoise.errors import DataError
 from autonoise.types import Array, DataType
@@ -39,10 +40,9 @@ def read(path: Path, request: Request, max_bytes: int) -> Raw:
     channels = {len(row) for row in series}
     if len(channels) > 1:
         raise DataError(f"{path}: ragged rows: some with {min(channels)} and some with {max(channels)} channels")
-    x = np.full(
-        (len(series), max(channels, default=0), max((len(v) for row in series for v in row), default=0)),
-        np.nan,
-    )
+    shape = (len(series), max(channels, default=0), max((len(v) for row in series for v in row), default=0))
+    check_padded(8 * math.prod(shape), 8 * sum(len(v) for row in series for v in row), path)
+    x = np.full(shape, np.nan)
     for i, row in enumerate(series):
         for c, values in enumerate(row):
             x[i, c, : len(values)] = values

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from autonoise.array_files import open_npz
 from autonoise.data import audio, image, levels
 from autonoise.data.base import Raw, Request
 from autonoise.data.checks import check_size, module_of
@@ -35,7 +36,7 @@ def read(path: Path, request: Request, max_bytes: int) -> Raw:
     """
     with zipfile.ZipFile(path) as archive:  # an npz of zeros may be a thousand times its size
         check_size(sum(info.file_size for info in archive.infolist()), max_bytes, path)
-    with np.load(path, allow_pickle=False) as stored:
+    with open_npz(path, DataError) as stored:
         return from_mapping(stored, request, str(path))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from autonoise.array_files import check_unfolded
 from autonoise.data.audio import DEFAULT_RATE, from_array
 from autonoise.data.notes import Notes
 from autonoise.errors import DataError, MissingExtraError
@@ -19,6 +21,9 @@ SUFFIXES = frozenset({
     ".rf64",
 })  # fmt: skip
 
+MAX_FILTER = 10_000_000
+"""Numbers in the filter that resamples sound: the product of both rates without their common divisor (70,560 from
+44,100 to 16,000 Hz)."""
 LENGTH_QUANTILE = 0.99
 """Share of the training clips that keep their whole length: one recording left running would make all rows as long."""
 
@@ -41,7 +46,10 @@ def read_files(
     stereo = 0
     for file in files:
         try:
-            wave, rate = soundfile.read(str(file), dtype="float32", always_2d=True)
+            with soundfile.SoundFile(str(file)) as opened:
+                rate = opened.samplerate
+                check_unfolded(4 * opened.frames * opened.channels, file, DataError)
+                wave = opened.read(dtype="float32", always_2d=True)
         except (soundfile.SoundFileError, OSError, ValueError, TypeError, RuntimeError) as e:
             raise DataError(f"{file}: unreadable sound file ({str(e).splitlines()[0]}): remove or replace it") from e
         if not len(wave):
@@ -74,6 +82,12 @@ def read_files(
 def _resample(wave: Array, rate: int, target: int) -> Array:
     if rate == target:
         return wave
+    common = math.gcd(rate, target)
+    if (rate // common) * (target // common) > MAX_FILTER:
+        raise DataError(
+            f"clips of {rate} Hz cannot be resampled to {target} Hz, since the two have no simple ratio: "
+            f"convert them to a usual rate, such as 16000 Hz"
+        )
     import julius
 
     out: Array = julius.resample.resample_frac(torch.from_numpy(wave), rate, target).numpy()

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from autonoise.data.base import Rows
+from autonoise.data.checks import check_padded
 from autonoise.errors import DataError
 from autonoise.types import Array
 
@@ -81,6 +82,8 @@ def padded(rows: Sequence[Array]) -> Array:
             f"the time, may differ"
         )
     longest = max(r.shape[-1] for r in rows)
+    held = 4 * sum(r.size for r in rows)
+    check_padded(4 * len(rows) * max(r.size for r in rows), held, "the rows")
     out = np.full((len(rows), *next(iter(heads)), longest), np.nan, dtype=np.float32)
     for i, row in enumerate(rows):
         out[i, ..., : row.shape[-1]] = row

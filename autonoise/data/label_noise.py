@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from autonoise.array_files import load_npy
 from autonoise.data.text_files import encoding_of
 from autonoise.errors import DataError
 from autonoise.types import Array
@@ -71,7 +72,7 @@ def read_matrix(path: str | Path, classes: int) -> Array:
         if path.suffix == ".csv":
             found: Array = np.loadtxt(path, delimiter=",", ndmin=2, dtype=np.float64, encoding=encoding_of(path))
         elif path.suffix == ".npy":
-            found = np.asarray(np.load(path, allow_pickle=False), dtype=np.float64)
+            found = np.asarray(load_npy(path, DataError), dtype=np.float64)
         elif path.suffix == ".json":
             found = np.array(json.loads(path.read_text(encoding=encoding_of(path))), dtype=np.float64)
         else:

@@ -18,6 +18,8 @@ MIN_ROWS, MIN_ROWS_GROUPED = 2, 5
 The splits see to it that every train part has one. They cannot move single rows of groups, so that these need one row
 for each of the four parts and one to spare.
 """
+LONGEST_LABEL = 1000
+"""Characters that a label or the name of a group may have: NumPy stores each as long as the longest."""
 MANY_CLASSES = 50
 """Up to so many distinct numbers are taken for classes, however few rows each has."""
 FEWEST_ROWS = {"f": 20, "i": 5, "u": 5}
@@ -38,6 +40,12 @@ def finish(raw: Raw, *, name: str, where: str, merge_rare: int = 0, further: boo
     for what, values in (("labels", raw.labels), ("clean labels", raw.clean), ("groups", raw.group)):
         if values is not None and len(values) != n:
             raise DataError(f"{where}: {n} rows, but {len(values)} {what}: give one per row")
+        longest = max((len(v) for v in values if isinstance(v, str | bytes)), default=0) if values is not None else 0
+        if longest > LONGEST_LABEL:
+            raise DataError(
+                f"{where}: one of the {what} has {longest:,} characters: check that the file is whole and that the "
+                f"column is the right one"
+            )
     both = raw.labels if raw.clean is None else np.concatenate([raw.labels, raw.clean])
     trained = np.zeros(len(both), dtype=bool)
     trained[:n] = True if raw.split is None else raw.split != "test"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -13,7 +14,7 @@ from typing import TypeVar
 
 from autonoise.data.base import Raw, Request
 from autonoise.data.checks import check_size
-from autonoise.data.text_files import suffix_of
+from autonoise.data.text_files import check_gzip, suffix_of
 from autonoise.errors import DataError
 
 T = TypeVar("T")
@@ -36,6 +37,11 @@ _UNREADABLE = (
     zlib.error,
     zipfile.BadZipFile,
     NotImplementedError,
+    IndexError,
+    OverflowError,
+    RecursionError,
+    SyntaxError,
+    struct.error,
 )
 
 
@@ -61,7 +67,12 @@ def read(path: Path, request: Request, max_bytes: int) -> Raw:
         raise DataError(f"{path}: the file is empty: give a file with data in it")
     reader = importlib.import_module(f"autonoise.data.{_READERS[suffix]}")
     read_file: Callable[[Path, Request, int], Raw] = reader.read
-    return readable(lambda: read_file(path, request, max_bytes), path)
+
+    def read_checked() -> Raw:
+        check_gzip(path)
+        return read_file(path, request, max_bytes)
+
+    return readable(read_checked, path)
 
 
 def _read_hub(path: Path, request: Request, max_bytes: int) -> Raw:
@@ -77,6 +88,8 @@ def readable(action: Callable[[], T], path: Path) -> T:
     """Run ``action``; what a library raises on a broken file becomes one DataError that names the file."""
     try:
         return action()
+    except MemoryError as e:
+        raise DataError(f"{path}: reading it needs more memory than there is: give a sample of it") from e
     except _UNREADABLE as e:
         if isinstance(e, UnicodeDecodeError):
             raise DataError(f"{path}: not a text in Unicode (byte {e.start}): save it as UTF-8") from e

@@ -16,10 +16,13 @@ from autonoise.data.checks import module_of
 from autonoise.data.groups import group_names, too_few, used
 from autonoise.data.names import LABELS, label_columns, split_names
 from autonoise.data.notes import Notes
+from autonoise.data.parquet import check_parquet
 from autonoise.data.text_files import encoding_of, open_text, suffix_of
 from autonoise.errors import DataError
 from autonoise.types import Array, DataType
 
+MAX_COLUMNS = 20_000
+"""Columns that a table may have; so many take some ten seconds to read."""
 _MISSING = ["", " ", "?", "NA", "N/A", "n/a", "NaN", "nan", "-nan", "NULL", "null", "None", "<NA>", "#N/A"]
 
 
@@ -35,6 +38,7 @@ class _File:
         if self.separator:
             return _read_csv(self.path, self.separator, columns, labels)
         if self.suffix == ".parquet":
+            check_parquet(self.path)
             frame = pd.read_parquet(self.path)
             # a stored index with a name is a column like any other
             return frame.reset_index() if any(n is not None for n in frame.index.names) else frame
@@ -53,6 +57,8 @@ def read(path: Path, request: Request, max_bytes: int) -> Raw:
     where, suffix, notes = str(path), suffix_of(path), Notes(str(path))
     if suffix in (".csv", ".tsv"):
         header, separator = _header(path)
+        if len(header) > MAX_COLUMNS:
+            raise DataError(_too_wide(where, len(header)))
         file = _File(path, suffix, separator)
         label = _label(header, request, where)
         frame = file.frame(header, (label, request.clean_target))
@@ -60,6 +66,8 @@ def read(path: Path, request: Request, max_bytes: int) -> Raw:
         file = _File(path, suffix)
         frame = file.frame((), ())
         label = _label([str(c) for c in frame.columns], request, where)
+    if len(frame.columns) > MAX_COLUMNS:
+        raise DataError(_too_wide(where, len(frame.columns)))
     if not len(frame):
         raise DataError(f"{where}: a header but no rows: give a file with data in it")
 
@@ -90,6 +98,13 @@ def read(path: Path, request: Request, max_bytes: int) -> Raw:
         group=_values(frame, group) if group else None,
         split=parts,
         notes=notes,
+    )
+
+
+def _too_wide(where: str, columns: int) -> str:
+    return (
+        f"{where}: {columns:,} columns, more than the {MAX_COLUMNS:,} that can be read in reasonable time: keep those "
+        f"that differ most between rows"
     )
 
 

@@ -6,8 +6,11 @@ import gzip
 from pathlib import Path
 from typing import TextIO, cast
 
+from autonoise.array_files import check_unfolded, unfold_limit
 from autonoise.errors import DataError
 
+MOST_OF_GZIP = 1032
+"""How many times its size gzip can unfold to at most."""
 _MARKS = (
     (b"\xff\xfe\x00\x00", "utf-32"),
     (b"\x00\x00\xfe\xff", "utf-32"),
@@ -15,6 +18,23 @@ _MARKS = (
     (b"\xfe\xff", "utf-16"),
 )
 """Byte-order marks. The first one that fits counts: that of UTF-32 begins with that of UTF-16."""
+
+
+MAX_TEXT = 64 * 2**20
+"""Bytes that any compressed text may unfold to (64 MiB); its cells take several times as much memory as its letters."""
+
+
+def check_gzip(path: Path) -> None:
+    """Raise DataError where a .gz unfolds to more than it may. It is unpacked once for that, and nothing of it kept."""
+    if not path.name.lower().endswith(".gz"):
+        return
+    on_disk, size = path.stat().st_size, 0
+    if on_disk * MOST_OF_GZIP <= unfold_limit(on_disk, MAX_TEXT):
+        return
+    with gzip.open(path, "rb") as file:
+        while chunk := file.read(2**20):
+            size += len(chunk)
+            check_unfolded(size, path, DataError, free=MAX_TEXT)
 
 
 def suffix_of(path: Path) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from autonoise.array_files import BROKEN_ZIP, open_npz
 from autonoise.errors import MissingExtraError, PolicyError
 from autonoise.ops.random import rand
 
@@ -90,13 +90,12 @@ def load_clips(path: str, group: str, sample_rate: int | None, device: str) -> C
 def _from_npz(path: Path, group: str) -> Iterator[tuple[Tensor, int | None, str, str]]:
     """Yield each clip of an .npz with its sample rate, source and half."""
     try:
-        # opened here, because numpy does not close a file that it opened itself and then cannot read
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+        with open_npz(path, PolicyError) as file:
             clips = np.asarray(file["X"])
             rate = int(file["sample_rate"]) if "sample_rate" in file else None
             groups = np.asarray(file["group"]) if "group" in file else None
             origins = _origins({k: np.asarray(file[k]) for k in ORIGINS if k in file}, len(clips))
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as e:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, NotImplementedError, *BROKEN_ZIP) as e:
         raise PolicyError(
             f"background clips {str(path)!r} cannot be read as .npz with an array X: {_one_line(e)}"
         ) from None

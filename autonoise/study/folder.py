@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from autonoise.array_files import BROKEN_ZIP, open_npz
 from autonoise.corruptions.frozen import FrozenCorruption, freeze, thaw
 from autonoise.errors import StudyError
 from autonoise.files import write_json, write_whole
@@ -59,7 +60,7 @@ class RunResult:
     def load(cls, path: Path) -> RunResult | None:
         """None where there is no (readable) result yet."""
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with open_npz(path, StudyError) as file:
                 head = json.loads(str(file["head"]))
                 noisy = {k.removeprefix("noisy/"): file[k] for k in file.files if k.startswith("noisy/")}
                 return cls(
@@ -73,7 +74,7 @@ class RunResult:
                 )
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, EOFError):
+        except (OSError, ValueError, KeyError, EOFError, TypeError, NotImplementedError, StudyError, *BROKEN_ZIP):
             path.unlink(missing_ok=True)
             return None
 

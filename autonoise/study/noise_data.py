@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from autonoise.array_files import open_npz
 from autonoise.data.notes import log
 from autonoise.errors import DataError
 from autonoise.files import write_whole
@@ -93,6 +94,6 @@ def clips_of(folder: StudyFolder) -> np.ndarray[Any, np.dtype[np.float32]] | Non
     path = folder.root / "noise_clips.npz"
     if not path.exists():
         return None
-    with np.load(path, allow_pickle=False) as file:
+    with open_npz(path, DataError) as file:
         held: np.ndarray[Any, np.dtype[np.float32]] = file["X"][file["group"] == HELD_OUT]
         return held

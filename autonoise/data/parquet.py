@@ -1,0 +1,62 @@
+"""How much memory a Parquet file unfolds to: half a megabyte of repeated values may be gigabytes of cells."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from autonoise.array_files import UNFOLD_FREE, check_unfolded, unfold_limit
+from autonoise.errors import DataError
+
+_CELL = 8
+"""Bytes that a cell takes in memory at least: a number of 64 bits, or where to find its text."""
+_BATCH = 65_536
+"""Rows that are unpacked at once, at most, to measure what they take."""
+
+
+def check_parquet(path: Path) -> None:
+    """Raise DataError where a Parquet file unfolds to more than it may.
+
+    Numbers are counted by the file's own list of its cells. Texts and lists are of any length, and one that is repeated
+    is stored once: where they could be too much, the rows are unpacked and measured, a few at a time.
+    """
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        chunks = [
+            file.metadata.row_group(g).column(c)
+            for g in range(file.metadata.num_row_groups)
+            for c in range(file.metadata.num_columns)
+        ]
+        cells = sum(chunk.num_values for chunk in chunks)
+        check_unfolded(_CELL * cells, path, DataError)
+        check_unfolded(sum(chunk.total_uncompressed_size for chunk in chunks), path, DataError)
+        limit = unfold_limit(path.stat().st_size)
+        of_any_length = [c for c in chunks if c.physical_type in ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY")]
+        # a text is stored once at least, so none is longer than all that its column stores
+        most = sum(c.num_values * (_CELL + c.total_uncompressed_size) for c in of_any_length)
+        if most > limit:
+            _measure(file, path, widest=sum(c.total_uncompressed_size for c in of_any_length))
+
+
+def _measure(file: Any, path: Path, widest: int) -> None:
+    """Unpack a file in batches of which even the worst is bounded, and add up what they take."""
+    rows = min(max(UNFOLD_FREE // max(widest, 1), 16), _BATCH)
+    size = 0
+    for batch in file.iter_batches(batch_size=rows):
+        size += sum(_unfolded(column) for column in batch.columns)
+        check_unfolded(size, path, DataError)
+
+
+def _unfolded(column: Any) -> int:
+    """Bytes of a column in memory; of one that stores each different text once (a category), those of all its rows."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not pa.types.is_dictionary(column.type):
+        return int(column.nbytes)
+    try:
+        lengths = pc.binary_length(column.dictionary)
+    except pa.ArrowNotImplementedError:  # categories that are no texts are numbers
+        return int(column.nbytes)
+    return int(pc.sum(lengths.take(column.indices)).as_py() or 0)
