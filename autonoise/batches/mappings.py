@@ -95,14 +95,18 @@ def _keywords(named: frozenset[str], batch: Mapping[str, Tensor]) -> dict[str, T
 
 
 def _arguments(model: nn.Module) -> tuple[frozenset[str], frozenset[str], bool]:
-    return _signature(getattr(model.forward, "__func__", model.forward))
+    function = getattr(model.forward, "__func__", None)
+    return _signature(model.forward, False) if function is None else _signature(function, True)
 
 
 @functools.lru_cache(maxsize=16)
-def _signature(forward: Callable[..., Any]) -> tuple[frozenset[str], frozenset[str], bool]:
-    """(arguments that a keyword reaches, those without a default, whether any keyword is taken)."""
+def _signature(forward: Callable[..., Any], method: bool) -> tuple[frozenset[str], frozenset[str], bool]:
+    """(arguments that a keyword reaches, those without a default, whether any keyword is taken).
+
+    ``method``: the first argument is the model itself, whatever its name.
+    """
     try:
-        parameters = list(inspect.signature(forward).parameters.values())
+        parameters = list(inspect.signature(forward).parameters.values())[1 if method else 0 :]
     except (TypeError, ValueError):
         return frozenset(), frozenset(), False
     named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name != "self"]

@@ -211,6 +211,8 @@ def model_of(forward: Callable[..., Any], **attributes: Any) -> nn.Module:
 @pytest.mark.parametrize(("model", "unpacks"), [
     (model_of(lambda self, input_ids, attention_mask: 0), True),
     (model_of(lambda self, input_ids, attention_mask=None, labels=None: 0), True),
+    (model_of(lambda net, input_ids, attention_mask: 0), True),  # whatever the model calls itself
+    (model_of(lambda input_ids, attention_mask: 0), False),  # here the name of the model itself
     (model_of(lambda self, batch: 0), False),
     (model_of(lambda self, batch, attention_mask=None: 0), False),
     (model_of(lambda self, input_ids: 0), False),
