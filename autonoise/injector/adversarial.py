@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from autonoise.errors import AttachError
-from autonoise.injector.attached import Attached, frozen_statistics
+from autonoise.injector.attached import Attached, frozen_statistics, input_gradient
 from autonoise.injector.changed import closed
 from autonoise.injector.clock import LEAF
 from autonoise.injector.in_model import LayerNoise
@@ -128,7 +128,8 @@ class Attack:
                 batch = attached.adapter.close_for_gradient(x, filled, attached.spec)
             delta = None if embedding is None else leaf
             with torch.enable_grad(), self._layers.quiet(delta), frozen_statistics(attached.inner):
-                loss = loss_at(attached.forward(batch))
+                with input_gradient(attached.inner):
+                    loss = loss_at(attached.forward(batch))
                 # The loss is a mean over rows. Times the number of rows, the gradient of one row is the same in a
                 # batch of any size.
                 (g,) = torch.autograd.grad(loss * point.shape[0], leaf, allow_unused=True)

@@ -15,7 +15,7 @@ from autonoise.batches.base import Form
 from autonoise.batches.mappings import call_model
 from autonoise.injector.clock import Clock, Knob
 from autonoise.injector.records import Records
-from autonoise.injector.targets import SoftTargets, check_targets
+from autonoise.injector.targets import SoftTargets, check_shares, check_targets
 from autonoise.technique.memory import MemoryLoss
 from autonoise.technique.stages import PairPlan
 from autonoise.technique.step import Steps
@@ -139,6 +139,8 @@ class Attached:
         """The loss without any step of the policy: the user's own, or else cross entropy."""
         if self._loss is not None:
             return self._loss(logits, y)
+        if y.ndim == 2 and self.clock.update < CHECKED:
+            check_shares(y)
         try:
             # Cross entropy ignores -100 by default, which is no class either. On the CPU such a target raises an
             # error here; on a GPU it could only stop the whole process by an assertion, and so is ignored.
@@ -187,6 +189,24 @@ def unwrapped(model: nn.Module) -> nn.Module:
     wrapped = isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel)
     inner: nn.Module = getattr(model, "module", model) if wrapped else model
     return inner
+
+
+@contextmanager
+def input_gradient(model: nn.Module) -> Iterator[None]:
+    """Let a model take an input that requires a gradient.
+
+    Transformers' encoders of sound (wav2vec 2.0, HuBERT, WavLM and the like) ask for the gradient of their input
+    themselves, for gradient checkpointing, and fail where the input has one already. Their attribute
+    ``_requires_grad`` says whether they ask.
+    """
+    asking = [m for m in model.modules() if m.__dict__.get("_requires_grad") is True]
+    for module in asking:
+        module._requires_grad = False  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        for module in asking:
+            module._requires_grad = True  # type: ignore[assignment]
 
 
 @contextmanager

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from autonoise.errors import AttachError
 
+SHARES_OFF = 0.02
+"""How far from 1 the shares of a row may sum: a share in bfloat16 is rounded by up to 0.2 % of itself."""
 MANY = 1024
 """The number of classes up to which the one-hot rows of all classes are kept; with more they would take megabytes."""
 
@@ -20,7 +22,10 @@ def check_targets(y: Tensor, size: int, classes: int, *, values: bool = True) ->
         shape = tuple(y.shape) if isinstance(y, Tensor) else type(y).__name__
         raise AttachError(f"targets must be ({size},) class indices or ({size}, {classes}), but got {shape}")
     if y.ndim == 2 and y.shape[1] != classes:
-        raise AttachError(f"targets have {y.shape[1]} classes, but the model has {classes}: pass num_classes=")
+        raise AttachError(
+            f"targets of shape {tuple(y.shape)} are read as the shares of {y.shape[1]} classes, but the model has "
+            f"{classes}: give one class index to a row, targets of shape ({size},), or pass num_classes="
+        )
     if y.ndim == 1 and y.is_floating_point():
         raise AttachError(f"targets of shape (B,) must be integer class indices, but are {y.dtype}: use y.long()")
     if values and y.ndim == 1 and y.device.type == "cpu" and y.numel():
@@ -29,6 +34,24 @@ def check_targets(y: Tensor, size: int, classes: int, *, values: bool = True) ->
             raise AttachError(
                 f"targets go from {low} to {high}, but the model has {classes} classes: pass num_classes="
             )
+
+
+def check_shares(y: Tensor) -> None:
+    """Raise AttachError unless each row of soft targets (B, C) sums to 1, as the shares of cross entropy do.
+
+    On the CPU alone: elsewhere the look would wait for the device.
+    """
+    if y.device.type != "cpu" or not y.numel():
+        return
+    off = (y.float().sum(1) - 1).abs()
+    worst = int(off.argmax())
+    # not "off > ...": what is no number is wrong, too
+    if not bool(off[worst] <= SHARES_OFF):
+        raise AttachError(
+            f"targets of shape {tuple(y.shape)} are read as shares of the classes, which sum to 1 in each row, but row "
+            f"{worst} sums to {float(y[worst].float().sum()):.3g}: where a row may have several labels, or each of its "
+            f"tokens has one, say the loss yourself, attach(..., loss=function_of(logits, targets))"
+        )
 
 
 class SoftTargets:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from autonoise.errors import AttachError
 from autonoise.policy import Policy, Step
 from autonoise.technique.schedule import Schedule
 
@@ -36,3 +37,29 @@ def test_base_and_reduction_of_the_caller() -> None:
     assert float(injector.loss(LOGITS, Y, base=lambda *_: torch.tensor(4.0))) == pytest.approx(0.75 * 4 + 0.25 * 0.75)
     model.eval()
     assert float(injector.loss(LOGITS, Y, base=lambda *_: torch.tensor(7.0))) == 7.0
+
+
+@pytest.mark.parametrize(("y", "said"), [
+    (torch.tensor([[1.0, 1.0], [0.0, 1.0]]), "row 0 sums to 2: where a row may have several labels"),
+    (torch.tensor([[0.5, 0.5], [0.0, 0.9]]), "row 1 sums to 0.9"),
+    (torch.tensor([[0.5, 0.5], [math.nan, 0.5]]), "row 1 sums to nan"),
+    (torch.tensor([[0, 1], [0, 0]]), "row 1 sums to 0: "),
+])  # fmt: skip
+@pytest.mark.parametrize("steps", [(), ("label_smoothing",), ("mixup",)])
+def test_soft_targets_that_are_no_shares_are_refused(y: Tensor, said: str, steps: tuple[str, ...]) -> None:
+    policy = Policy("tabular", [Step.of(s) for s in steps])
+    injector = policy.attach(nn.Linear(2, 2), epochs=1, steps_per_epoch=5)
+    with pytest.raises(AttachError, match=said if steps == () else "sums to"):
+        injector.loss(LOGITS, injector.perturb(torch.randn(2, 2), y)[1])
+    # a loss of one's own knows what its targets are
+    own = policy.attach(nn.Linear(2, 2), epochs=1, steps_per_epoch=5, loss=lambda logits, y: logits.sum() + y.sum())
+    own.loss(LOGITS, own.perturb(torch.randn(2, 2), y)[1])
+
+
+def test_shares_may_be_rounded() -> None:
+    injector = Policy("tabular", []).attach(nn.Linear(2, 2), epochs=1, steps_per_epoch=5)
+    y = torch.tensor([[0.3, 0.7], [0.0, 1.0]], dtype=torch.bfloat16)
+    _, y = injector.perturb(torch.randn(2, 2), y)
+    # minus the logarithms: 0.3 * log(4) + 0.7 * log(4 / 3), and log(2)
+    expected = (0.3 * math.log(4) + 0.7 * math.log(4 / 3) + math.log(2)) / 2
+    assert float(injector.loss(LOGITS, y.float())) == pytest.approx(expected, abs=2e-3)

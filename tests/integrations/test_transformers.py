@@ -224,6 +224,22 @@ def test_sound_with_a_feature_extractor(tmp_path: Path) -> None:
     assert untouched(model)
 
 
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*")
+@pytest.mark.parametrize("name", ["fgsm", "vat"])
+def test_sound_is_attacked_though_its_encoder_asks_for_a_gradient_of_its_own(name: str) -> None:
+    """wav2vec 2.0 sets ``requires_grad`` of its input, which torch refuses where the input has a gradient already."""
+    model = wav2vec().train()
+    injector = policy_of(name, data_type="audio").attach(model, epochs=1, steps_per_epoch=2)
+    x = {"input_values": 0.1 * torch.randn(4, 800, generator=torch.Generator().manual_seed(0))}
+    noisy, y = injector.perturb(x, torch.arange(4) % 3)
+    assert not torch.equal(noisy["input_values"][-4:], x["input_values"])
+    loss = injector.loss(model(**noisy).logits, y)
+    loss.backward()
+    assert torch.isfinite(loss)
+    # for gradient checkpointing it goes on asking
+    assert model.wav2vec2.feature_extractor._requires_grad is True
+
+
 def test_what_comes_from_a_batch_encoding_goes_back_as_one() -> None:
     batch = tokenizer().pad(encoded()[:4], return_tensors="pt")
     model = bert()
