@@ -61,7 +61,7 @@ class BatchAdapter:
                 if key in batch:
                     return _tensor(batch, key)
             raise AttachError(
-                f"a batch for a {self.data_type} policy needs one of the keys {', '.join(self.keys)}, "
+                f"a batch for {self.data_type} policies needs one of the keys {', '.join(self.keys)}, "
                 f"but has {', '.join(map(str, batch)) or 'none'}"
             )
         raise AttachError(f"a batch must be a tensor or a dict of tensors, but is a {type(batch).__name__}")

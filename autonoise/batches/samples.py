@@ -18,6 +18,8 @@ from autonoise.types import Batch, DataType, InputSpec, Scale
 
 COLOURS = (1, 3, 4)
 """The numbers of channels by which the axis of the channels is recognised: grey, RGB, RGB with transparency."""
+TEXTS = ("text", "sentence")
+"""Where a sample that is a mapping may have its text."""
 ALPHA = {"LA": 1, "RGBA": 3}
 """Modes of PIL with a channel of transparency, which noise leaves alone, and the number of the channels before it."""
 BEYOND = {DataType.IMAGE: 0.05, DataType.AUDIO: 0.5}
@@ -59,7 +61,7 @@ def open_sample(sample: Any, adapter: BatchAdapter, spec: InputSpec, *, explicit
         x, back = _channels_first(x, back, spec, tensor=isinstance(sample, Tensor))
     if x.ndim + 1 not in adapter.ranks:
         raise AttachError(
-            f"a sample for a {adapter.data_type} policy is one of a batch of shape {adapter.shape_words}, but this one "
+            f"a sample for {adapter.data_type} policies is one of a batch of shape {adapter.shape_words}, but this one "
             f"has the shape {tuple(x.shape)}"
         )
     x, back, spec = _scaled(x, back, adapter, spec, explicit=explicit)
@@ -83,6 +85,17 @@ def check_range(main: Tensor, adapter: BatchAdapter, bounds: tuple[float, float]
         )
 
 
+def text_key(sample: Mapping[str, Any]) -> str:
+    """The entry of a mapping that holds its text. Raises AttachError where there is none."""
+    for name in TEXTS:
+        if isinstance(sample.get(name), str):
+            return name
+    raise AttachError(
+        f"a sample for text policies is a string, or has one under {' or '.join(TEXTS)}, but this "
+        f"one has {', '.join(map(str, sample)) or 'nothing'}"
+    )
+
+
 def content_key(sample: Any) -> int:
     """A number that depends on the content of a sample alone, for where a pipeline does not say its index."""
     if isinstance(sample, str):
@@ -90,7 +103,9 @@ def content_key(sample: Any) -> int:
     if isinstance(sample, Mapping):
         key = 0
         for value in sample.values():
-            if isinstance(value, Tensor | np.ndarray) or _is_picture(value):
+            if isinstance(value, str):
+                key = zlib.crc32(value.encode(), key)
+            elif isinstance(value, Tensor | np.ndarray) or _is_picture(value):
                 key = zlib.crc32(_bytes(value), key)
         return key
     return zlib.crc32(_bytes(sample))
@@ -204,7 +219,7 @@ def _of_mapping(sample: Mapping[str, Any], adapter: BatchAdapter, spec: InputSpe
     key = next((k for k in adapter.keys if k in sample), None)
     if key is None:
         raise AttachError(
-            f"a sample for a {adapter.data_type} policy needs one of the keys {', '.join(adapter.keys)}, but has "
+            f"a sample for {adapter.data_type} policies needs one of the keys {', '.join(adapter.keys)}, but has "
             f"{', '.join(map(str, sample)) or 'none'}"
         )
     inner = open_sample(sample[key], adapter, spec, explicit=explicit)

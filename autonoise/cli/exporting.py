@@ -46,7 +46,9 @@ def export(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="File to write, .yaml or .json, or .py with --to; left out: the policy's name in the current folder."
+            "--out",
+            "-o",
+            help="File to write, .yaml or .json, or .py with --to; left out: the policy's name in the current folder.",
         ),
     ] = None,
 ) -> None:

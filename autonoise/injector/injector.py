@@ -231,7 +231,8 @@ class NoiseInjector(Surroundings):
             channels: the dimension of the channels, 1 for (B, C, ...) or -1 for (B, tokens, C).
 
         Returns h changed, or h itself in evaluation, after ``detach`` and where no step of the policy has this site.
-        Raises AttachError where a step has it, but was placed at modules.
+        Raises AttachError where a step has it, but was placed at modules, and UnknownNameError for a slip of the pen
+        ("frontend").
         """
         if self._detached:
             return h

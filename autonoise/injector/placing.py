@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from autonoise.batches import BatchAdapter
 from autonoise.batches.mappings import ONE_LOGIT
-from autonoise.errors import AttachError, UnknownNameError
+from autonoise.errors import AttachError, UnknownNameError, did_you_mean
 from autonoise.injector.attached import Attached
 from autonoise.injector.clock import LEAF
 from autonoise.injector.depth import spread
@@ -271,6 +271,9 @@ def inline(
     """What ``NoiseInjector.apply`` documents."""
     points = placed.inline.get(site)
     if points is None:
+        # a word of one's own may belong to another policy; what is nearly one of ours is a slip
+        if site not in WORDS and did_you_mean(site, sorted(WORDS)):
+            raise UnknownNameError.of("site", site, WORDS, "in apply()")
         steps = [attached.policy.steps[i] for i in layers.points if i not in placed.skipped]
         if any((s.site or s.technique.default_site) == site for s in steps):
             raise AttachError(

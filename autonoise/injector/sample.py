@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from autonoise.batches import batch_adapter
-from autonoise.batches.samples import Sample, check_range, content_key, open_sample
+from autonoise.batches.samples import Sample, check_range, content_key, open_sample, text_key
 from autonoise.errors import AttachError
 from autonoise.injector.before_forward import apply_input
 from autonoise.injector.raw import USED, RawTransform
@@ -82,6 +82,9 @@ class SampleTransform(RawTransform):
             self._state[USED] = 1
         acting = self._acting(epoch)
         if not self._adapter.continuous:
+            if isinstance(sample, Mapping):
+                name = text_key(sample)
+                return {**sample, name: self._perturb(sample[name], key, seed, epoch, acting)}
             return self._perturb(sample, key, seed, epoch, acting)
         with torch.no_grad():
             spec = self._spec if sample_rate is None else replace(self._spec, sample_rate=sample_rate)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from autonoise.errors import AttachError
+from autonoise.errors import AttachError, UnknownNameError
 from autonoise.injector.front_ends import front_end
 from autonoise.policy import NoiseInjector, Policy, Step
 
@@ -235,6 +235,10 @@ def test_what_no_step_asks_for_passes_and_what_was_placed_elsewhere_is_refused()
         injector.apply("front_end", h)
     with pytest.raises(AttachError, match="means no place"):
         attach(Sound(), sites={"front_end": "inline*0"})
+    # a slip of the pen is none of the words of another policy, which pass
+    with pytest.raises(UnknownNameError, match=r"unknown site 'frontend' in apply\(\): did you mean front_end\?"):
+        injector.apply("frontend", h)
+    assert injector.apply("mid", h) is h
 
 
 def test_an_inline_place_that_is_never_called_is_noticed() -> None:

@@ -14,6 +14,7 @@ from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
+from autonoise.batches.samples import content_key
 from autonoise.errors import AttachError
 from autonoise.injector.sample import SampleTransform
 from autonoise.policy import Policy, Step
@@ -352,3 +353,17 @@ def test_input_noise_stays_with_the_injector_where_a_step_draws_it_again() -> No
     policy = Policy("image", [Step.of("gaussian_noise", std=0.2), Step.of("two_view_consistency")])
     transform = policy.transform()
     assert [s.name for s in transform.left] == ["gaussian_noise", "two_view_consistency"] and not transform.steps
+
+
+def test_a_text_in_a_mapping() -> None:
+    transform = Policy("text", [Step.of("character_typos", fraction=0.5)]).transform(seed=3)
+    text = "the old dog sees a red cat"
+    row = {"label": 1, "sentence": text}
+    noisy = transform(row, 4)
+    assert noisy == {"label": 1, "sentence": transform(text, 4)} and noisy["sentence"] != text
+    assert row == {"label": 1, "sentence": text}
+    # without an index its content decides
+    assert transform({"text": text}) == transform({"text": text})
+    assert content_key({"text": text}) != content_key({"text": text[1:]})
+    with pytest.raises(AttachError, match="is a string, or has one under text or sentence, but this one has words"):
+        transform({"words": text}, 0)
