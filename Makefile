@@ -1,6 +1,7 @@
 # make demo   a small search from start to verdict, on data that need no download
 # make check  everything a change must pass: format, lint, types, tests with all documents, the wheel in an empty environment
-# make test   all tests
+# make test   all tests but the long ones of the next line
+# make test-faults  killed, frozen and restarted processes, with a PostgreSQL of their own where one is installed; minutes
 # make lint   format, ruff and mypy
 # make format formats all files
 # make clean  removes caches and builds; keeps .venv and the studies
@@ -17,7 +18,7 @@ INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c c
 NEEDS := pyproject.toml constraints.txt
 WORKERS ?= 2
 
-.PHONY: help demo check test lint format package clean
+.PHONY: help demo check test test-faults lint format package clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -45,6 +46,9 @@ demo: $(VENV)/.stamp-run
 
 test: $(VENV)/.stamp-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
+
+test-faults: $(VENV)/.stamp-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "faults or not faults" -s -rs tests/faults
 
 check: lint test package
 

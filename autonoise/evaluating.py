@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from autonoise.calling import explained, kept, loaded_for, main_not_imported_again, placed, quiet_optuna
+from autonoise.corruptions.frozen import digest
 from autonoise.data import Dataset, summary
 from autonoise.data.objects import is_path
 from autonoise.errors import StudyError
 from autonoise.found import Judged
-from autonoise.phases import corruption_digest, pool_size
+from autonoise.phases import pool_size
 from autonoise.policy import Policy, load_policy
 from autonoise.study.config import StudyConfig
 from autonoise.study.folder import StudyFolder, finite
@@ -192,8 +193,8 @@ def _run(
     try:
         with stop_on_interrupt(stop, observer.line):
             observer.phase("calibrate", 0, 1)
-            ensure_corruptions(task, folder, seed=config.seed)
-            claim(study, config, {"corruption_sha256": corruption_digest(folder)}, "--out")
+            frozen = ensure_corruptions(task, folder, seed=config.seed)
+            claim(study, config, {"frozen_corruptions": digest(frozen)}, "--out")
             if stop():
                 return config, None, True
             seconds = baseline_numbers(folder)["seconds"]

@@ -9,6 +9,7 @@ from typing import Any
 
 import optuna
 
+from autonoise.corruptions.frozen import digest
 from autonoise.data import summary
 from autonoise.errors import StudyError
 from autonoise.files import dump_yaml, write_whole
@@ -24,6 +25,7 @@ from autonoise.study.result import Result
 from autonoise.study.session import Session
 from autonoise.study.storage import (
     claim,
+    heed,
     open_storage,
     open_study,
     sweep,
@@ -82,6 +84,7 @@ def _run(
     untold: list[str] = []
     space = offered(with_noise_data(config, space, task, folder), task, untold.append)
     study = open_study(config, open_storage(config.storage_url))
+    heed(study, lambda: False, observer.line)
     claim(study, config, {"space_hash": space.hash, "data_fingerprint": task.dataset.fingerprint})
     config.save(folder.study_file)
     write_whole(folder.space_file, dump_yaml(dict(space.source)))
@@ -106,8 +109,8 @@ def _phases(
     stop = Stop()
     with stop_on_interrupt(stop, observer.line):
         observer.phase("calibrate", 0, 1)
-        ensure_corruptions(task, folder, seed=config.seed)
-        claim(study, config, {"corruption_sha256": corruption_digest(folder)})
+        frozen = ensure_corruptions(task, folder, seed=config.seed)
+        claim(study, config, {"frozen_corruptions": digest(frozen)})
         numbers = baseline_numbers(folder)
         budget = Budget(
             config,
@@ -162,12 +165,6 @@ def _space_for(config: StudyConfig, space: SearchSpace | None, task: Task) -> Se
             f"right --space, or --data-type"
         )
     return space
-
-
-def corruption_digest(folder: StudyFolder) -> str:
-    import hashlib
-
-    return hashlib.sha256(folder.corruptions_file.read_bytes()).hexdigest()
 
 
 def reload_config(path: str, **changes: Any) -> StudyConfig:

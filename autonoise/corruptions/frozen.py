@@ -99,6 +99,15 @@ def freeze(corruptions: Iterable[FrozenCorruption]) -> dict[str, Any]:
     return {"format": FORMAT, "corruptions": [json.loads(json.dumps(asdict(c))) for c in corruptions]}
 
 
+def digest(corruptions: Iterable[FrozenCorruption]) -> str:
+    """SHA-256, in hexadecimal, of what decides the corrupted rows: which corruptions, their amounts and their seeds.
+
+    What was measured on the way there (retentions, notes) and what is checked apart (checksums) is no part of it.
+    """
+    rows = sorted((c.name, str(c.data_type), str(c.group), [float(a) for a in c.amounts], c.seeds) for c in corruptions)
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
 def thaw(data: Mapping[str, Any]) -> tuple[FrozenCorruption, ...]:
     """Inverse of :func:`freeze`. StudyError on another format or a malformed entry."""
     if not isinstance(data, Mapping) or data.get("format") != FORMAT:

@@ -159,6 +159,12 @@ class StudyConfig:
         changed = [n for n in _FIXED if getattr(self, n) != getattr(other, n)]
         return [f"{n}: {getattr(other, n)} → {getattr(self, n)}" for n in changed]
 
+    def comparable(self) -> dict[str, Any]:
+        """The settings that scores rest on; files by their names, since their folders differ by machine."""
+        paths = ("label_matrix", "model", "noisy_val")
+        given = {n: getattr(self, n) for n in _FIXED}
+        return {n: Path(v).name if n in paths and v is not None else v for n, v in given.items()}
+
     @property
     def storage_url(self) -> str:
         return self.storage or f"sqlite:///{Path(self.out) / 'study.db'}"

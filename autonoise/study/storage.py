@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import warnings
-from datetime import datetime
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 import optuna
 from optuna.pruners import BasePruner, NopPruner, SuccessiveHalvingPruner
 from optuna.samplers import BaseSampler
-from optuna.storages import BaseStorage, RDBStorage
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from autonoise.errors import StudyError, one_line
 from autonoise.files import write_whole
 from autonoise.study.config import StudyConfig
 from autonoise.study.folder import StudyFolder
-from autonoise.study.trial_record import (
-    KILLED,
-    StudyRecord,
-    TrialRecord,
-    attributes,
-    column_name,
-    write_facts,
-)
+from autonoise.study.patient import PatientStorage
+from autonoise.study.trial_record import StudyRecord, TrialRecord, column_name, write_facts
 
 HEARTBEAT, GRACE = 60, 180
-"""Seconds between signs of life of a worker in a shared database, and without any until its trial counts as failed."""
-BEGINNING = 60
-"""Seconds that a running trial may be without a process id: its worker writes it just after the trial begins."""
+"""Seconds between signs of life of a worker, and without any until its trial counts as lost."""
 REDUCTION = 3
 """One trial in so many goes on from the short training to the full one; the others are pruned."""
 
@@ -40,12 +30,17 @@ warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning
 
 
 def open_storage(url: str) -> BaseStorage:
-    """SQLite with a long busy timeout, any other RDB URL with heartbeats. StudyError when it cannot be reached."""
-    local = url.startswith("sqlite")
+    """A storage with signs of life: SQLite with a long busy timeout, or another database that may be restarted.
+
+    StudyError when it cannot be reached.
+    """
+    engine: dict[str, Any] = {"pool_pre_ping": True}
+    if url.startswith("sqlite"):
+        engine = {"connect_args": {"timeout": 100}}
+    elif url.startswith("postgresql"):
+        engine["connect_args"] = {"connect_timeout": 10}
     try:
-        if local:
-            return RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 100}})
-        return RDBStorage(url, heartbeat_interval=HEARTBEAT, grace_period=GRACE)
+        return PatientStorage(url, heartbeat_interval=HEARTBEAT, grace_period=GRACE, engine_kwargs=engine)
     except Exception as e:
         raise StudyError(f"--storage {_masked(url)}: cannot be opened ({one_line(e)})") from None
 
@@ -80,64 +75,53 @@ def open_study(config: StudyConfig, storage: BaseStorage, *, sampler: BaseSample
 
 
 def claim(study: optuna.Study, config: StudyConfig, facts: dict[str, str], other: str = "--study name") -> None:
-    """Write what the study is about into its attributes, or compare. StudyError with the differences.
+    """Write what the study is about, and the settings that its scores rest on, into its attributes, or compare.
 
-    ``other``: what the user may give to have a fresh one.
+    StudyError with the differences. ``other``: what the user may give to have a fresh one.
     """
     claims = StudyRecord.of(study).claims
+    known, now = claims.get("settings") or {}, config.comparable()
+    changed = [f"{n}: {known[n]} → {now[n]}" for n in now if n in known and known[n] != now[n]]
+    if changed:
+        raise StudyError(
+            f"study {config.study!r} was started with other settings ({'; '.join(changed)}): scores would not be "
+            f"comparable; use another {other}, or the old settings"
+        )
     for key, value in facts.items():
-        known = claims.get(key)
-        if known is None:
-            write_facts(study, **{key: value})
-        elif known != value:
+        if claims.get(key, value) != value:
             raise StudyError(
-                f"study {config.study!r} was started with another {key.replace('_', ' ')} ({known[:24]} now "
+                f"study {config.study!r} was started with another {key.replace('_', ' ')} ({claims[key][:24]} now "
                 f"{value[:24]}): scores would not be comparable; use another {other}, or undo the change"
             )
+    new = {key: value for key, value in {**facts, "settings": {**now, **known}}.items() if claims.get(key) != value}
+    write_facts(study, **new)
+
+
+def patient_storage(study: optuna.Study) -> PatientStorage | None:
+    """The storage below Optuna's cache; None for one in memory, which dies with its only process."""
+    storage = getattr(study._storage, "_backend", study._storage)
+    return storage if isinstance(storage, PatientStorage) else None
+
+
+def heed(study: optuna.Study, stop: Callable[[], bool], say: Callable[[str], None]) -> None:
+    """Let the study's storage end its waiting for the database once ``stop`` is true, and tell it by ``say``."""
+    storage = patient_storage(study)
+    if storage is not None:
+        storage.stop, storage.say = stop, say
+
+
+def dead_trials(study: optuna.Study) -> list[FrozenTrial]:
+    """Running trials whose worker is gone."""
+    storage = patient_storage(study)
+    return storage.dead_trials(study._study_id) if storage is not None else []
 
 
 def sweep(study: optuna.Study) -> int:
-    """Fail the running trials whose process is gone, and queue their parameters again; returns how many."""
-    swept = 0
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if _at_work(trial):
-            continue
-        storage = study._storage
-        for name, value in attributes(reason=KILLED).items():
-            storage.set_trial_user_attr(trial._trial_id, name, value)
-        storage.set_trial_state_values(trial._trial_id, state=TrialState.FAIL)
-        known = TrialRecord.of(trial).origin
-        origin = {"origin": known} if known else {}
-        if trial.params:
-            study.enqueue_trial(trial.params, user_attrs=attributes(**origin, retry_of=trial.number))
-        elif "fixed_params" in trial.system_attrs:
-            study.enqueue_trial(trial.system_attrs["fixed_params"], user_attrs=attributes(**origin))
-        swept += 1
-    return swept
-
-
-def _at_work(trial: FrozenTrial) -> bool:
-    """Whether the process of a running trial is there; a trial of another host is taken to be."""
-    record = TrialRecord.of(trial)
-    if record.host not in (None, socket.gethostname()):
-        return True
-    return _alive(record.pid) if record.pid is not None else _beginning(trial)
-
-
-def _beginning(trial: FrozenTrial) -> bool:
-    """Another worker's trial between being created and saying whose it is."""
-    start = trial.datetime_start
-    return start is not None and (datetime.now() - start).total_seconds() < BEGINNING
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    """Fail the running trials whose worker is gone, and queue their parameters again; returns how many there were."""
+    dead = dead_trials(study)
+    if dead:
+        optuna.storages.fail_stale_trials(study)
+    return len(dead)
 
 
 def finished(study: optuna.Study) -> list[TrialRecord]:
@@ -148,7 +132,8 @@ def finished(study: optuna.Study) -> list[TrialRecord]:
 
 def running(study: optuna.Study) -> int:
     """How many trials a living process is at."""
-    return sum(_at_work(t) for t in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
+    there = len(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
+    return there and max(there - len(dead_trials(study)), 0)
 
 
 def taken(study: optuna.Study) -> int:
@@ -168,5 +153,5 @@ def write_trials(study: optuna.Study, folder: StudyFolder) -> None:
     frame = study.trials_dataframe(attrs=("number", "state", "datetime_start", "duration", "params", "user_attrs"))
     frame.columns = [column_name(str(c)) for c in frame.columns]
     frame = frame[frame["state"] != "WAITING"]
-    drop = [c for c in frame.columns if c in {"policy", "host", "pid", "constraints"}]
+    drop = [c for c in frame.columns if c in {"policy", "host", "pid", "process", "constraints"}]
     write_whole(folder.trials_file, frame.drop(columns=drop).to_csv(index=False))

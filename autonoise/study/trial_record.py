@@ -19,6 +19,13 @@ from autonoise.policy import Policy
 PREFIX = "autonoise."
 KILLED = "its process was killed"
 """Reason of a trial that did not end by itself; it is queued again and does not count."""
+MAX_RETRY = 2
+"""How often the parameters of a trial are queued again whose process ended: its policy may be what ends processes."""
+
+
+def killed_for_good(times: int) -> str:
+    """Reason of a trial that is not queued again: with those before it, it lost so many processes. It counts."""
+    return f"its process was killed {times} times; its policy is not tried again"
 
 
 class _Attributed(Protocol):
@@ -57,7 +64,8 @@ class TrialRecord:
     ``seconds``: duration; ``work``: cost in full trainings without noise; both 0 while unknown. ``rung``: 0 after the
     short training, 1 after the full one, None before. ``reason``: why the trial failed, was pruned or was not trained.
     ``origin``: "seed" or "memory" for a policy that was queued with knowledge, else empty. ``constraints``: name →
-    excess over the limit; at 0 and below it is kept.
+    excess over the limit; at 0 and below it is kept. ``process``: the mark of its process (identity.py), ``retries``:
+    how many trials with its parameters lost their process before it.
     """
 
     trial: FrozenTrial
@@ -77,6 +85,8 @@ class TrialRecord:
     origin: str = ""
     host: str | None = None
     pid: int | None = None
+    process: str = ""
+    retries: int = 0
     constraints: Mapping[str, float] | None = None
     has_policy: bool = False
 
@@ -100,6 +110,8 @@ class TrialRecord:
             origin=facts.get("origin", ""),
             host=facts.get("host"),
             pid=None if pid is None else int(pid),
+            process=facts.get("process", ""),
+            retries=len((getattr(trial, "system_attrs", None) or {}).get("retry_history", ())),
             constraints=facts.get("constraints"),
             has_policy=policy is not None,
         )

@@ -16,7 +16,7 @@ from autonoise.study.bank import warm_start
 from autonoise.study.export import write_current
 from autonoise.study.observer import Progress
 from autonoise.study.session import Session
-from autonoise.study.storage import completed, finished, running, sweep
+from autonoise.study.storage import GRACE, HEARTBEAT, completed, finished, heed, running, sweep
 from autonoise.study.trial_record import StudyRecord, attributes, write_facts
 from autonoise.trials.objective import Objective
 from autonoise.trials.sampler import make_sampler
@@ -24,6 +24,8 @@ from autonoise.trials.worker import process_entry, work
 
 TRUSTED = 3
 """How many seed combinations of a space, the most promising ones, are never pruned after the short training."""
+SWEEP = 10.0
+"""Seconds after which the process that watches workers looks for trials whose worker is gone."""
 
 
 def enqueue(session: Session) -> None:
@@ -49,21 +51,31 @@ def run_trials(session: Session) -> None:
     if before:
         session.observer.line(f"continuing: {before} of {config.trials} trials are there")
     watch = _Watch(session, before)
-    if config.workers == 1:
-        trials = len(study.get_trials(deepcopy=False))
-        study.sampler = make_sampler(
-            config.engine, prior=session.space.prior, seed=config.seed, trials=trials, worker=0
-        )
-        work(study, Objective(session.task, session.space, config, watch=watch.trying), stop, after=watch.after_trial)
-    else:
-        _processes(session, watch)
-    _await_others(session)
+    heed(study, stop, session.observer.line)
+    while True:
+        _round(session, watch)
+        _await_others(session)
+        # what workers on other machines lost is run here
+        if stop() or stop.late or running(study) or len(finished(study)) >= config.trials:
+            break
     if not completed(study, feasible=False):
         reasons = [record.reason for record in finished(study)]
         if stop.late:
             raise StudyError(f"--timeout {config.timeout:g} s was over before a trial was completed: give it more")
         if not stop():
             raise StudyError(f"no trial was completed; the last ended with: {next(iter(reasons[::-1]), 'nothing ran')}")
+
+
+def _round(session: Session, watch: _Watch) -> None:
+    """Trials until those that are finished or in work are as many as asked for."""
+    config, study = session.config, session.study
+    if config.workers > 1:
+        _processes(session, watch)
+        return
+    trials = len(study.get_trials(deepcopy=False))
+    study.sampler = make_sampler(config.engine, prior=session.space.prior, seed=config.seed, trials=trials, worker=0)
+    objective = Objective(session.task, session.space, config, watch=watch.trying)
+    work(study, objective, session.stop, after=watch.after_trial, say=session.observer.line)
 
 
 class _Watch:
@@ -94,12 +106,13 @@ def _await_others(session: Session) -> None:
     """Let workers that joined from elsewhere end their last trials, as long as these may reasonably take."""
     study, stop = session.study, session.stop
     longest = max((record.seconds for record in finished(study)), default=0.0)
-    patience = max(60.0, 3 * longest)
+    patience = max(GRACE + HEARTBEAT, 3 * longest)
     until = time.time() + patience
     if running(study):
         session.observer.line(f"waiting up to {patience:.0f} s for trials of other workers: {running(study)}")
     while running(study) and not stop() and not stop.late and time.time() < until:
         time.sleep(0.5)
+    sweep(study)
 
 
 def _processes(session: Session, watch: _Watch) -> None:
@@ -115,7 +128,7 @@ def _processes(session: Session, watch: _Watch) -> None:
     ]
     for process in workers:
         process.start()
-    seen = -1
+    seen, swept = -1, time.monotonic()
     while any(p.is_alive() for p in workers):
         time.sleep(0.5)
         if stop.asked:
@@ -126,6 +139,9 @@ def _processes(session: Session, watch: _Watch) -> None:
             for process in workers:
                 process.join()
             break
+        if time.monotonic() - swept > SWEEP:
+            sweep(study)
+            swept = time.monotonic()
         now = len(finished(study))
         if now != seen:
             seen = now

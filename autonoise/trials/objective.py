@@ -19,6 +19,7 @@ from autonoise.ops.random import seed_from
 from autonoise.policy import Policy
 from autonoise.space.space import SearchSpace
 from autonoise.study.config import StudyConfig
+from autonoise.study.identity import process_mark
 from autonoise.study.trial_record import TrialRecord, facts_of, write_facts
 from autonoise.training.task import FULL, Fidelity, Task
 
@@ -45,7 +46,7 @@ class Objective:
     evaluation: float = 0.0
 
     def __call__(self, trial: optuna.Trial) -> float | tuple[float, float]:
-        write_facts(trial, host=socket.gethostname(), pid=os.getpid())
+        write_facts(trial, process=process_mark(), host=socket.gethostname(), pid=os.getpid())
         policy = self.space.suggest(trial)
         write_facts(trial, policy_hash=policy.hash, passes=policy.passes)
         self.watch(_words(policy))
@@ -158,7 +159,18 @@ class Objective:
 
     def _repeat(self, trial: optuna.Trial, known: TrialRecord) -> float | tuple[float, float]:
         """A policy that was scored already keeps its score; nothing is trained."""
-        own = {"host", "pid", "policy", "policy_hash", "passes", "seconds", "work", "reason", "constraints"}
+        own = {
+            "process",
+            "host",
+            "pid",
+            "policy",
+            "policy_hash",
+            "passes",
+            "seconds",
+            "work",
+            "reason",
+            "constraints",
+        } | {"retry_of"}
         write_facts(trial, **{name: value for name, value in facts_of(known.trial).items() if name not in own})
         write_facts(trial, seconds=0.0, work=0.0, reason=f"same policy as trial {known.number}")
         for name, value in (known.constraints or {}).items():

@@ -17,7 +17,7 @@ from autonoise.study.config import StudyConfig
 from autonoise.study.folder import StudyFolder
 from autonoise.study.prepare import build_task, ensure_corruptions
 from autonoise.study.processes import Stop, die_with, one_thread, stop_on_interrupt
-from autonoise.study.storage import finished, open_storage, open_study, taken
+from autonoise.study.storage import finished, heed, open_storage, open_study, patient_storage, taken
 from autonoise.study.trial_record import TrialRecord
 from autonoise.trials.objective import Objective
 from autonoise.trials.sampler import make_sampler
@@ -34,11 +34,13 @@ def work(
     objective: Objective,
     stop: Stop,
     after: Callable[[optuna.Study], None] = lambda study: None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> None:
     """Run trials until the study has as many as its config asks for, the deadline passes or a stop is asked for.
 
     A fault (an exception in a model, out of memory) fails its trial, and the search goes on; the same worker
-    raises StudyError after several faults in a row with nothing completed.
+    raises StudyError after several faults in a row with nothing completed. While the database does not answer it
+    waits; a trial that was given to another worker meanwhile is dropped. Both are told by ``say``.
     """
     faults = 0
     last: list[FrozenTrial] = []
@@ -46,14 +48,40 @@ def work(
     def remember(_: optuna.Study, trial: FrozenTrial) -> None:
         last[:] = [trial]
 
+    heed(study, stop, say)
     while not stop() and not stop.late and taken(study) < objective.config.trials:
-        study.optimize(objective, n_trials=1, catch=(Exception,), callbacks=[remember], show_progress_bar=False)
+        last.clear()
+        _one_trial(study, objective, remember, say)
         failed = bool(last) and last[-1].state == TrialState.FAIL
         faults = faults + 1 if failed else 0
         after(study)
         if faults >= FAULTS_IN_A_ROW:
             reason = TrialRecord.of(last[-1]).reason or "unknown"
             raise StudyError(f"{faults} trials in a row failed, the last with: {reason}; mend that and run again")
+
+
+def _one_trial(
+    study: optuna.Study,
+    objective: Objective,
+    remember: Callable[[optuna.Study, FrozenTrial], None],
+    say: Callable[[str], None],
+) -> None:
+    begun: list[optuna.Trial] = []
+
+    def tried(trial: optuna.Trial) -> float | tuple[float, float]:
+        begun[:] = [trial]
+        return objective(trial)
+
+    try:
+        study.optimize(tried, n_trials=1, catch=(Exception,), callbacks=[remember], show_progress_bar=False)
+    except Exception:
+        storage = patient_storage(study)
+        if storage is not None and storage.fault:
+            raise StudyError(storage.fault) from None
+        # Optuna cannot end a trial that another worker has ended, since it took this one for dead
+        if not begun or study._storage.get_trial(begun[-1]._trial_id).state == TrialState.RUNNING:
+            raise
+        say(f"trial {begun[-1].number} is dropped: this worker stood still so long that it was queued again; going on")
 
 
 def run_worker(
@@ -78,8 +106,13 @@ def run_worker(
     study.sampler = make_sampler(config.engine, prior=space.prior, seed=config.seed, trials=trials, worker=index)
     stop = Stop(deadline=deadline) if deadline is None or isinstance(deadline, float) else Stop(shared=deadline)
     with stop_on_interrupt(stop, lambda text: None):
-        work(study, Objective(task, space, config), stop)
+        work(study, Objective(task, space, config), stop, say=lambda text: _say(index, text))
     return len(finished(study))
+
+
+def _say(index: int, text: str) -> None:
+    sys.stderr.write(f"worker {index}: {text}\n")
+    sys.stderr.flush()
 
 
 def process_entry(
@@ -92,5 +125,5 @@ def process_entry(
     except KeyboardInterrupt:
         os._exit(130)
     except AutonoiseError as e:
-        sys.stderr.write(f"worker {index}: {e}\n")
+        _say(index, str(e))
         sys.exit(2)

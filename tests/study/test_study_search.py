@@ -117,7 +117,15 @@ def test_a_search_from_data_to_verdict_and_again(tmp_path: Path, series: str) ->
     study = study_of(folder)
     assert {
         PREFIX + k
-        for k in ("space_hash", "data_fingerprint", "corruption_sha256", "baseline", "test_read_at", "verdict")
+        for k in (
+            "space_hash",
+            "data_fingerprint",
+            "frozen_corruptions",
+            "settings",
+            "baseline",
+            "test_read_at",
+            "verdict",
+        )
     } <= set(study.user_attrs)
     states = pd.read_csv(folder / "trials.csv")["state"]
     assert len(states) == 4
@@ -188,7 +196,7 @@ def test_trials_of_other_workers_are_waited_for() -> None:
     session.observer = watching
     _await_others(session)
     assert [t.state.name for t in study.get_trials()] == ["COMPLETE"]
-    assert watching.lines == ["waiting up to 60 s for trials of other workers: 1"]
+    assert watching.lines == ["waiting up to 240 s for trials of other workers: 1"]
     study.ask().set_user_attr(PREFIX + "pid", os.getpid())
     session.stop.asked = True  # Ctrl-C is heard
     _await_others(session)

@@ -2,89 +2,26 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-from datetime import datetime, timedelta
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
 import pandas as pd
 import pytest
-from optuna.trial import TrialState
-from study_samples import config_of, new_study, space_of
+from study_samples import config_of, new_study
 
+from autonoise.corruptions.base import corruptions_for
+from autonoise.corruptions.frozen import digest, fix
 from autonoise.errors import StudyError
 from autonoise.study.folder import StudyFolder
 from autonoise.study.storage import (
     claim,
     completed,
-    finished,
     open_storage,
     open_study,
-    sweep,
-    taken,
     write_trials,
 )
 from autonoise.study.trial_record import PREFIX
-
-_now = datetime.now
-
-
-@pytest.fixture
-def dead() -> int:
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    return process.pid
-
-
-def running(study: optuna.Study, pid: int | None, host: str = "") -> optuna.Trial:
-    trial = study.ask()
-    if pid is not None:
-        trial.set_user_attr(PREFIX + "host", host or socket.gethostname())
-        trial.set_user_attr(PREFIX + "pid", pid)
-    return trial
-
-
-def test_sweep_fails_what_is_dead_and_queues_it_again(dead: int) -> None:
-    study, space = new_study(), space_of()
-    killed = running(study, dead)
-    space.suggest(killed)
-    alive = running(study, os.getpid())
-    space.suggest(alive)
-    elsewhere = running(study, dead, host="another-machine")
-    beginning = running(study, None)
-    assert sweep(study) == 1
-    states = [t.state for t in study.get_trials()]
-    assert states == [TrialState.FAIL, *[TrialState.RUNNING] * 3, TrialState.WAITING]
-    assert study.get_trials()[0].user_attrs[PREFIX + "reason"] == "its process was killed"
-    again = study.ask()
-    space.suggest(again)
-    assert again.params == killed.params
-    assert again.user_attrs[PREFIX + "retry_of"] == killed.number
-    assert taken(study) == 4  # three in work and the retry; what is killed or queued does not count
-    assert finished(study) == []  # a killed trial does not count towards --trials
-    assert sweep(study) == 0  # the retry has just begun
-    assert {alive.number, elsewhere.number, beginning.number} <= {
-        t.number for t in study.get_trials() if t.state == TrialState.RUNNING
-    }
-
-
-def test_a_trial_that_never_said_whose_it_is_is_swept_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    study = new_study()
-    study.enqueue_trial({"use.dropout": True})
-    running(study, None)
-
-    class Later(datetime):
-        @classmethod
-        def now(cls, tz: object = None) -> datetime:  # type: ignore[override]
-            return _now() + timedelta(minutes=5)
-
-    assert sweep(study) == 0
-    monkeypatch.setattr("autonoise.study.storage.datetime", Later)
-    assert sweep(study) == 1
-    assert study.get_trials()[1].system_attrs["fixed_params"] == {"use.dropout": True}
 
 
 def test_other_directions_are_refused(tmp_path: Path) -> None:
@@ -104,6 +41,46 @@ def test_claims_are_kept_and_compared(tmp_path: Path) -> None:
         claim(study, config, {"space_hash": "xyz"})
     assert "\n" not in str(e.value)
     assert study.user_attrs[PREFIX + "space_hash"] == "abc"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("noise_weight", 0.3), ("seed", 1), ("epochs", 4), ("model", "mine.py:make"), ("train_rows", 50), ("size", 2.0)],
+)
+def test_another_setting_that_scores_rest_on_is_refused(tmp_path: Path, name: str, value: object) -> None:
+    study, before = new_study(), config_of(tmp_path)
+    claim(study, before, {"space_hash": "abc"})
+    with pytest.raises(StudyError, match=rf"other settings \({name}: .* → {value}\)"):
+        claim(study, config_of(tmp_path / "other", **{name: value}), {"new": "fact"})
+    assert PREFIX + "new" not in study.user_attrs
+    # what scores do not rest on may change: the total, the folder, where a file lies
+    claim(study, config_of(tmp_path / "other", trials=7, workers=2, timeout=9.0), {"space_hash": "abc"})
+
+
+def test_a_file_is_the_same_in_another_folder_and_an_unknown_setting_is_taken_up(tmp_path: Path) -> None:
+    study = new_study()
+    claim(study, config_of(tmp_path, model="a/mine.py:make"), {})
+    claim(study, config_of(tmp_path, model="/b/mine.py:make"), {})
+    with pytest.raises(StudyError, match=r"model: mine.py:make → mine.py:other"):
+        claim(study, config_of(tmp_path, model="a/mine.py:other"), {})
+    older = {k: v for k, v in study.user_attrs[PREFIX + "settings"].items() if k != "precision"}
+    study.set_user_attr(PREFIX + "settings", older)  # written by a version that did not know the setting
+    claim(study, config_of(tmp_path, model="a/mine.py:make", precision="bf16"), {})
+    assert study.user_attrs[PREFIX + "settings"]["precision"] == "bf16"
+
+
+def test_the_digest_of_corruptions_is_that_of_what_decides_their_rows() -> None:
+    first, second = (fix(c, (0.1, 0.2, 0.3, 0.4, 0.5), study_seed=0) for c in corruptions_for("tabular")[:2])
+    whole = digest((first, second))
+    timed = replace(first, note="weak", retentions=(1.0,) * 5, checksums={"search0/3": "x"})
+    assert digest((second, timed)) == whole and len(whole) == 64
+    for other in (
+        (first,),
+        (replace(first, amounts=(0.1, 0.2, 0.3, 0.4, 0.6)), second),
+        (replace(first, seeds=(0, 0, 0, 0, 0)), second),
+        (replace(first, name=second.name), second),
+    ):
+        assert digest(other) != whole
 
 
 def test_an_unreachable_storage_is_one_line_without_the_password() -> None:
