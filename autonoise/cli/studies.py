@@ -78,7 +78,9 @@ def status(
     ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Tell where a study stands: its phase, its trials by how they ended, the best of them, the verdict.
+    """Tell where a study stands: its phase, its trials by how they ended, the best of them, its workers, the verdict.
+
+    A worker is stalled when its process is gone or has given no sign of life for three minutes.
 
     Example: watch autonoise status shop
     """
@@ -86,6 +88,8 @@ def status(
     if as_json:
         print_json(rows)
         return
+    from autonoise.study.crew import worker_line
+
     console = make_console()
     for row in rows:
         counts = " · ".join(f"{n} {state}" for state, n in row["counts"].items()) or "no trial yet"
@@ -96,7 +100,11 @@ def status(
                 f"  best {number(b['score'])} (clean {number(b['clean'])}, noisy {number(b['noisy'])})"
                 f"  trial {b['trial']}: {' + '.join(b['techniques']) or 'no noise'}"
             )
-        console.print(f"  verdict  {row['verdict']}")
+        for line in row["workers"]:
+            console.print(f"  worker {worker_line(line)}", soft_wrap=True, markup=False)
+        short = row["verdict_at"] is not None and row["verdict_at"] < row["trials"]
+        reached = f"  (reached at {row['verdict_at']} of {row['trials']} trials)" if short else ""
+        console.print(f"  verdict  {row['verdict']}{reached}", soft_wrap=True)
         if row["sentence"]:
             console.print(f"  {row['sentence']}", soft_wrap=True)
 
@@ -125,13 +133,16 @@ def _nothing_yet(study: str, folder: str, trials: int) -> dict[str, Any]:
         "counts": {},
         "best": None,
         "phase": "not begun",
+        "workers": [],
         "verdict": "unconfirmed",
+        "verdict_at": None,
         "sentence": "",
     }
 
 
 def status_of(config: StudyConfig) -> dict[str, Any]:
     """Where one study stands, as plain values. StudyError where its files cannot be read."""
+    from autonoise.study.crew import worker_rows
     from autonoise.study.folder import StudyFolder
     from autonoise.study.storage import completed, finished
 
@@ -155,12 +166,18 @@ def status_of(config: StudyConfig) -> dict[str, Any]:
             "noisy": best.noisy,
             "techniques": list(best.techniques),
         }
+    row["workers"] = worker_rows(study)
     row["phase"] = "search" if row["done"] < config.trials else _phase(folder.runs)
     result = folder.load_result()
     if result is None and folder.result_file.exists():
         raise StudyError(f"{folder.result_file} is damaged: delete it and run autonoise search {config.out} again")
-    if result is not None and row["phase"] != "search":
-        row |= {"phase": "done", "verdict": result.verdict, "sentence": result.sentence}
+    if result is not None:
+        # a search that ran out of time, or that was given more trials later, has its verdict below the total
+        counts = result.counts
+        row["verdict_at"] = row["done"] if counts is None else counts.complete + counts.pruned + counts.failed
+        row |= {"verdict": result.verdict, "sentence": result.sentence}
+        going_on = any(worker["running"] and not worker["stalled"] for worker in row["workers"])
+        row["phase"] = "search" if going_on and row["done"] < config.trials else "done"
     return row
 
 
