@@ -19,7 +19,7 @@ from autonoise.data import Dataset
 from autonoise.data.objects import is_path, store
 from autonoise.errors import AutonoiseError, DataError, StudyError
 from autonoise.policy import Policy
-from autonoise.study.config import StudyConfig
+from autonoise.study.config import StudyConfig, is_name
 from autonoise.study.places import STUDIES, is_study, seconds_of, study_name, study_of
 from autonoise.study.prepare import load_data
 from autonoise.training.factory import IN_MEMORY, ModelFactory
@@ -32,7 +32,7 @@ def config_of(data: str, given: Mapping[str, Any]) -> StudyConfig:
     if is_study(data):
         return _made(lambda: replace(study_of(data), **given), given)
     name = given["study"] if "study" in given else study_name(data)
-    if not name.strip() or name in (".", "..") or Path(name).name != name:
+    if not is_name(name):
         raise StudyError(f"--study must be a plain name without slashes, but got {name!r}")
     return _made(lambda: StudyConfig(**{"data": data, "out": str(STUDIES / name), **given, "study": name}), given)
 

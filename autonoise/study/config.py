@@ -41,6 +41,13 @@ def _is_of(kind: Any, value: object) -> bool:
     return isinstance(value, allowed) or (float in allowed and isinstance(value, int))
 
 
+def is_name(text: str) -> bool:
+    """Whether a text names a study and no place: without slashes, no ``..``, printable, of at most 200 characters."""
+    return (
+        text.strip() not in ("", ".", "..") and text.isprintable() and len(text) <= 200 and not set(text) & set("/\\")
+    )
+
+
 @dataclass(frozen=True)
 class StudyConfig:
     """All settings of a search; names are those of the command line's options."""
@@ -100,6 +107,8 @@ class StudyConfig:
         if broken:
             name = broken[0].split("--")[1].split(" ")[0]
             raise StudyError(f"{broken[0]} must hold, but got {getattr(self, name.replace('-', '_'))!r}")
+        if not is_name(self.study):
+            raise StudyError(f"--study must be a plain name without slashes, but got {self.study[:80]!r}")
         if self.objective not in ("score", "pareto"):
             raise StudyError(f"--objective must be score or pareto, but got {self.objective!r}")
         if self.steps not in (None, "three", "whole"):
