@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from autonoise.batches import BatchAdapter
 from autonoise.batches.base import Form
 from autonoise.batches.mappings import call_model
+from autonoise.errors import AttachError
 from autonoise.injector.clock import Clock, Knob
 from autonoise.injector.records import Records
-from autonoise.injector.targets import SoftTargets, check_shares, check_targets
+from autonoise.injector.targets import SoftTargets, check_targets, fault_of_shares
 from autonoise.technique.memory import MemoryLoss
 from autonoise.technique.stages import PairPlan
 from autonoise.technique.step import Steps
@@ -99,6 +100,7 @@ class Attached:
         self.adapter, self.spec, self.explicit, self.checked = adapter, spec, explicit, False
         self.pretrained = False
         self._form: Form | None = None
+        self._fault_of_shares = ""
         self.clock, self.knob = clock, knob
         clock.follow(policy)
         self._forward, self._loss = forward, loss
@@ -139,8 +141,8 @@ class Attached:
         """The loss without any step of the policy: the user's own, or else cross entropy."""
         if self._loss is not None:
             return self._loss(logits, y)
-        if y.ndim == 2 and self.clock.update < CHECKED:
-            check_shares(y)
+        if self._fault_of_shares:
+            raise AttachError(self._fault_of_shares)
         try:
             # Cross entropy ignores -100 by default, which is no class either. On the CPU such a target raises an
             # error here; on a GPU it could only stop the whole process by an assertion, and so is ignored.
@@ -182,6 +184,8 @@ class Attached:
         if early and not self.explicit:
             self.adapter.recheck(x, self.spec)
         check_targets(y, main.shape[0], self.classes, values=early)
+        # a loss of the user's own may take them, so that they are refused where cross entropy would
+        self._fault_of_shares = fault_of_shares(y) if early else ""
 
 
 def unwrapped(model: nn.Module) -> nn.Module:

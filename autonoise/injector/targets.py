@@ -36,22 +36,23 @@ def check_targets(y: Tensor, size: int, classes: int, *, values: bool = True) ->
             )
 
 
-def check_shares(y: Tensor) -> None:
-    """Raise AttachError unless each row of soft targets (B, C) sums to 1, as the shares of cross entropy do.
+def fault_of_shares(y: Tensor) -> str:
+    """What is wrong with soft targets (B, C) as shares of the classes, which sum to 1 in each row; empty if nothing is.
 
     On the CPU alone: elsewhere the look would wait for the device.
     """
-    if y.device.type != "cpu" or not y.numel():
-        return
+    if y.ndim != 2 or y.device.type != "cpu" or not y.numel():
+        return ""
     off = (y.float().sum(1) - 1).abs()
     worst = int(off.argmax())
     # not "off > ...": what is no number is wrong, too
-    if not bool(off[worst] <= SHARES_OFF):
-        raise AttachError(
-            f"targets of shape {tuple(y.shape)} are read as shares of the classes, which sum to 1 in each row, but row "
-            f"{worst} sums to {float(y[worst].float().sum()):.3g}: where a row may have several labels, or each of its "
-            f"tokens has one, say the loss yourself, attach(..., loss=function_of(logits, targets))"
-        )
+    if bool(off[worst] <= SHARES_OFF):
+        return ""
+    return (
+        f"targets of shape {tuple(y.shape)} are read as shares of the classes, which sum to 1 in each row, but row "
+        f"{worst} sums to {float(y[worst].float().sum()):.3g}: where a row may have several labels, or each of its "
+        f"tokens has one, say the loss yourself, attach(..., loss=function_of(logits, targets))"
+    )
 
 
 class SoftTargets:

@@ -101,7 +101,7 @@ def test_batches_that_do_not_fit_the_policy(data_type: str, technique: str, batc
     (LABELS.float(), "must be integer class indices"),
     (LABELS + 1, "targets go from 1 to 3, but the model has 3 classes"),
     (LABELS - 1, "targets go from -1"),
-    (torch.ones(ROWS, 4) / 4, "targets have 4 classes, but the model has 3"),
+    (torch.ones(ROWS, 4) / 4, "are read as the shares of 4 classes, but the model has 3"),
     ([0] * ROWS, "but got list"),
 ])  # fmt: skip
 def test_targets_that_do_not_fit(y: Any, rule: str) -> None:
