@@ -32,6 +32,7 @@ SEARCH_PACKAGES = {
     "safetensors": "safetensors",
     "scipy": "scipy",
     "sklearn": "scikit-learn",
+    "sqlalchemy": "SQLAlchemy",
     "tokenizers": "tokenizers",
     "typer": "typer",
 }
