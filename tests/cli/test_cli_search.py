@@ -241,7 +241,7 @@ def test_a_worker_fills_up_a_study(quick: list[str], tmp_path: Path, command: Co
     (folder / "study.yaml").write_text(text.replace("trials: 3", "trials: 5"))
     moved = folder.rename(tmp_path / "moved")
     shown = command("status", moved)
-    assert "search  3/5 trials" in shown.out
+    assert "done  3/5 trials" in shown.out and "(reached at 3 of 5 trials)" in shown.out
     worked = command("worker", "--storage", f"sqlite:///{moved}/study.db", "--study", "wine", "--out", moved)
     assert worked.status == 0 and "5 of 5 trials are there" in worked.out, worked.err
     assert len(ended(moved)) == 5
