@@ -19,12 +19,6 @@ if TYPE_CHECKING:
     from autonoise.evaluating import EvaluationResult
     from autonoise.study.result import Result
 
-_DATA, _SCORE, _RUN = "Data", "Score", "Running"
-
-
-def _option(text: str, *names: str, panel: str = _RUN) -> Any:
-    return typer.Option(*names, help=text, rich_help_panel=panel, show_default=False, callback=options.filled)
-
 
 # Nothing has a default here: what was left out comes from the study that is given as DATA, or from StudyConfig.
 def evaluate(
@@ -42,51 +36,47 @@ def evaluate(
         typer.Option("--policy", metavar="FILE", help="A further policy to compare; may be given several times."),
     ] = None,
     model: Annotated[
-        str | None, _option("Your model: module:factory or file.py:factory (a small proxy of the data type).")
+        str | None, options.option("Your model: module:factory or file.py:factory (a small proxy of the data type).")
     ] = None,
     seeds: Annotated[
         int | None,
-        _option("Trainings of each policy and without noise; up to three times as many if unclear (5).", panel=_SCORE),
+        options.option(
+            "Trainings of each policy and without noise; up to three times as many if unclear (5).", panel=options.SCORE
+        ),
     ] = None,
     once: Annotated[
         bool,
-        typer.Option("--once", help="Never more than --seeds trainings of each.", rich_help_panel=_SCORE),
+        typer.Option("--once", help="Never more than --seeds trainings of each.", rich_help_panel=options.SCORE),
     ] = False,
-    epochs: Annotated[int | None, _option("Epochs of a training (the proxy's own).", panel=_SCORE)] = None,
-    noise_weight: Annotated[float | None, _option("w in (1 - w) clean + w noisy accuracy (0.5).", panel=_SCORE)] = None,
-    max_clean_drop: Annotated[float | None, _option("Clean accuracy that a policy may lose.", panel=_SCORE)] = None,
-    proxy: Annotated[str | None, _option("Another proxy of the data type by name.", panel=_SCORE)] = None,
-    out: Annotated[str | None, _option("Folder that keeps the trainings (evaluations/NAME).")] = None,
-    seed: Annotated[int | None, _option("Seed of splits and trainings (that of the policy's search, else 0).")] = None,
-    workers: Annotated[int | None, _option("Processes that train side by side (1 with --model).")] = None,
-    device: Annotated[str | None, _option("cpu, cuda, cuda:1 ... (cpu).")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print the verdict alone.", rich_help_panel=_RUN)] = False,
+    epochs: Annotated[
+        int | None, options.option("Epochs of a training (the proxy's own).", panel=options.SCORE)
+    ] = None,
+    noise_weight: options.JudgedNoiseWeight = None,
+    max_clean_drop: options.JudgedMaxCleanDrop = None,
+    proxy: options.JudgedProxy = None,
+    out: Annotated[str | None, options.option("Folder that keeps the trainings (evaluations/NAME).")] = None,
+    seed: Annotated[
+        int | None, options.option("Seed of splits and trainings (that of the policy's search, else 0).")
+    ] = None,
+    workers: Annotated[int | None, options.option("Processes that train side by side (1 with --model).")] = None,
+    device: options.JudgedDevice = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Print the verdict alone.", rich_help_panel=options.RUN)
+    ] = False,
     as_json: options.Json = False,
     data_type: Annotated[
-        str | None, _option("image, text, tabular, timeseries or audio (the policy's).", panel=_DATA)
+        str | None, options.option("image, text, tabular, timeseries or audio (the policy's).", panel=options.DATA)
     ] = None,
-    target: Annotated[str | None, _option("Column or array of the labels.", panel=_DATA)] = None,
-    clean_target: Annotated[
-        str | None, _option("Column of the true labels, where those of --target are noisy.", panel=_DATA)
+    target: options.JudgedTarget = None,
+    clean_target: options.JudgedCleanTarget = None,
+    group: options.JudgedGroup = None,
+    text_column: options.JudgedTextColumn = None,
+    train_rows: options.JudgedTrainRows = None,
+    noise_data: Annotated[
+        str | None, options.option("Your own background noise: clips to judge with.", panel=options.DATA)
     ] = None,
-    group: Annotated[
-        str | None,
-        _option("Column of the groups whose rows belong in one part; none: use no groups, even if found.", panel=_DATA),
-    ] = None,
-    text_column: Annotated[
-        str | None, _option("Column of the text of a table; the others are left out.", panel=_DATA)
-    ] = None,
-    train_rows: Annotated[int | None, _option("Training rows at most (10000).", panel=_DATA)] = None,
-    noise_data: Annotated[str | None, _option("Your own background noise: clips to judge with.", panel=_DATA)] = None,
-    noisy_val: Annotated[
-        str | None, _option("Your own noisy labelled data, evaluated as a held-out noise.", panel=_DATA)
-    ] = None,
-    noisy_val_only: Annotated[
-        bool | None,
-        typer.Option(
-            "--noisy-val-only", help="Evaluate on --noisy-val alone.", rich_help_panel=_DATA, show_default=False
-        ),
-    ] = None,
+    noisy_val: options.JudgedNoisyVal = None,
+    noisy_val_only: options.JudgedNoisyValOnly = None,
 ) -> None:
     """Train your model with and without a policy, from the same seeds, and print the verdict.
 
@@ -106,6 +96,7 @@ def run(files: list[str], data: str, given: dict[str, Any], *, once: bool, quiet
     from autonoise.data.notes import unlogged
     from autonoise.evaluating import EVALUATIONS, evaluate
 
+    options.refuse_empty(data, given)
     config = config_of(data, given)
     check_device(config.device)
     check_machine(config)

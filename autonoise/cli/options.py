@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 
+from autonoise.errors import StudyError
+
 T = TypeVar("T")
+DATA, SCORE, RUN = "Data", "Score", "Running"
+"""The panels of the help of search and evaluate."""
 PICTURE_ENDINGS = (".png", ".svg", ".pdf")
 POLICY_ENDINGS = (".yaml", ".yml", ".json")
 
@@ -17,6 +22,19 @@ def filled(value: T) -> T:
     if isinstance(value, str) and not value.strip():
         raise typer.BadParameter("it is empty; give a value or leave it out")
     return value
+
+
+def option(text: str, *, panel: str = RUN) -> Any:
+    """An option of search or evaluate; what it is where it is left out stands in the text."""
+    return typer.Option(help=text, rich_help_panel=panel, show_default=False)
+
+
+def refuse_empty(data: str, given: Mapping[str, Any]) -> None:
+    """Refuse empty texts among DATA and the options by name. Raises StudyError."""
+    empty = [name for name, value in {"data": data, **given}.items() if isinstance(value, str) and not value.strip()]
+    if empty:
+        what = "DATA" if empty[0] == "data" else f"--{empty[0].replace('_', '-')}"
+        raise StudyError(f"{what} is empty: give a value, or leave it out")
 
 
 def policy_file(path: Path | None) -> Path | None:
@@ -107,4 +125,27 @@ PolicyFile = Annotated[
 ]
 PolicyOut = Annotated[
     Path | None, typer.Option(help="File to write the policy to: .yaml or .json.", callback=policy_file)
+]
+
+# what a search and an evaluation ask in the same words
+JudgedNoiseWeight = Annotated[float | None, option("w in (1 - w) clean + w noisy accuracy (0.5).", panel=SCORE)]
+JudgedMaxCleanDrop = Annotated[float | None, option("Clean accuracy that a policy may lose.", panel=SCORE)]
+JudgedProxy = Annotated[str | None, option("Another proxy of the data type by name.", panel=SCORE)]
+JudgedDevice = Annotated[str | None, option("cpu, cuda, cuda:1 ... (cpu).")]
+JudgedTarget = Annotated[str | None, option("Column or array of the labels.", panel=DATA)]
+JudgedCleanTarget = Annotated[
+    str | None, option("Column of the true labels, where those of --target are noisy.", panel=DATA)
+]
+JudgedGroup = Annotated[
+    str | None,
+    option("Column of the groups whose rows belong in one part; none: use no groups, even if found.", panel=DATA),
+]
+JudgedTextColumn = Annotated[str | None, option("Column of the text of a table; the others are left out.", panel=DATA)]
+JudgedTrainRows = Annotated[int | None, option("Training rows at most (10000).", panel=DATA)]
+JudgedNoisyVal = Annotated[
+    str | None, option("Your own noisy labelled data, evaluated as a held-out noise.", panel=DATA)
+]
+JudgedNoisyValOnly = Annotated[
+    bool | None,
+    typer.Option("--noisy-val-only", help="Evaluate on --noisy-val alone.", rich_help_panel=DATA, show_default=False),
 ]

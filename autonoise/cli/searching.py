@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from autonoise.cli import options
 from autonoise.errors import StudyError
 
 if TYPE_CHECKING:
@@ -18,13 +19,8 @@ if TYPE_CHECKING:
     from autonoise.study.config import StudyConfig
     from autonoise.study.result import Measured, Result
 
-_DATA, _SCORE, _RUN = "Data", "Score", "Running"
 UNKNOWN = "not measurable"
 _STRICT = "Exit with 1 unless the policy is better than no noise, with 3 unless it is better than the best recipe, too."
-
-
-def _option(text: str, *, panel: str = _RUN) -> Any:
-    return typer.Option(help=text, rich_help_panel=panel, show_default=False)
 
 
 # Nothing has a default here: what was left out comes from study.yaml or from StudyConfig.
@@ -32,66 +28,64 @@ def search(
     data: Annotated[
         str, typer.Argument(help="A folder, a file, a built-in data set (see: autonoise datasets), or a study.yaml.")
     ],
-    trials: Annotated[int | None, _option("Trials in total, those of earlier runs included (60).")] = None,
+    trials: Annotated[int | None, options.option("Trials in total, those of earlier runs included (60).")] = None,
     timeout: Annotated[
-        str | None, _option("Time for everything, confirmation and export included: 90s, 10m, 1h30m.")
+        str | None, options.option("Time for everything, confirmation and export included: 90s, 10m, 1h30m.")
     ] = None,
-    seed: Annotated[int | None, _option("Seed of splits, search and trainings (0).")] = None,
-    study: Annotated[str | None, _option("Name of the study (the name of the data).")] = None,
-    out: Annotated[str | None, _option("Folder of the study (studies/NAME).")] = None,
-    storage: Annotated[str | None, _option("Database URL of the trials (study.db in the folder).")] = None,
-    workers: Annotated[int | None, _option("Processes that search side by side (1).")] = None,
-    device: Annotated[str | None, _option("cpu, cuda, cuda:1 ... (cpu).")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.", rich_help_panel=_RUN)] = False,
-    strict: Annotated[bool, typer.Option("--strict", help=_STRICT, rich_help_panel=_RUN)] = False,
+    seed: Annotated[int | None, options.option("Seed of splits, search and trainings (0).")] = None,
+    study: Annotated[str | None, options.option("Name of the study (the name of the data).")] = None,
+    out: Annotated[str | None, options.option("Folder of the study (studies/NAME).")] = None,
+    storage: Annotated[str | None, options.option("Database URL of the trials (study.db in the folder).")] = None,
+    workers: Annotated[int | None, options.option("Processes that search side by side (1).")] = None,
+    device: options.JudgedDevice = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Print nothing but errors.", rich_help_panel=options.RUN)
+    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help=_STRICT, rich_help_panel=options.RUN)] = False,
     data_type: Annotated[
-        str | None, _option("image, text, tabular, timeseries or audio (found out).", panel=_DATA)
+        str | None, options.option("image, text, tabular, timeseries or audio (found out).", panel=options.DATA)
     ] = None,
-    target: Annotated[str | None, _option("Column or array of the labels.", panel=_DATA)] = None,
-    clean_target: Annotated[
-        str | None, _option("Column of the true labels, where those of --target are noisy.", panel=_DATA)
-    ] = None,
-    group: Annotated[
-        str | None,
-        _option("Column of the groups whose rows belong in one part; none: use no groups, even if found.", panel=_DATA),
-    ] = None,
-    text_column: Annotated[
-        str | None, _option("Column of the text of a table; the others are left out.", panel=_DATA)
-    ] = None,
-    train_rows: Annotated[int | None, _option("Training rows at most (10000).", panel=_DATA)] = None,
+    target: options.JudgedTarget = None,
+    clean_target: options.JudgedCleanTarget = None,
+    group: options.JudgedGroup = None,
+    text_column: options.JudgedTextColumn = None,
+    train_rows: options.JudgedTrainRows = None,
     label_noise: Annotated[
-        float | None, _option("Share of training labels to flip on purpose (0).", panel=_DATA)
+        float | None, options.option("Share of training labels to flip on purpose (0).", panel=options.DATA)
     ] = None,
     label_matrix: Annotated[
-        str | None, _option("CSV of class-to-class probabilities of label noise.", panel=_DATA)
+        str | None, options.option("CSV of class-to-class probabilities of label noise.", panel=options.DATA)
     ] = None,
-    noise_data: Annotated[str | None, _option("Your own background noise: clips to mix in.", panel=_DATA)] = None,
-    noisy_val: Annotated[
-        str | None, _option("Your own noisy labelled data, evaluated as a held-out noise.", panel=_DATA)
+    noise_data: Annotated[
+        str | None, options.option("Your own background noise: clips to mix in.", panel=options.DATA)
     ] = None,
-    noisy_val_only: Annotated[
-        bool | None,
-        typer.Option(
-            "--noisy-val-only", help="Evaluate on --noisy-val alone.", rich_help_panel=_DATA, show_default=False
-        ),
+    noisy_val: options.JudgedNoisyVal = None,
+    noisy_val_only: options.JudgedNoisyValOnly = None,
+    noise_weight: options.JudgedNoiseWeight = None,
+    objective: Annotated[
+        str | None, options.option("score, or pareto for clean against noisy (score).", panel=options.SCORE)
     ] = None,
-    noise_weight: Annotated[float | None, _option("w in (1 - w) clean + w noisy accuracy (0.5).", panel=_SCORE)] = None,
-    objective: Annotated[str | None, _option("score, or pareto for clean against noisy (score).", panel=_SCORE)] = None,
-    max_cost: Annotated[float | None, _option("Passes per training step that a policy may cost.", panel=_SCORE)] = None,
-    max_clean_drop: Annotated[float | None, _option("Clean accuracy that a policy may lose.", panel=_SCORE)] = None,
+    max_cost: Annotated[
+        float | None, options.option("Passes per training step that a policy may cost.", panel=options.SCORE)
+    ] = None,
+    max_clean_drop: options.JudgedMaxCleanDrop = None,
     seeds: Annotated[
-        int | None, _option("Fresh seeds of the verdict; up to three times as many if unclear (5).", panel=_SCORE)
+        int | None,
+        options.option("Fresh seeds of the verdict; up to three times as many if unclear (5).", panel=options.SCORE),
     ] = None,
-    epochs: Annotated[int | None, _option("Epochs of a full training (the proxy's own).", panel=_SCORE)] = None,
+    epochs: Annotated[
+        int | None, options.option("Epochs of a full training (the proxy's own).", panel=options.SCORE)
+    ] = None,
     space: Annotated[
-        str | None, _option("Search space: a YAML file or a shipped name (the data type's).", panel=_SCORE)
+        str | None,
+        options.option("Search space: a YAML file or a shipped name (the data type's).", panel=options.SCORE),
     ] = None,
     steps: Annotated[
         str | None,
-        _option(
+        options.option(
             "The form of your training code: three (perturb, loss, step), or whole, which can call training_step and "
             "so run SAM, too (three).",
-            panel=_SCORE,
+            panel=options.SCORE,
         ),
     ] = None,
     memory: Annotated[
@@ -99,23 +93,25 @@ def search(
         typer.Option(
             "--memory/--no-memory",
             help="Start from the policies of earlier studies (yes).",
-            rich_help_panel=_SCORE,
+            rich_help_panel=options.SCORE,
             show_default=False,
         ),
     ] = None,
     model: Annotated[
-        str | None, _option("Your model instead of the proxy: module:factory or file.py:factory.", panel=_SCORE)
+        str | None,
+        options.option("Your model instead of the proxy: module:factory or file.py:factory.", panel=options.SCORE),
     ] = None,
-    proxy: Annotated[str | None, _option("Another proxy of the data type by name.", panel=_SCORE)] = None,
+    proxy: options.JudgedProxy = None,
     precision: Annotated[
-        str | None, _option("fp32, or bf16: faster where the processor has it (auto; --model: fp32).", panel=_SCORE)
+        str | None,
+        options.option("fp32, or bf16: faster where the processor has it (auto; --model: fp32).", panel=options.SCORE),
     ] = None,
     calibrate: Annotated[
         bool | None,
         typer.Option(
             "--calibrate",
             help="Find how strength transfers to bigger models and more data.",
-            rich_help_panel=_SCORE,
+            rich_help_panel=options.SCORE,
             show_default=False,
         ),
     ] = None,
@@ -162,10 +158,7 @@ def run(data: str, given: dict[str, Any], *, quiet: bool, strict: bool) -> int:
     from autonoise.data.notes import unlogged
     from autonoise.run import search
 
-    empty = [name for name, value in {"data": data, **given}.items() if isinstance(value, str) and not value.strip()]
-    if empty:
-        what = "DATA" if empty[0] == "data" else f"--{empty[0].replace('_', '-')}"
-        raise StudyError(f"{what} is empty: give a value, or leave it out")
+    options.refuse_empty(data, given)
     config = config_of(data, given)
     check_device(config.device)
     check_machine(config)
