@@ -116,7 +116,7 @@ def test_a_study_brings_its_settings(command: Any, place: Path, monkeypatch: pyt
             "no function 'lost'",
         ),
         (["noise.yaml", "iris.csv", "--target", "kind", "--device", "abacus"], "--device abacus"),
-        (["noise.yaml", "iris.csv", "--target", ""], "empty"),
+        (["noise.yaml", "iris.csv", "--target", ""], "--target is empty: give a value"),
         (["noise.yaml", "iris.csv", "--out", "iris.csv"], "iris.csv is a file"),
     ],
 )
