@@ -10,8 +10,9 @@ from typing import Any
 import optuna
 
 from autonoise.corruptions.frozen import digest
+from autonoise.dashboard.publish import publish
 from autonoise.data import summary
-from autonoise.errors import StudyError
+from autonoise.errors import MissingExtraError, StudyError, one_line
 from autonoise.files import dump_yaml, write_whole
 from autonoise.space.space import SearchSpace
 from autonoise.study.budget import Budget, Evaluations
@@ -31,6 +32,7 @@ from autonoise.study.storage import (
     sweep,
     write_trials,
 )
+from autonoise.study.trial_record import write_facts
 from autonoise.training.factory import ModelFactory
 from autonoise.training.task import Task
 from autonoise.trials.acting import offered
@@ -88,9 +90,10 @@ def _run(
     claim(study, config, {"space_hash": space.hash, "data_fingerprint": task.dataset.fingerprint})
     config.save(folder.study_file)
     write_whole(folder.space_file, dump_yaml(dict(space.source)))
-    observer.line(describe(task))
-    for line in [*summary.lines(task.dataset)[1:], *untold]:
+    about = [describe(task), *summary.lines(task.dataset)[1:], *untold]
+    for line in about:
         observer.line(line)
+    write_facts(study, about=about)
     try:
         return _phases(config, space, task, study, folder, observer, started)
     finally:
@@ -127,6 +130,7 @@ def _phases(
         enqueue(session)
         run_trials(session)
         write_trials(study, folder)
+        _show(session)
         if stop():
             return Outcome(None, folder, stopped=True)
         plan = budget.after_search(study, observer.line)
@@ -135,7 +139,18 @@ def _phases(
             result = conclude(session, runner, plan)
         finally:
             runner.close()
+        _show(session)
     return Outcome(result, folder, stopped=result is None and stop())
+
+
+def _show(session: Session) -> None:
+    """Notes and graphs for the dashboard, where it is installed; no fault there may cost a search its result."""
+    try:
+        publish(session.study, session.config)
+    except MissingExtraError:
+        return
+    except Exception as e:
+        session.observer.line(f"the notes for the dashboard could not be written: {one_line(e)}")
 
 
 def pool_size(config: StudyConfig) -> int:

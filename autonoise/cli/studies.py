@@ -13,7 +13,7 @@ import typer
 
 from autonoise.cli import options
 from autonoise.cli.output import make_console, number, print_json, print_policy
-from autonoise.errors import AutonoiseError, MissingExtraError, StudyError
+from autonoise.errors import AutonoiseError, MissingExtraError, StudyError, one_line
 from autonoise.study.places import STUDIES, optuna_study, seconds_of, study_of
 
 if TYPE_CHECKING:
@@ -245,16 +245,23 @@ def dashboard(
     Example: autonoise dashboard shop --port 8081
     """
     config = study_of(place)
-    optuna_study(config)
+    study = optuna_study(config)
     try:
         from optuna_dashboard import run_server
     except ImportError:
         raise MissingExtraError.of("optuna-dashboard", "dashboard", "autonoise dashboard") from None
-    from autonoise.study.storage import open_storage
+    from autonoise.dashboard.artifacts import store_of
+    from autonoise.dashboard.publish import publish
+    from autonoise.study.folder import StudyFolder
 
-    make_console().print(f"http://{host}:{port}  study {config.study}  (Ctrl-C ends it)")
+    console = make_console()
     try:
-        run_server(open_storage(config.storage_url), host=host, port=port)
+        publish(study, config)
+    except Exception as e:  # a storage that may only be read, for example: the trials can be looked at all the same
+        console.print(f"notes and graphs could not be brought up to date: {one_line(e)}", soft_wrap=True)
+    console.print(f"http://{host}:{port}  study {config.study}  (Ctrl-C ends it)")
+    try:
+        run_server(study._storage, host=host, port=port, artifact_store=store_of(StudyFolder(config.out)))
     except OSError as e:
         raise StudyError(f"cannot listen on {host}:{port} ({e.strerror}); choose another --host or --port") from None
     except KeyboardInterrupt:

@@ -17,7 +17,7 @@ from autonoise.files import write_whole
 from autonoise.study.config import StudyConfig
 from autonoise.study.folder import StudyFolder
 from autonoise.study.patient import PatientStorage
-from autonoise.study.trial_record import StudyRecord, TrialRecord, column_name, write_facts
+from autonoise.study.trial_record import TOLD, StudyRecord, TrialRecord, column_name, write_facts
 
 HEARTBEAT, GRACE = 60, 180
 """Seconds between signs of life of a worker, and without any until its trial counts as lost."""
@@ -71,7 +71,18 @@ def open_study(config: StudyConfig, storage: BaseStorage, *, sampler: BaseSample
         raise StudyError(
             f"study {config.study!r} was searched with another --objective; give this one another --study name"
         )
+    names = metric_names(config)
+    if study.metric_names != names:
+        study.set_metric_names(names)
     return study
+
+
+def metric_names(config: StudyConfig) -> list[str]:
+    """What Optuna and its dashboard call the values of a trial."""
+    if config.objective == "pareto":
+        return ["clean accuracy", "noisy accuracy"]
+    clean, noisy = 100 * (1 - config.noise_weight), 100 * config.noise_weight
+    return [f"score ({clean:.4g} % clean + {noisy:.4g} % noisy accuracy)"]
 
 
 def claim(study: optuna.Study, config: StudyConfig, facts: dict[str, str], other: str = "--study name") -> None:
@@ -153,5 +164,5 @@ def write_trials(study: optuna.Study, folder: StudyFolder) -> None:
     frame = study.trials_dataframe(attrs=("number", "state", "datetime_start", "duration", "params", "user_attrs"))
     frame.columns = [column_name(str(c)) for c in frame.columns]
     frame = frame[frame["state"] != "WAITING"]
-    drop = [c for c in frame.columns if c in {"policy", "host", "pid", "process", "constraints"}]
+    drop = [c for c in frame.columns if c in {"policy", "host", "pid", "process", "constraints", "profile", *TOLD}]
     write_whole(folder.trials_file, frame.drop(columns=drop).to_csv(index=False))

@@ -28,6 +28,10 @@ def killed_for_good(times: int) -> str:
     return f"its process was killed {times} times; its policy is not tried again"
 
 
+TOLD = ("0_policy", "1_result")
+"""Facts for people only; nothing reads them."""
+
+
 class _Attributed(Protocol):
     """A running trial or a study."""
 
@@ -43,6 +47,17 @@ def write_facts(target: _Attributed, /, **facts: Any) -> None:
     """Write facts of a running trial, or of a study, into its storage."""
     for name, value in attributes(**facts).items():
         target.set_user_attr(name, value)
+
+
+def tell(trial: optuna.Trial, policy: str | None = None, *, result: str | None = None) -> None:
+    """Write for people what a trial tries (``policy``, in words) and what it reached; without either, begin both.
+
+    Storages list attributes in the order in which they were first written, or by name: these two come first.
+    """
+    begun = policy is None and result is None
+    for name, text in zip(TOLD, (policy, result), strict=True):
+        if begun or text is not None:
+            write_facts(trial, **{name: text or "-"})
 
 
 def facts_of(target: Any) -> dict[str, Any]:

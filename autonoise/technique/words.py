@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from autonoise.technique.parameters import Range, parameters_of
 from autonoise.technique.schedule import Gate, Schedule
 from autonoise.technique.step import Step
@@ -81,6 +83,38 @@ def line(step: Step) -> str:
     if step.magnitude == "uniform":
         strength += ", times U(0, 1)"
     return " · ".join(part for part in (step.name, strength, how_often(step), when(step.schedule), where(step)) if part)
+
+
+def brief(step: Step) -> str:
+    """A step as a part of a sentence: ``blur (sigma 1.5 px) on 50 % of samples from 30 % of training to its end``.
+
+    What is usual is not said: that it acts on all samples, and throughout.
+    """
+    known = parameters_of(type(step.technique))
+    parts = []
+    for name, value in step.technique.parameters().items():
+        if value == "":
+            continue
+        parameter = known[name]
+        unit = f" {parameter.unit}" if isinstance(parameter, Range) and parameter.unit else ""
+        parts.append(f"{_plain(name)} {value_in_words(value)}{unit}")
+    weaker = " or weaker, at random" if step.magnitude == "uniform" else ""
+    strength = f" ({', '.join(parts)}{weaker})" if parts else ""
+    acts = how_often(step)
+    often = "" if step.probability >= 1 and not step.one_of else f" on {acts}"
+    if not often:
+        often = gate_in_words(step.gate)
+    time = when(step.schedule)
+    return f"{_plain(step.name)}{strength}{often}" + ("" if time == "throughout" else f" {time}")
+
+
+def policy_in_words(steps: Sequence[Step]) -> str:
+    """A whole policy in one sentence: its steps joined by a plus sign; ``no noise`` where there is none."""
+    return " + ".join(map(brief, steps)) or "no noise"
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ")
 
 
 _PLACES = {

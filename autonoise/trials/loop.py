@@ -10,6 +10,7 @@ import time
 import optuna
 from optuna.trial import TrialState
 
+from autonoise.dashboard.artifacts import Artifacts
 from autonoise.errors import StudyError
 from autonoise.policy import Policy
 from autonoise.study.bank import warm_start
@@ -74,7 +75,7 @@ def _round(session: Session, watch: _Watch) -> None:
         return
     trials = len(study.get_trials(deepcopy=False))
     study.sampler = make_sampler(config.engine, prior=session.space.prior, seed=config.seed, trials=trials, worker=0)
-    objective = Objective(session.task, session.space, config, watch=watch.trying)
+    objective = Objective(session.task, session.space, config, watch.trying, Artifacts(config, session.task))
     work(study, objective, session.stop, after=watch.after_trial, say=session.observer.line)
 
 

@@ -20,7 +20,8 @@ from autonoise.policy import Policy
 from autonoise.space.space import SearchSpace
 from autonoise.study.config import StudyConfig
 from autonoise.study.identity import process_mark
-from autonoise.study.trial_record import TrialRecord, facts_of, write_facts
+from autonoise.study.trial_record import TrialRecord, facts_of, tell, write_facts
+from autonoise.technique.words import policy_in_words
 from autonoise.training.task import FULL, Fidelity, Task
 
 SHORT = Fidelity(rows=0.5, epochs=0.7)
@@ -42,13 +43,17 @@ class Objective:
     space: SearchSpace
     config: StudyConfig
     watch: Callable[[str], None] = lambda text: None
+    attach: Callable[[optuna.Trial], None] = lambda trial: None
+    """Called on a trial that is about to complete: nothing can be added to it afterwards."""
     overhead: float = 0.0
     evaluation: float = 0.0
 
     def __call__(self, trial: optuna.Trial) -> float | tuple[float, float]:
         write_facts(trial, process=process_mark(), host=socket.gethostname(), pid=os.getpid())
+        tell(trial)
         policy = self.space.suggest(trial)
         write_facts(trial, policy_hash=policy.hash, passes=policy.passes)
+        tell(trial, policy_in_words(policy.steps))
         self.watch(_words(policy))
         self._cost_constraint(trial, policy)
         known = self._known(trial, policy)
@@ -78,6 +83,8 @@ class Objective:
             if trial.should_prune() and not TrialRecord.of(trial).origin:
                 reason = "pruned after the short training"
                 write_facts(trial, clean=score.accuracy, noisy=score.noisy, reason=reason)
+                write_facts(trial, worst=score.worst[1], worst_family=score.worst[0])
+                tell(trial, result=f"{_result(score.accuracy, score.noisy, score)}, after the short training")
                 raise optuna.TrialPruned
         score, work = self._fit(policy, replace(FULL, folds=self.task.folds), quick=False)
         write_facts(trial, rung=1, work=work + TrialRecord.of(trial).work)
@@ -123,6 +130,8 @@ class Objective:
             write_facts(trial, reason="training diverged; counted at chance")
         else:
             write_facts(trial, worst_family=score.worst[0])
+            accuracy = {name: [float(a) for a in values] for name, values in score.corruptions.items()}
+            write_facts(trial, profile={"severities": FULL_SEVERITIES, "accuracy": accuracy})
         value = self._value(score)
         write_facts(trial, score=value)
         base = self._baseline(trial.study)
@@ -130,6 +139,8 @@ class Objective:
             write_facts(trial, clean_drop=base - numbers["clean"])
             if self.config.max_clean_drop is not None:
                 _constrain(trial, "clean_drop", base - numbers["clean"] - self.config.max_clean_drop)
+        tell(trial, result=_result(numbers["clean"], numbers["noisy"], score))
+        self.attach(trial)
         return (numbers["clean"], numbers["noisy"]) if self.config.objective == "pareto" else value
 
     def _cost_constraint(self, trial: optuna.Trial, policy: Policy) -> None:
@@ -180,6 +191,7 @@ class Objective:
             if 1 in known.trial.intermediate_values:
                 trial.report(known.trial.intermediate_values[1], step=1)
             raise optuna.TrialPruned
+        self.attach(trial)
         values = known.trial.values
         return tuple(values) if len(values) > 1 else values[0]
 
@@ -190,6 +202,12 @@ def _constrain(trial: optuna.Trial, name: str, value: float) -> None:
     known = {**(TrialRecord.of(trial).constraints or {}), name: value}
     write_facts(trial, constraints=known)
     trial.storage.set_trial_system_attr(trial._trial_id, "constraints", list(known.values()))
+
+
+def _result(clean: float, noisy: float, score: Score | None) -> str:
+    """What a trial reached, for people."""
+    worst = "" if score is None else f", worst family {score.worst[1]:.3f} ({score.worst[0].replace('_', ' ')})"
+    return f"clean {clean:.3f}, noisy {noisy:.3f}{worst}"
 
 
 def _words(policy: Policy) -> str:
@@ -214,4 +232,5 @@ def _mean_of(scores: list[Score]) -> Score:
     )
     means = {n: float(np.mean([getattr(s, n) for s in scores])) for n in names}
     families = {f: float(np.mean([s.families[f] for s in scores])) for f in scores[0].families}
-    return replace(scores[0], **means, families=families)  # type: ignore[arg-type]
+    corruptions = {c: np.mean([s.corruptions[c] for s in scores], axis=0).tolist() for c in scores[0].corruptions}
+    return replace(scores[0], **means, families=families, corruptions=corruptions)  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from autonoise.dashboard.artifacts import Artifacts
 from autonoise.data.notes import told_already
 from autonoise.errors import AutonoiseError, StudyError
 from autonoise.space.space import SearchSpace
@@ -106,7 +107,8 @@ def run_worker(
     study.sampler = make_sampler(config.engine, prior=space.prior, seed=config.seed, trials=trials, worker=index)
     stop = Stop(deadline=deadline) if deadline is None or isinstance(deadline, float) else Stop(shared=deadline)
     with stop_on_interrupt(stop, lambda text: None):
-        work(study, Objective(task, space, config), stop, say=lambda text: _say(index, text))
+        objective = Objective(task, space, config, attach=Artifacts(config, task))
+        work(study, objective, stop, say=lambda text: _say(index, text))
     return len(finished(study))
 
 

@@ -180,7 +180,7 @@ def test_dashboard_listens_on_this_machine_only(
     optuna.create_study(storage=f"sqlite:///{tmp_path}/study.db", study_name="wine")
     seen: list[tuple[str, int]] = []
 
-    def serve(storage: object, host: str, port: int) -> None:
+    def serve(storage: object, host: str, port: int, artifact_store: object) -> None:
         seen.append((host, port))
         if port == 81:
             raise OSError(98, "Address already in use")

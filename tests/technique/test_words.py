@@ -6,7 +6,7 @@ import pytest
 
 from autonoise.technique import words
 from autonoise.technique.registry import technique_names
-from autonoise.technique.schedule import Schedule
+from autonoise.technique.schedule import Gate, Schedule
 from autonoise.technique.step import Step
 
 
@@ -34,4 +34,14 @@ def test_shares_and_numbers() -> None:
     assert told == ["0 %", "0.3 %", "1 %", "46 %", "99 %", "99.7 %", "100 %"]
     assert [words.ordinal(n) for n in (1, 2, 3, 4, 11, 12, 13, 21)] == (
         ["1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st"]
+    )
+
+
+def test_a_policy_in_one_sentence() -> None:
+    late = Step.of("gaussian_noise", std=0.15, probability=0.5, magnitude="uniform", schedule=Schedule(start=0.3))
+    often = Step.of("dropout", p=0.2, gate=Gate(2, "epoch"))
+    assert words.policy_in_words([]) == "no noise"
+    assert words.policy_in_words([late, often]) == (
+        "gaussian noise (std 0.15 input scale or weaker, at random) on 50 % of samples from 30 % of training to its end"
+        " + dropout (p 0.2 share of units), every 2nd epoch"
     )
