@@ -27,8 +27,9 @@ from autonoise.training.factory import IN_MEMORY, ModelFactory
 
 def config_of(data: str, given: Mapping[str, Any]) -> StudyConfig:
     """The settings of a study on disk, or fresh ones, overridden by what was given. Raises StudyError."""
-    if "timeout" in given:
-        given = {**given, "timeout": seconds_of(str(given["timeout"]))}
+    for name in ("timeout", "trial_timeout"):
+        if name in given:
+            given = {**given, name: seconds_of(str(given[name]), f"--{name.replace('_', '-')}")}
     if is_study(data):
         return _made(lambda: replace(study_of(data), **given), given)
     name = given["study"] if "study" in given else study_name(data)
@@ -166,7 +167,7 @@ def explained(config: StudyConfig) -> Iterator[None]:
             f"a training process died, probably for lack of memory ({type(e).__name__}); everything finished is kept: "
             f"run again with fewer --workers, or as another --study with fewer --train-rows"
         ) from None
-    except Exception as e:
+    except (Exception, SystemExit) as e:
         if config.model is None:
             raise
         frames = traceback.extract_tb(e.__traceback__)

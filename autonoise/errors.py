@@ -116,6 +116,18 @@ class MissingExtraError(AutonoiseError):
 
 
 @contextmanager
+def no_exit(what: str) -> Iterator[None]:
+    """Turn a call of ``sys.exit`` inside of the block into a StudyError: it would end the search without a word.
+
+    ``what`` begins the message and says whose code runs in the block.
+    """
+    try:
+        yield
+    except SystemExit as e:
+        raise StudyError(f"{what} called sys.exit({e.code!r}): remove the call, or raise an error that says why") from e
+
+
+@contextmanager
 def search_extra(purpose: str) -> Iterator[None]:
     """Turn a missing package of the extra ``search`` into a MissingExtraError, wherever in the block it is imported.
 

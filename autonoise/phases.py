@@ -21,7 +21,7 @@ from autonoise.study.folder import StudyFolder
 from autonoise.study.noise_data import with_noise_data
 from autonoise.study.observer import Observer
 from autonoise.study.prepare import baseline_numbers, build_task, describe, ensure_corruptions, tell_noisy_parts
-from autonoise.study.processes import Stop, one_thread, stop_on_interrupt
+from autonoise.study.processes import Stop, limited, one_thread, stop_on_interrupt
 from autonoise.study.result import Result
 from autonoise.study.session import Session
 from autonoise.study.storage import (
@@ -84,7 +84,9 @@ def _run(
     space = _space_for(config, space, task)
     folder.create()
     untold: list[str] = []
-    space = offered(with_noise_data(config, space, task, folder), task, untold.append)
+    space = with_noise_data(config, space, task, folder)
+    with limited(config.trial_timeout, "--trial-timeout"):
+        space = offered(space, task, untold.append)
     study = open_study(config, open_storage(config.storage_url))
     heed(study, lambda: False, observer.line)
     claim(study, config, {"space_hash": space.hash, "data_fingerprint": task.dataset.fingerprint})
@@ -112,7 +114,7 @@ def _phases(
     stop = Stop()
     with stop_on_interrupt(stop, observer.line):
         observer.phase("calibrate", 0, 1)
-        frozen = ensure_corruptions(task, folder, seed=config.seed)
+        frozen = ensure_corruptions(task, folder, seed=config.seed, longest=config.trial_timeout)
         claim(study, config, {"frozen_corruptions": digest(frozen)})
         numbers = baseline_numbers(folder)
         budget = Budget(

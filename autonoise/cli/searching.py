@@ -32,6 +32,9 @@ def search(
     timeout: Annotated[
         str | None, options.option("Time for everything, confirmation and export included: 90s, 10m, 1h30m.")
     ] = None,
+    trial_timeout: Annotated[
+        str | None, options.option("Time for one trial, or one training after the search: 90s, 10m (no limit).")
+    ] = None,
     seed: Annotated[int | None, options.option("Seed of splits, search and trainings (0).")] = None,
     study: Annotated[str | None, options.option("Name of the study (the name of the data).")] = None,
     out: Annotated[str | None, options.option("Folder of the study (studies/NAME).")] = None,

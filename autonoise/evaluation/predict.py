@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from autonoise.batches.mappings import call_model, check_logits, logits_of
 from autonoise.batches.rows import rows_in, select, to_device
+from autonoise.errors import no_exit
 from autonoise.types import Array, Batch
 
 Forward = Callable[[nn.Module, Any], Tensor]
@@ -57,7 +58,7 @@ def probabilities(
     not finite gets the same probability for every class: a model that diverged is worth as much as guessing.
     """
     n, parts = rows_in(batch), []
-    with evaluating(model):
+    with evaluating(model), no_exit("the model"):
         for start in range(0, n, EVALUATION_BATCH):
             chunk = select(batch, torch.arange(start, min(start + EVALUATION_BATCH, n)))
             chunk = chunk if device is None else to_device(chunk, device)

@@ -28,6 +28,7 @@ class Score:
         families: accuracy by family.
         correct: (N,) 1 where a clean row is classified rightly, else 0.
         noisy_correct: (N,) the share of severities at which a row is classified rightly, by the corruption's name.
+        usable: False where the model tells no class of any clean row from another, as one does whose outputs are NaN.
     """
 
     accuracy: float
@@ -44,6 +45,7 @@ class Score:
     families: Mapping[str, float]
     correct: Array = field(repr=False)
     noisy_correct: Mapping[str, Array] = field(repr=False)
+    usable: bool = True
 
     def mixed(self, weight: float) -> float:
         """(1 - weight) * clean accuracy + weight * noisy accuracy."""
@@ -112,6 +114,7 @@ def evaluate(
         families={f: m.accuracy for f, m in means.items()},
         correct=correct,
         noisy_correct=by_row,
+        usable=not bool((clean == clean[:, :1]).all()),
     )
 
 

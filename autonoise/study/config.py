@@ -62,6 +62,7 @@ class StudyConfig:
     text_column: str | None = None
     trials: int = 60
     timeout: float | None = None
+    trial_timeout: float | None = None
     seed: int = 0
     epochs: int | None = None
     train_rows: int = 10_000
@@ -92,6 +93,8 @@ class StudyConfig:
         rules = {
             "--trials >= 1": self.trials >= 1,
             "--timeout > 0": self.timeout is None or (math.isfinite(self.timeout) and self.timeout > 0),
+            "--trial-timeout > 0": self.trial_timeout is None
+            or (math.isfinite(self.trial_timeout) and self.trial_timeout > 0),
             "0 <= --seed < 2^63": 0 <= self.seed < 2**63,
             "--epochs >= 1": self.epochs is None or self.epochs >= 1,
             "--train-rows >= 20": self.train_rows >= 20,

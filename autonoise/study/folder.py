@@ -21,6 +21,11 @@ from autonoise.files import write_json, write_whole
 from autonoise.study.result import Result
 from autonoise.types import Array
 
+UNUSABLE = (
+    "the model trained without noise is of no use: its loss, weights or outputs are NaN or infinite, so there is "
+    "nothing to compare policies with; look for the cause in --model or the data (a learning rate too high, a log of 0)"
+)
+
 
 @dataclass(frozen=True)
 class RunResult:

@@ -19,21 +19,21 @@ STUDIES = Path("studies")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def seconds_of(text: str) -> float:
+def seconds_of(text: str, option: str = "--timeout") -> float:
     """``90`` or ``90s``, ``10m``, ``1h30m`` in seconds. StudyError for anything else."""
     try:
-        return _positive(float(text), text)
+        return _positive(float(text), text, option)
     except ValueError:
         pass
     parts = re.findall(r"(\d+(?:\.\d+)?)\s*([smhd])", text.strip().lower())
     if not parts or re.sub(r"(\d+(?:\.\d+)?)\s*([smhd])", "", text.strip().lower()).strip():
-        raise StudyError(f"--timeout must be a duration such as 90s, 10m or 1h30m, but got {text!r}")
-    return _positive(sum(float(value) * _UNITS[unit] for value, unit in parts), text)
+        raise StudyError(f"{option} must be a duration such as 90s, 10m or 1h30m, but got {text!r}")
+    return _positive(sum(float(value) * _UNITS[unit] for value, unit in parts), text, option)
 
 
-def _positive(seconds: float, text: str) -> float:
+def _positive(seconds: float, text: str, option: str) -> float:
     if not (math.isfinite(seconds) and seconds > 0):
-        raise StudyError(f"--timeout must be above 0 and finite, but got {text!r}; leave it out for no limit")
+        raise StudyError(f"{option} must be above 0 and finite, but got {text!r}; leave it out for no limit")
     return seconds
 
 

@@ -19,8 +19,9 @@ from autonoise.errors import DataError, StudyError
 from autonoise.evaluation.predict import probabilities
 from autonoise.policy import Policy
 from autonoise.study.config import StudyConfig
-from autonoise.study.folder import StudyFolder
+from autonoise.study.folder import UNUSABLE, StudyFolder
 from autonoise.study.noise_data import clips_of
+from autonoise.study.processes import limited
 from autonoise.training.factory import ModelFactory, load_factory
 from autonoise.training.task import RealNoise, Task
 
@@ -129,21 +130,25 @@ def tell_noisy_parts(task: Task) -> None:
     )
 
 
-def ensure_corruptions(task: Task, folder: StudyFolder, *, seed: int) -> tuple[FrozenCorruption, ...]:
+def ensure_corruptions(
+    task: Task, folder: StudyFolder, *, seed: int, longest: float | None = None
+) -> tuple[FrozenCorruption, ...]:
     """The frozen corruptions: read from the folder, else calibrated on the baseline and written.
 
-    Raises StudyError when the corrupted rows of a frozen study come out differently on this machine.
+    ``longest``: seconds that the baseline's training may take, and each of its evaluations. Raises StudyError when it
+    takes longer, or when the corrupted rows of a frozen study come out differently on this machine.
     """
     frozen = folder.load_corruptions()
     if frozen is None:
-        frozen = _calibrate(task, folder, seed)
+        frozen = _calibrate(task, folder, seed, longest)
     task.frozen = frozen
     _compare_checksums(task, frozen)
     return frozen
 
 
-def _calibrate(task: Task, folder: StudyFolder, seed: int) -> tuple[FrozenCorruption, ...]:
-    trained = task.train(Policy(task.dataset.data_type), seed=seed)
+def _calibrate(task: Task, folder: StudyFolder, seed: int, longest: float | None) -> tuple[FrozenCorruption, ...]:
+    with limited(longest, "--trial-timeout"):
+        trained = task.train(Policy(task.dataset.data_type), seed=seed)
     task.frozen = ()
     sets = task.sets("search", 0)
     task._sets.clear()
@@ -155,14 +160,17 @@ def _calibrate(task: Task, folder: StudyFolder, seed: int) -> tuple[FrozenCorrup
     def accuracy(changed: object) -> float:
         nonlocal calls
         calls += 1
-        p = probabilities(trained.model, sets.prepare(changed))  # type: ignore[arg-type]
+        with limited(longest, "--trial-timeout"):
+            p = probabilities(trained.model, sets.prepare(changed))  # type: ignore[arg-type]
         return float((p.argmax(1) == rows.labels).mean())
 
     clean = accuracy(rows.rows)
     begun = time.perf_counter()
     accuracy(rows.rows)  # timed the second time, since the first warms up
     predicting = time.perf_counter() - begun
-    if trained.diverged or clean <= task.chance + 0.02:
+    if trained.diverged:
+        raise StudyError(UNUSABLE)
+    if clean <= task.chance + 0.02:
         raise StudyError(
             f"the baseline reaches {clean:.3f} where always guessing the largest class gives {task.chance:.3f}: there "
             f"is nothing to make robust; train longer (--epochs), use more rows, or check the labels"

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 import torch
 
+from autonoise.errors import StudyError
+
 
 def one_thread() -> None:
     """One thread per process: two processes of one thread beat one of two."""
@@ -31,6 +33,30 @@ def die_with(parent: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+@contextmanager
+def limited(seconds: float | None, option: str) -> Iterator[None]:
+    """Raise StudyError in the block once it has taken so many seconds; None: as long as it takes.
+
+    By the system's alarm clock, which interrupts Python code and what waits (a lock, a socket), but no computation
+    inside of a library, which is interrupted once it returns. Only the main thread has an alarm clock; elsewhere, and
+    on Windows, nothing is limited.
+    """
+    if seconds is None or not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ring(number: int, frame: Any) -> None:
+        raise StudyError(f"took longer than {option} {seconds:g} s; give it more, or look for what hangs in --model")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @dataclass

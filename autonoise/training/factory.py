@@ -7,10 +7,11 @@ import importlib.util
 import inspect
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 from torch import nn
 
-from autonoise.errors import StudyError, one_line
+from autonoise.errors import StudyError, no_exit, one_line
 from autonoise.types import InputSpec
 
 ModelFactory = Callable[[InputSpec, int], nn.Module]
@@ -18,6 +19,17 @@ ModelFactory = Callable[[InputSpec, int], nn.Module]
 
 IN_MEMORY = "in memory:"
 """Begins the name of a model that was given as a function, in the settings of its study."""
+
+
+def _imported(where: str) -> ModuleType:
+    if not where.endswith(".py"):
+        return importlib.import_module(where)
+    spec = importlib.util.spec_from_file_location(Path(where).stem, where)
+    if spec is None or spec.loader is None or not Path(where).is_file():
+        raise StudyError(f"--model: no file {where!r}; check the path")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def load_factory(text: str) -> ModelFactory:
@@ -31,14 +43,8 @@ def load_factory(text: str) -> ModelFactory:
     if not where or not name:
         raise StudyError(f"--model must be module:factory or file.py:factory, but got {text!r}")
     try:
-        if where.endswith(".py"):
-            spec = importlib.util.spec_from_file_location(Path(where).stem, where)
-            if spec is None or spec.loader is None or not Path(where).is_file():
-                raise StudyError(f"--model: no file {where!r}; check the path")
-            module = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(module)
-        else:
-            module = importlib.import_module(where)
+        with no_exit(f"--model: importing {where!r}"):
+            module = _imported(where)
     except StudyError:
         raise
     except Exception as e:

@@ -15,7 +15,7 @@ from autonoise.corruptions.frozen import FrozenCorruption
 from autonoise.data import Dataset, Rows, Splits, prepare, take
 from autonoise.data.copies import NoisyParts, deal_out
 from autonoise.data.splits import stratified_order
-from autonoise.errors import DataError, StudyError, one_line
+from autonoise.errors import DataError, StudyError, no_exit, one_line
 from autonoise.evaluation.sets import EvaluationSets
 from autonoise.ops.random import generator, seed_from
 from autonoise.policy import Policy
@@ -157,7 +157,10 @@ class Task:
             # a foreign factory draws from the global stream
             torch.default_generator.manual_seed(seed_from(seed, 3))
             try:
-                model = self.factory(spec, spec.classes)
+                with no_exit("--model: the factory"):
+                    model = self.factory(spec, spec.classes)
+            except StudyError:
+                raise
             except Exception as e:
                 raise StudyError(f"--model: the factory failed on (InputSpec, classes): {one_line(e)}") from e
         if not isinstance(model, nn.Module):
@@ -179,9 +182,9 @@ class Task:
         if fidelity.rows < 1:
             data = data.first(max(int(len(data) * fidelity.rows), 2 * self.dataset.classes))
         recipe = replace(self.recipe, epochs=max(round(self.recipe.epochs * fidelity.epochs), 1))
-        return train(
-            self.model(seed, fold, size), data, policy, recipe, seed=seed, device=self.device, after_epoch=after_epoch
-        )
+        model = self.model(seed, fold, size)
+        with no_exit("--model: the model"):
+            return train(model, data, policy, recipe, seed=seed, device=self.device, after_epoch=after_epoch)
 
     @property
     def chance(self) -> float:

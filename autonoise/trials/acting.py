@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from autonoise.errors import AutonoiseError, StudyError
+from autonoise.errors import AutonoiseError, StudyError, no_exit
 from autonoise.injector.acting import acting_steps, cannot_act
 from autonoise.policy import NoiseInjector, Policy, Step
 from autonoise.space.dimension import Dimension
@@ -136,7 +136,7 @@ def _fault(steps: tuple[Step, ...], spec: InputSpec, model: nn.Module, batch: Ba
     """Why steps cannot be attached or never run; empty where they do."""
     attach: dict[str, Any] = {"epochs": 1, "steps_per_epoch": 1, "input": spec, "num_classes": spec.classes}
     try:
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
+        with no_exit("the model"), torch.random.fork_rng(devices=[]), torch.no_grad():
             model.train()
             with NoiseInjector(Policy(spec.data_type, steps), model, **attach) as injector:
                 x, _ = injector.perturb(batch, y)

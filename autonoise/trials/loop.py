@@ -150,7 +150,9 @@ def _processes(session: Session, watch: _Watch) -> None:
             deadline.value = stop.deadline or math.inf
     faulty = [p.exitcode for p in workers if p.exitcode not in (0, 130)]
     if len(faulty) == len(workers) and not stop.asked:
-        raise StudyError("all workers died; run with --workers 1 to see why")
+        reason = next((r.reason for r in finished(study) if r.state == TrialState.FAIL and r.reason), "")
+        told = f"the first trial that failed ended with: {reason}; mend that and" if reason else "to see why,"
+        raise StudyError(f"all workers died; {told} run with --workers 1")
     sweep(study)
     watch.after_trial(study)
 

@@ -13,13 +13,15 @@ import numpy as np
 import optuna
 from optuna.trial import TrialState
 
-from autonoise.errors import one_line
+from autonoise.errors import StudyError, one_line
 from autonoise.evaluation.score import Score, evaluate
 from autonoise.ops.random import seed_from
 from autonoise.policy import Policy
 from autonoise.space.space import SearchSpace
 from autonoise.study.config import StudyConfig
+from autonoise.study.folder import UNUSABLE
 from autonoise.study.identity import process_mark
+from autonoise.study.processes import limited
 from autonoise.study.trial_record import TrialRecord, facts_of, tell, write_facts
 from autonoise.technique.words import policy_in_words
 from autonoise.training.task import FULL, Fidelity, Task
@@ -47,6 +49,8 @@ class Objective:
     """Called on a trial that is about to complete: nothing can be added to it afterwards."""
     overhead: float = 0.0
     evaluation: float = 0.0
+    hopeless: str = ""
+    """Why no trial of this search can mean anything; empty as long as nothing is known against it."""
 
     def __call__(self, trial: optuna.Trial) -> float | tuple[float, float]:
         write_facts(trial, process=process_mark(), host=socket.gethostname(), pid=os.getpid())
@@ -61,7 +65,8 @@ class Objective:
             return self._repeat(trial, known)
         started = time.perf_counter()
         try:
-            return self._run(trial, policy, started)
+            with limited(self.config.trial_timeout, "--trial-timeout"):
+                return self._run(trial, policy, started)
         except optuna.TrialPruned:
             raise
         except Exception as e:
@@ -87,6 +92,9 @@ class Objective:
                 tell(trial, result=f"{_result(score.accuracy, score.noisy, score)}, after the short training")
                 raise optuna.TrialPruned
         score, work = self._fit(policy, replace(FULL, folds=self.task.folds), quick=False)
+        if baseline and score is None:
+            self.hopeless = UNUSABLE
+            raise StudyError(UNUSABLE)
         write_facts(trial, rung=1, work=work + TrialRecord.of(trial).work)
         return self._finish(trial, score)
 
@@ -110,6 +118,8 @@ class Objective:
                 scores.append(evaluate(trained.model, self._quick(fold), QUICK_SEVERITIES))
             else:
                 scores.append(evaluate(trained.model, sets, FULL_SEVERITIES))
+            if not scores[-1].usable:
+                return None, work
             self.evaluation += time.perf_counter() - start
         return _mean_of(scores), work
 

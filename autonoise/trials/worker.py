@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 FAULTS_IN_A_ROW = 8
 """Failed trials one after another after which a worker gives up."""
+ALIKE_IN_A_ROW = 3
+"""Failed trials one after another, all by the same kind of error, after which a worker gives up."""
 
 
 def work(
@@ -39,11 +41,12 @@ def work(
 ) -> None:
     """Run trials until the study has as many as its config asks for, the deadline passes or a stop is asked for.
 
-    A fault (an exception in a model, out of memory) fails its trial, and the search goes on; the same worker
-    raises StudyError after several faults in a row with nothing completed. While the database does not answer it
-    waits; a trial that was given to another worker meanwhile is dropped. Both are told by ``say``.
+    A fault (an exception in a model, out of memory) fails its trial, and the search goes on. The same worker raises
+    StudyError after three faults of one kind in a row, or eight of any kind, with the first of them; at once where
+    training without noise gives a model that is of no use. While the database does not answer it waits; a trial that
+    was given to another worker meanwhile is dropped. Both are told by ``say``.
     """
-    faults = 0
+    faults: list[str] = []
     last: list[FrozenTrial] = []
 
     def remember(_: optuna.Study, trial: FrozenTrial) -> None:
@@ -53,12 +56,20 @@ def work(
     while not stop() and not stop.late and taken(study) < objective.config.trials:
         last.clear()
         _one_trial(study, objective, remember, say)
+        if objective.hopeless:
+            raise StudyError(objective.hopeless)
         failed = bool(last) and last[-1].state == TrialState.FAIL
-        faults = faults + 1 if failed else 0
+        faults = [*faults, TrialRecord.of(last[-1]).reason or "unknown"] if failed else []
         after(study)
-        if faults >= FAULTS_IN_A_ROW:
-            reason = TrialRecord.of(last[-1]).reason or "unknown"
-            raise StudyError(f"{faults} trials in a row failed, the last with: {reason}; mend that and run again")
+        alike = [f for f in faults[-ALIKE_IN_A_ROW:] if _kind(f) == _kind(faults[-1])]
+        if len(alike) == ALIKE_IN_A_ROW or len(faults) >= FAULTS_IN_A_ROW:
+            first = alike[0] if len(alike) == ALIKE_IN_A_ROW else faults[0]
+            raise StudyError(f"{len(faults)} trials in a row failed, the first with: {first}; mend that and run again")
+
+
+def _kind(reason: str) -> str:
+    """The kind of an error in ``Kind: message``."""
+    return reason.partition(":")[0]
 
 
 def _one_trial(

@@ -18,9 +18,9 @@ from autonoise.evaluation.score import Score, evaluate
 from autonoise.policy import Policy
 from autonoise.study.budget import CONFIRM_SEVERITIES
 from autonoise.study.config import StudyConfig
-from autonoise.study.folder import RunResult, StudyFolder
+from autonoise.study.folder import UNUSABLE, RunResult, StudyFolder
 from autonoise.study.prepare import build_task, ensure_corruptions
-from autonoise.study.processes import die_with, one_thread
+from autonoise.study.processes import die_with, limited, one_thread
 from autonoise.training.task import Fidelity, Task
 
 POOL_PAYS = 10.0
@@ -64,7 +64,10 @@ def run_job(task: Task, folder: StudyFolder, job: Job) -> RunResult:
     )
     severities = (1, 2, 3, 4, 5) if job.part == "test" else CONFIRM_SEVERITIES
     scores = {g: evaluate(trained.model, task.sets(job.part, fold, g), severities) for g in GROUPS[job.part]}
-    result = _result(scores, time.perf_counter() - start, trained.passes, trained.diverged)
+    unusable = trained.diverged or not all(s.usable for s in scores.values())
+    if unusable and not job.policy.steps:
+        raise StudyError(UNUSABLE)
+    result = _result(scores, time.perf_counter() - start, trained.passes, unusable)
     result.save(path)
     return result
 
@@ -115,7 +118,7 @@ class Runner:
             for n, job in enumerate(missing):
                 if stop():
                     break
-                with _told(job):
+                with _told(job), limited(self._config.trial_timeout, "--trial-timeout"):
                     run_job(self._task, self._folder, job)
                 done(n + 1)
         return [self._stored(job) for job in jobs]
@@ -170,7 +173,7 @@ def _told(job: Job) -> Iterator[None]:
         raise StudyError(f"training with {job.policy.name!r} failed ({one_line(e)}): mend that and run again") from e
 
 
-_STATE: dict[str, tuple[Task, StudyFolder]] = {}
+_STATE: dict[str, tuple[Task, StudyFolder, float | None]] = {}
 
 
 def _start(config: StudyConfig, parent: int) -> None:
@@ -182,9 +185,10 @@ def _start(config: StudyConfig, parent: int) -> None:
     with told_already():
         task, folder = build_task(config), StudyFolder(config.out)
     ensure_corruptions(task, folder, seed=config.seed)
-    _STATE["now"] = (task, folder)
+    _STATE["now"] = (task, folder, config.trial_timeout)
 
 
 def _work(policy: dict[str, object], part: str, seed: int, size: float, rows: float) -> None:
-    task, folder = _STATE["now"]
-    run_job(task, folder, Job(Policy.from_dict(policy), part, seed, size, rows))
+    task, folder, longest = _STATE["now"]
+    with limited(longest, "--trial-timeout"):
+        run_job(task, folder, Job(Policy.from_dict(policy), part, seed, size, rows))

@@ -78,6 +78,8 @@ def test_spaces_that_contradict_themselves(words: str, tmp_path: Path, command: 
         ("--noise-weight", "nan", "--noise-weight"),
         ("--timeout", "soon", "--timeout must be a duration such as 90s, 10m or 1h30m, but got 'soon'"),
         ("--timeout", "0", "--timeout must be above 0"),
+        ("--trial-timeout", "soon", "--trial-timeout must be a duration such as 90s, 10m or 1h30m, but got 'soon'"),
+        ("--trial-timeout", "-1", "--trial-timeout must be above 0"),
         ("--seeds", "1", "--seeds >= 3"),
         ("--objective", "speed", "--objective"),
         ("--data-type", "video", "video"),
