@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
@@ -19,6 +20,7 @@ from autonoise.data import Dataset
 from autonoise.data.objects import is_path, store
 from autonoise.errors import AutonoiseError, DataError, StudyError
 from autonoise.policy import Policy
+from autonoise.study.address import VARIABLE
 from autonoise.study.config import StudyConfig, is_name
 from autonoise.study.places import STUDIES, is_study, seconds_of, study_name, study_of
 from autonoise.study.prepare import load_data
@@ -32,6 +34,8 @@ def config_of(data: str, given: Mapping[str, Any]) -> StudyConfig:
             given = {**given, name: seconds_of(str(given[name]), f"--{name.replace('_', '-')}")}
     if is_study(data):
         return _made(lambda: replace(study_of(data), **given), given)
+    if os.environ.get(VARIABLE):
+        given = {"storage": os.environ[VARIABLE], **given}
     name = given["study"] if "study" in given else study_name(data)
     if not is_name(name):
         raise StudyError(f"--study must be a plain name without slashes, but got {name!r}")

@@ -122,7 +122,9 @@ def run(files: list[str], data: str, given: dict[str, Any], *, once: bool, quiet
 
 def _say_how_to_continue(console: Console) -> int:
     told = "stopped; every training that was finished is kept. The same command continues:"
-    console.print(f"{told}\n  {shlex.join(['autonoise', *sys.argv[1:]])}", soft_wrap=True)
+    from autonoise.study.address import masked
+
+    console.print(f"{told}\n  {shlex.join(['autonoise', *map(masked, sys.argv[1:])])}", soft_wrap=True)
     return 130
 
 

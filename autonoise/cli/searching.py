@@ -38,7 +38,10 @@ def search(
     seed: Annotated[int | None, options.option("Seed of splits, search and trainings (0).")] = None,
     study: Annotated[str | None, options.option("Name of the study (the name of the data).")] = None,
     out: Annotated[str | None, options.option("Folder of the study (studies/NAME).")] = None,
-    storage: Annotated[str | None, options.option("Database URL of the trials (study.db in the folder).")] = None,
+    storage: Annotated[
+        str | None,
+        options.option("Database URL of the trials, or AUTONOISE_STORAGE in the environment (study.db in the folder)."),
+    ] = None,
     workers: Annotated[int | None, options.option("Processes that search side by side (1).")] = None,
     device: options.JudgedDevice = None,
     quiet: Annotated[
@@ -191,12 +194,16 @@ def strict_status(result: Result | None) -> int:
 
 
 def _say_how_to_continue(console: Console, config: StudyConfig) -> None:
+    from autonoise.study.address import NOT_KEPT, masked, told_by_environment
+
     if (Path(config.out) / "study.yaml").is_file():
         # every setting is in the folder's study file, so this is the whole command
         text, command = "everything that was finished is kept. Continue with", ["search", config.out]
     else:
-        text, command = "nothing was begun. Start again with", sys.argv[1:]
+        text, command = "nothing was begun. Start again with", [masked(a) for a in sys.argv[1:]]
     console.print(f"stopped; {text}:\n  {shlex.join(['autonoise', *command])}", soft_wrap=True)
+    if not told_by_environment(config.storage):
+        console.print(NOT_KEPT, soft_wrap=True)
 
 
 def show_outcome(console: Console, config: StudyConfig, outcome: SearchResult) -> None:

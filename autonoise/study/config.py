@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from autonoise.errors import StudyError
 from autonoise.files import dump_yaml, read_data, write_whole
+from autonoise.study.address import without_password
 
 FORMAT = "autonoise-study/1"
 _FIXED = (
@@ -69,7 +70,7 @@ class StudyConfig:
     noise_weight: float = 0.5
     space: str | None = None
     steps: str | None = None
-    storage: str | None = None
+    storage: str | None = field(default=None, repr=False)
     device: str = "cpu"
     workers: int = 1
     label_noise: float = 0.0
@@ -141,10 +142,14 @@ class StudyConfig:
             raise StudyError("--storage in memory would be lost with its process: name a file, sqlite:///trials.db")
 
     def to_dict(self) -> dict[str, Any]:
-        return {k: v for k, v in asdict(self).items() if v is not None}
+        """The settings that were given, as plain values; the address of the database without its password."""
+        values = {k: v for k, v in asdict(self).items() if v is not None}
+        return values if self.storage is None else {**values, "storage": without_password(self.storage)}
 
     def save(self, path: Path) -> None:
-        write_whole(path, dump_yaml({"format": FORMAT, **self.to_dict()}))
+        """Write the study file. Where it names a database, only its owner may read it."""
+        mode = 0o644 if self.storage is None else 0o600
+        write_whole(path, dump_yaml({"format": FORMAT, **self.to_dict()}), mode=mode)
 
     @classmethod
     def load(cls, path: Path) -> StudyConfig:

@@ -19,6 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, PendingRollbackError, SQLAlchemyError
 
 from autonoise.errors import StudyError, one_line
+from autonoise.study.address import hidden
 from autonoise.study.identity import surely_gone, surely_there
 from autonoise.study.trial_record import KILLED, MAX_RETRY, TrialRecord, attributes, killed_for_good
 
@@ -106,7 +107,7 @@ class PatientStorage(RDBStorage):
 
     def _pause(self, error: Exception, seconds: float, waited: float) -> None:
         """Wait for the next try. StudyError where there is to be none."""
-        cause = one_line(getattr(_origin(error), "orig", None) or error)
+        cause = hidden(one_line(getattr(_origin(error), "orig", None) or error), self.url)
         if waited > PATIENCE:
             self.fault = f"the storage has not answered for {waited:.0f} s ({cause}); start it and run the same command"
         elif self.stop():

@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from autonoise.errors import StudyError, one_line
 from autonoise.files import write_whole
+from autonoise.study.address import NOT_KEPT, check_password, has_password, hidden, masked, with_password
 from autonoise.study.config import StudyConfig
 from autonoise.study.folder import StudyFolder
 from autonoise.study.patient import PatientStorage
@@ -32,22 +33,23 @@ warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning
 def open_storage(url: str) -> BaseStorage:
     """A storage with signs of life: SQLite with a long busy timeout, or another database that may be restarted.
 
-    StudyError when it cannot be reached.
+    A password that is missing in the address is looked for in the environment. StudyError when it cannot be reached.
     """
+    url = with_password(url)
+    check_password(url)
     engine: dict[str, Any] = {"pool_pre_ping": True}
     if url.startswith("sqlite"):
         engine = {"connect_args": {"timeout": 100}}
     elif url.startswith("postgresql"):
         engine["connect_args"] = {"connect_timeout": 10}
     try:
-        return PatientStorage(url, heartbeat_interval=HEARTBEAT, grace_period=GRACE, engine_kwargs=engine)
+        # Optuna fills in what stands in braces
+        address = url.replace("{", "{{").replace("}", "}}")
+        return PatientStorage(address, heartbeat_interval=HEARTBEAT, grace_period=GRACE, engine_kwargs=engine)
     except Exception as e:
-        raise StudyError(f"--storage {_masked(url)}: cannot be opened ({one_line(e)})") from None
-
-
-def _masked(url: str) -> str:
-    head, at, tail = url.rpartition("@")
-    return f"{head.split('://')[0]}://***@{tail}" if at else url
+        why = hidden(one_line(e), url)
+        lost = f"; {NOT_KEPT}" if "password" in why and not has_password(url) else ""
+        raise StudyError(f"--storage {masked(url)}: cannot be opened ({why}){lost}") from None
 
 
 def make_pruner(config: StudyConfig) -> BasePruner:

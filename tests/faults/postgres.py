@@ -11,8 +11,12 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+
+PASSWORD = "s3cr€t @/:?#%25&{x} =+'\"\\"
+"""Of letters that mean something in an address, in a shell, in YAML or in a format string."""
 
 
 def _program(name: str) -> str | None:
@@ -31,7 +35,7 @@ def _account() -> dict[str, object]:
 
 
 class Cluster:
-    """``url`` is what Optuna opens; ``stop`` and ``start`` are those of the server."""
+    """``url`` is what Optuna opens, ``bare`` the same without the password; ``stop`` and ``start`` the server."""
 
     def __init__(self) -> None:
         initdb, server = _program("initdb"), _program("postgres")
@@ -45,9 +49,21 @@ class Cluster:
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             self.port = s.getsockname()[1]
-        options = ["-D", self.root / "data", "-A", "trust", "-U", "autonoise", "--locale=C", "-E", "UTF8", "--no-sync"]
+        (self.root / "password").write_text(PASSWORD)
+        options = [
+            "-D",
+            self.root / "data",
+            "-A",
+            "scram-sha-256",
+            "--pwfile",
+            self.root / "password",
+            "-U",
+            "autonoise",
+        ]
+        options += ["--locale=C", "-E", "UTF8", "--no-sync"]
         subprocess.run([initdb, *options], check=True, capture_output=True, cwd=self.root, **self._as)  # type: ignore[call-overload]
-        self.url = f"postgresql+psycopg://autonoise@127.0.0.1:{self.port}/postgres"
+        self.bare = f"postgresql+psycopg://autonoise@127.0.0.1:{self.port}/postgres"
+        self.url = self.bare.replace("@", f":{quote(PASSWORD, safe='')}@")
         self.start()
 
     def start(self) -> None:
