@@ -19,6 +19,8 @@ from autonoise.policy import Policy
 PREFIX = "autonoise."
 KILLED = "its process was killed"
 """Reason of a trial that did not end by itself; it is queued again and does not count."""
+REPEATED = "same policy as trial"
+"""How the reason of a trial begins whose policy had been scored before, so that nothing was trained."""
 MAX_RETRY = 2
 """How often the parameters of a trial are queued again whose process ended: its policy may be what ends processes."""
 
