@@ -163,8 +163,8 @@ def _policies(first: str, second: str, as_json: bool) -> None:
     for place in (first, second):
         if not is_judged(place) and not Path(place).exists() and place.lower().replace("_", "-") not in shipped():
             raise StudyError(
-                f"{place} is neither a study or an evaluation nor a policy file nor a shipped policy: autonoise studies "
-                f"and autonoise policies list what there is"
+                f"{place} is neither a study or an evaluation nor a policy file nor a shipped policy: what there is "
+                f"is listed by autonoise studies and autonoise policies"
             )
     places = [
         str(Path(judged_of(p).out) / "policy.yaml") if is_judged(p) and current(judged_of(p)) else p

@@ -35,23 +35,11 @@ def overview(config: StudyConfig) -> dict[str, Any]:
     row = nothing_yet(config.study, config.out, config.trials)
     row["exports"] = exports(folder)
     row["phases"]["calibrate"] = int(folder.corruptions_file.is_file())
-    if config.storage is None and not (folder.root / "study.db").is_file():
-        return row
-    study = optuna_study(config)
-    _count(row, study, config.trials)
-    best = next(iter(completed(study)), None)
-    if best is not None:
-        row["best"] = {
-            "trial": best.number,
-            "score": best.score,
-            "clean": best.clean,
-            "noisy": best.noisy,
-            "techniques": list(best.techniques),
-        }
-    row["workers"] = worker_rows(study)
-    parts = Counter(path.name.split("-")[1] for path in folder.runs.glob("*-*-*.npz"))
-    row["phases"] |= {"search": row["done"], "confirm": parts["confirm"], "verdict": parts["test"]}
-    row["phase"] = _phase(row, config.trials)
+    if config.storage is not None or (folder.root / "study.db").is_file():
+        _trials(row, optuna_study(config), config.trials)
+        parts = Counter(path.name.split("-")[1] for path in folder.runs.glob("*-*-*.npz"))
+        row["phases"] |= {"search": row["done"], "confirm": parts["confirm"], "verdict": parts["test"]}
+        row["phase"] = _phase(row, config.trials)
     result = folder.load_result()
     if result is None and folder.result_file.exists():
         raise StudyError(f"{folder.result_file} is damaged: delete it and run autonoise search {config.out} again")
@@ -105,7 +93,8 @@ def exports(folder: StudyFolder) -> list[str]:
     return [p.relative_to(folder.root).as_posix() for p in found]
 
 
-def _count(row: dict[str, Any], study: optuna.Study, total: int) -> None:
+def _trials(row: dict[str, Any], study: optuna.Study, total: int) -> None:
+    """What the trials tell: how many there are of each kind, the best of them, their workers and times."""
     records = [TrialRecord.of(t) for t in study.get_trials(deepcopy=False)]
     lost = {t.number for t in dead_trials(study)}
     counted = Counter(_ENDED[r.state] for r in records if r.state in _ENDED and not r.killed)
@@ -119,6 +108,16 @@ def _count(row: dict[str, Any], study: optuna.Study, total: int) -> None:
         "retried": sum(r.killed for r in records),
         "lost": len(lost),
     }
+    best = next(iter(completed(study)), None)
+    if best is not None:
+        row["best"] = {
+            "trial": best.number,
+            "score": best.score,
+            "clean": best.clean,
+            "noisy": best.noisy,
+            "techniques": list(best.techniques),
+        }
+    row["workers"] = worker_rows(study)
     times = [t for r in records for t in (r.trial.datetime_start, r.trial.datetime_complete) if t is not None]
     row["begun"], row["changed"] = (utc(pick(times)) if times else None for pick in (min, max))
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from study_samples import config_of, judged_folder, policy_of
 
 from autonoise import Policy, Step
 from autonoise.cli.status import age
+from autonoise.study.storage import open_storage, open_study
 
 from .running import Command
 
@@ -94,18 +94,18 @@ def test_ages(begun: str | None, words: str) -> None:
     assert age(begun, datetime(2026, 1, 2, 12, 0, 30, tzinfo=UTC)) == words
 
 
-def test_the_report_is_made_again(finished_study: SimpleNamespace, command: Command, tmp_path: Path) -> None:
+def test_the_report_is_made_again(place: Path, command: Command) -> None:
     """Also in another place, and without the data."""
-    import shutil
-
-    moved = tmp_path / "elsewhere"
-    shutil.copytree(finished_study.folder, moved)
-    before = (moved / "report.html").read_text()
-    (moved / "report.html").unlink()
+    config = config_of(Path("studies/a"), study="a", data="gone.csv")
+    config.save(Path("studies/a/study.yaml"))
+    study = open_study(config, open_storage(config.storage_url))
+    study.tell(study.ask(), 0.625)
+    moved = place / "elsewhere"
+    Path("studies/a").rename(moved)
     done = command("report", moved)
     assert (done.status, done.err) == (0, "")
     assert done.out == f"report  {moved / 'report.html'}  {moved / 'report.md'}\n"
-    assert len((moved / "report.html").read_text()) == len(before)
+    assert "0.625" in (moved / "report.html").read_text() and "better" in (moved / "report.md").read_text().lower()
     assert json.loads(command("report", moved, "--json").out)["files"][0] == str(moved / "report.html")
     (moved / "study.db").unlink()
     refused = command("report", moved)
