@@ -12,6 +12,7 @@ from study_samples import config_of, judged_folder, policy_of
 from autonoise import Policy, Step
 from autonoise.cli.status import age
 from autonoise.study.storage import open_storage, open_study
+from autonoise.study.trial_record import write_facts
 
 from .running import Command
 
@@ -99,7 +100,9 @@ def test_the_report_is_made_again(place: Path, command: Command) -> None:
     config = config_of(Path("studies/a"), study="a", data="gone.csv")
     config.save(Path("studies/a/study.yaml"))
     study = open_study(config, open_storage(config.storage_url))
-    study.tell(study.ask(), 0.625)
+    trial = study.ask()
+    write_facts(trial, score=0.625, clean=0.75, noisy=0.5)
+    study.tell(trial, 0.625)
     moved = place / "elsewhere"
     Path("studies/a").rename(moved)
     done = command("report", moved)
