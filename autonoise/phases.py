@@ -24,6 +24,7 @@ from autonoise.study.prepare import baseline_numbers, build_task, describe, ensu
 from autonoise.study.processes import Stop, limited, one_thread, stop_on_interrupt
 from autonoise.study.result import Result
 from autonoise.study.session import Session
+from autonoise.study.shared import Shared, share
 from autonoise.study.storage import (
     claim,
     heed,
@@ -38,6 +39,8 @@ from autonoise.training.task import Task
 from autonoise.trials.acting import offered
 from autonoise.trials.loop import enqueue, run_trials
 from autonoise.verdict.conclude import conclude
+from autonoise.verdict.queue import Queue
+from autonoise.verdict.sharing import SharedRunner
 from autonoise.verdict.trainings import Runner
 
 POOL_LIMIT = 4
@@ -90,6 +93,10 @@ def _run(
     study = open_study(config, open_storage(config.storage_url))
     heed(study, lambda: False, observer.line)
     claim(study, config, {"space_hash": space.hash, "data_fingerprint": task.dataset.fingerprint})
+    shared = Shared.of(study)
+    if shared is not None:
+        # begun in another folder, on another machine perhaps: it goes on with the same corruptions
+        shared.write(folder)
     config.save(folder.study_file)
     write_whole(folder.space_file, dump_yaml(dict(space.source)))
     about = [describe(task), *summary.lines(task.dataset)[1:], *untold]
@@ -116,6 +123,7 @@ def _phases(
         observer.phase("calibrate", 0, 1)
         frozen = ensure_corruptions(task, folder, seed=config.seed, longest=config.trial_timeout)
         claim(study, config, {"frozen_corruptions": digest(frozen)})
+        share(study, config, space, task, folder)
         numbers = baseline_numbers(folder)
         budget = Budget(
             config,
@@ -130,19 +138,32 @@ def _phases(
         sweep(study)
         session = Session(config, space, task, study, folder, budget, observer, stop)
         enqueue(session)
+        write_facts(study, phase="search")
         run_trials(session)
         write_trials(study, folder)
         _show(session)
         if stop():
             return Outcome(None, folder, stopped=True)
+        write_facts(study, phase="verdict")
         plan = budget.after_search(study, observer.line)
-        runner = Runner(config, task, folder, pool_size(config), ahead=budget.reserve(plan, numbers["seconds"], 1))
+        runner = _runner(session, ahead=budget.reserve(plan, numbers["seconds"], 1))
         try:
             result = conclude(session, runner, plan)
         finally:
             runner.close()
+        if not stop():
+            write_facts(study, phase="done")
         _show(session)
     return Outcome(result, folder, stopped=result is None and stop())
+
+
+def _runner(session: Session, ahead: float) -> Runner:
+    """Trainings after the search run here, and where the storage can be reached from elsewhere, there as well."""
+    config = session.config
+    queue = Queue.of(session.study) if config.storage is not None else None
+    if queue is None:
+        return Runner(config, session.task, session.folder, pool_size(config), ahead=ahead)
+    return SharedRunner(config, session.task, session.folder, pool_size(config), ahead=ahead, queue=queue)
 
 
 def _show(session: Session) -> None:

@@ -11,8 +11,7 @@ from autonoise.cli import options
 from autonoise.cli.output import make_console, print_json, table
 
 if TYPE_CHECKING:
-    from autonoise.policy import Policy
-    from autonoise.policy.compare import Difference
+    from autonoise.policy.compare import Comparison, Difference
 
 DIFFERENT = 1
 """Exit status where the two are not equal."""
@@ -33,22 +32,18 @@ def diff(first: options.PolicyFile, second: _Second, as_json: options.Json = Fal
     from autonoise.policy.compare import compare
 
     a, b = (load_policy(name, warn=False) for name in (first, second))
-    equal = compare(a, b).equal
+    found = compare(a, b)
     if as_json:
-        print_json(plain_diff(a, b, first, second))
-    elif equal:
+        print_json(_plain(found, first, second))
+    elif found.equal:
         make_console().print(f"equal: {len(a.steps)} steps, input and verdict are the same", soft_wrap=True)
     else:
-        show_diff(a, b, first, second)
-    if not equal:
+        _show(found, first, second)
+    if not found.equal:
         raise typer.Exit(DIFFERENT)
 
 
-def plain_diff(a: Policy, b: Policy, first: str, second: str) -> dict[str, Any]:
-    """What two policies do otherwise, as plain values. ``first`` and ``second``: what they are called."""
-    from autonoise.policy.compare import compare
-
-    found = compare(a, b)
+def _plain(found: Comparison, first: str, second: str) -> dict[str, Any]:
     return {
         "equal": found.equal,
         "first": first,
@@ -59,15 +54,10 @@ def plain_diff(a: Policy, b: Policy, first: str, second: str) -> dict[str, Any]:
     }
 
 
-def show_diff(a: Policy, b: Policy, first: str, second: str, title: str = "policy") -> None:
-    """Print what two policies do otherwise; ``title`` stands before what is of the whole policies."""
-    from autonoise.policy.compare import compare
+def _show(found: Comparison, first: str, second: str) -> None:
     from autonoise.technique import words
 
-    found = compare(a, b)
     console = make_console()
-    if found.equal:
-        console.print(f"{title}: equal", soft_wrap=True)
     for name, steps in ((first, found.only_first), (second, found.only_second)):
         for step in steps:
             console.print(f"only in {name}: {words.line(step)}", soft_wrap=True)

@@ -16,6 +16,7 @@ with search_extra("autonoise.data"):  # training with a policy does not need wha
     from autonoise.data.groups import NO_GROUP
     from autonoise.data.labels import finish
     from autonoise.data.readers import read
+    from autonoise.data.remote import fetched, is_address, shown
     from autonoise.data.splits import Fold, Splits, split
     from autonoise.data.text_files import suffix_of
 
@@ -50,6 +51,8 @@ def load(
 ) -> Dataset:
     """Read a built-in set by name (write ``./name`` for a path of that name), a file or a folder.
 
+    An address (``s3://bucket/shop.csv``, ``https://...``) is fetched by fsspec first, each time it is read.
+
     ``target``, ``clean_target`` and ``group`` name columns of a table or arrays of an npz; ``clean_target``
     holds true labels where those of ``target`` are known to be noisy. ``merge_rare``: classes with fewer
     training rows become one. A group that the source brings along (an array or a column named group, patient,
@@ -63,6 +66,9 @@ def load(
         _data_type(data_type), target, clean_target, named, find_group=group is None, text_column=text_column,
         like=None if like is None else like.x, full_scale=None if like is None else like.full_scale,
     )  # fmt: skip
+    if isinstance(source, str) and is_address(source):
+        with fetched(source, max_bytes) as copy:
+            return _loaded(copy, request, max_bytes, merge_rare, shown(source))
     path = Path(source).expanduser()
     name = str(source).replace("-", "_")
     is_name = isinstance(source, str) and path.name == source and not path.suffix
@@ -71,9 +77,13 @@ def load(
             raise UnknownNameError.of("built-in data set or path", str(source), builtin_names())
         raw: Raw = read_builtin(name, request)
         return finish(raw, name=name, where=name, merge_rare=merge_rare)
+    return _loaded(path, request, max_bytes, merge_rare, str(path))
+
+
+def _loaded(path: Path, request: Request, max_bytes: int, merge_rare: int, where: str) -> Dataset:
     raw = read(path, request, max_bytes)
     name = path.resolve().name if path.is_dir() else path.name[: path.name.lower().rindex(suffix_of(path))]
-    return finish(raw, name=name, where=str(path), merge_rare=merge_rare, further=like is not None)
+    return finish(raw, name=name, where=where, merge_rare=merge_rare, further=request.like is not None)
 
 
 def prepare(dataset: Dataset, train: Array) -> Preparation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -157,18 +158,23 @@ class StudyConfig:
         values = read_data(path, StudyError, "study file")
         if values.pop("format", None) != FORMAT:
             raise StudyError(f"{path}: not a study file: its first line must be 'format: {FORMAT}'")
+        return cls.from_dict(values, str(path))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], where: str) -> StudyConfig:
+        """The settings of what :meth:`to_dict` gave; ``where`` names their source. Raises StudyError."""
         known = {f.name for f in fields(cls)}
         unknown = set(values) - known
         if unknown:
-            raise StudyError(f"{path}: unknown setting {sorted(unknown)[0]!r}; remove it")
+            raise StudyError(f"{where}: unknown setting {sorted(unknown, key=str)[0]!r}; remove it")
         missing = [f.name for f in fields(cls) if f.default is MISSING and f.name not in values]
         if missing:
-            raise StudyError(f"{path}: the setting {missing[0]!r} is missing; write it into the file")
+            raise StudyError(f"{where}: the setting {missing[0]!r} is missing; write it into the file")
         kinds = get_type_hints(cls)
         for name, value in values.items():
             if not _is_of(kinds[name], value):
                 kind = (get_args(kinds[name]) or (kinds[name],))[0]
-                raise StudyError(f"{path}: {name} must be {_KINDS[kind]}, but is {value!r}; correct the file")
+                raise StudyError(f"{where}: {name} must be {_KINDS[kind]}, but is {value!r}; correct the file")
         return cls(**values)
 
     def differences(self, other: StudyConfig) -> list[str]:

@@ -18,6 +18,7 @@ from autonoise.study.config import StudyConfig
 from autonoise.study.folder import StudyFolder
 from autonoise.training.task import Task
 
+CLIPS_FILE = "noise_clips.npz"
 CLIPS_PARAMETER, GROUP_PARAMETER = "clips", "group"
 TRAIN, HELD_OUT = "search", "held_out"
 
@@ -42,7 +43,7 @@ def with_noise_data(config: StudyConfig, space: SearchSpace, task: Task, folder:
     groups = halves(found)
     held = int((groups == HELD_OUT).sum())
     log.warning("--noise-data: %d clips to train with, %d others to judge with%s", len(groups) - held, held, by(found))
-    path = (folder.root / "noise_clips.npz").resolve()
+    path = (folder.root / CLIPS_FILE).resolve()
     buffer = io.BytesIO()
     np.savez_compressed(buffer, X=x, group=groups, sample_rate=np.array(rate))
     write_whole(path, buffer.getvalue())
@@ -91,7 +92,7 @@ def by(found: Clips) -> str:
 
 def clips_of(folder: StudyFolder) -> np.ndarray[Any, np.dtype[np.float32]] | None:
     """The evaluation half, for workers of a study that is running."""
-    path = folder.root / "noise_clips.npz"
+    path = folder.root / CLIPS_FILE
     if not path.exists():
         return None
     with open_npz(path, DataError) as file:

@@ -21,7 +21,15 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, Pending
 from autonoise.errors import StudyError, one_line
 from autonoise.study.address import hidden
 from autonoise.study.identity import surely_gone, surely_there
-from autonoise.study.trial_record import KILLED, MAX_RETRY, TrialRecord, attributes, killed_for_good
+from autonoise.study.trial_record import (
+    ASKED,
+    KILLED,
+    MAX_RETRY,
+    TrialRecord,
+    attributes,
+    facts_of,
+    killed_for_good,
+)
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0
 """Seconds before the first further try and, after doubling, at most between two."""
@@ -65,8 +73,8 @@ class QueueAgain(RetryHeartbeatStaleTrialCallback):
         super().__init__(max_retry=MAX_RETRY)
 
     def __call__(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        origin = TrialRecord.of(trial).origin
-        trial.user_attrs = attributes(**({"origin": origin} if origin else {}), retry_of=trial.number)
+        asked = {name: fact for name, fact in facts_of(trial).items() if name in ASKED}
+        trial.user_attrs = attributes(**asked, retry_of=trial.number)
         kept = ("fixed_params", "failed_trial", "retry_history")
         trial.system_attrs = {k: v for k, v in trial.system_attrs.items() if k in kept}
         super().__call__(study, trial)

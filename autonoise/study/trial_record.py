@@ -19,8 +19,8 @@ from autonoise.policy import Policy
 PREFIX = "autonoise."
 KILLED = "its process was killed"
 """Reason of a trial that did not end by itself; it is queued again and does not count."""
-REPEATED = "same policy as trial"
-"""How the reason of a trial begins whose policy had been scored before, so that nothing was trained."""
+ASKED = ("origin", "job")
+"""Facts that say what a trial is to do; they stay when it is queued again, what it measured does not."""
 MAX_RETRY = 2
 """How often the parameters of a trial are queued again whose process ended: its policy may be what ends processes."""
 
@@ -171,7 +171,9 @@ class StudyRecord:
     ``claims``: what its scores rest on (hash of the space, fingerprint of the data ...), compared when it goes on.
     ``seeded``: the baseline, seeds and presets are queued. ``test_read_at``: when the test rows were first read (ISO
     time in UTC); ``test_contestants``: the sets of policies that were compared on them, each as hashes joined by "+";
-    ``verdict_looks``: the looks of each verdict, as :class:`~autonoise.verdict.looks.Ledger` writes them.
+    ``verdict_looks``: the looks of each verdict, as :class:`~autonoise.verdict.looks.Ledger` writes them. ``phase``:
+    "search" while trials may begin, "verdict" during the trainings after them, "done" at the end; empty before, and in
+    studies of versions that did not tell.
     """
 
     claims: Mapping[str, Any]
@@ -179,6 +181,7 @@ class StudyRecord:
     test_read_at: str | None
     test_contestants: tuple[str, ...]
     verdict_looks: tuple[dict[str, Any], ...]
+    phase: str = ""
 
     @classmethod
     def of(cls, study: optuna.Study) -> StudyRecord:
@@ -189,6 +192,7 @@ class StudyRecord:
             facts.get("test_read_at"),
             tuple(facts.get("test_contestants", ())),
             tuple(dict(r) for r in facts.get("verdict_looks", ())),
+            str(facts.get("phase", "")),
         )
 
 

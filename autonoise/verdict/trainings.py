@@ -6,11 +6,13 @@ import math
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
 
 from autonoise.data.notes import told_already
 from autonoise.errors import AutonoiseError, StudyError, one_line
@@ -50,11 +52,28 @@ class Job:
         """Seeds take the folds in turn."""
         return self.seed % folds
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for another process or machine; :meth:`from_dict` is the inverse."""
+        return {f.name: getattr(self, f.name) for f in fields(self)} | {"policy": self.policy.to_dict()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Job:
+        """Raises PolicyError, KeyError, TypeError or ValueError for what is no training."""
+        part = values["part"]
+        if part not in GROUPS:
+            raise ValueError(f"unknown part {part!r}")
+        numbers = int(values["seed"]), float(values["size"]), float(values["rows"])
+        return cls(Policy.from_dict(values["policy"]), part, *numbers)
+
+
+def job_file(task: Task, folder: StudyFolder, job: Job) -> Path:
+    """Where the result of a job is kept; no other job has a file of that name."""
+    return folder.run_file(job.policy.hash, job.part, job.fold(task.folds), job.seed, job.tag)
+
 
 def run_job(task: Task, folder: StudyFolder, job: Job) -> RunResult:
     """The stored result of a job, or train, evaluate and store it."""
-    fold = job.fold(task.folds)
-    path = folder.run_file(job.policy.hash, job.part, fold, job.seed, job.tag)
+    fold, path = job.fold(task.folds), job_file(task, folder, job)
     known = RunResult.load(path)
     if known is not None:
         return known
@@ -111,28 +130,36 @@ class Runner:
     ) -> list[RunResult | None]:
         """Results by job; None for jobs not begun when ``stop()`` became true."""
         different = {(j.policy.hash, j.part, j.seed, j.tag): j for j in jobs}
-        missing = [j for j in different.values() if self._stored(j) is None]
+        self._train([j for j in different.values() if self._stored(j) is None], stop, done)
+        return [self._stored(job) for job in jobs]
+
+    def _train(self, missing: list[Job], stop: Callable[[], bool], done: Callable[[int], None]) -> None:
         if self._processes > 1 and len(missing) > 1:
             self._run_pool(missing, stop, done)
         else:
             for n, job in enumerate(missing):
                 if stop():
                     break
-                with _told(job), limited(self._config.trial_timeout, "--trial-timeout"):
+                with told(job), limited(self._config.trial_timeout, "--trial-timeout"):
                     run_job(self._task, self._folder, job)
                 done(n + 1)
-        return [self._stored(job) for job in jobs]
+
+    def _file(self, job: Job) -> Path:
+        return job_file(self._task, self._folder, job)
 
     def _stored(self, job: Job) -> RunResult | None:
-        fold = job.fold(self._task.folds)
-        return RunResult.load(self._folder.run_file(job.policy.hash, job.part, fold, job.seed, job.tag))
+        return RunResult.load(self._file(job))
 
-    def _run_pool(self, jobs: list[Job], stop: Callable[[], bool], done: Callable[[int], None]) -> None:
+    def _submit(self, job: Job) -> Future[None]:
+        """Have a process of the pool run a training; the pool is started with the first."""
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(
                 self._processes, context, initializer=_start, initargs=(self._config, os.getpid())
             )
+        return self._pool.submit(_work, job.to_dict())
+
+    def _run_pool(self, jobs: list[Job], stop: Callable[[], bool], done: Callable[[int], None]) -> None:
         waiting: Iterator[Job] = iter(jobs)
         running: dict[Future[None], Job] = {}
         finished = 0
@@ -141,13 +168,12 @@ class Runner:
                 job = next(waiting, None)
                 if job is None:
                     break
-                future = self._pool.submit(_work, job.policy.to_dict(), job.part, job.seed, job.size, job.rows)
-                running[future] = job
+                running[self._submit(job)] = job
             if not running:
                 return
             ready, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in ready:
-                with _told(running.pop(future)):
+                with told(running.pop(future)):
                     future.result()
                 finished += 1
                 done(finished)
@@ -159,7 +185,7 @@ class Runner:
 
 
 @contextmanager
-def _told(job: Job) -> Iterator[None]:
+def told(job: Job) -> Iterator[None]:
     """A fault in a training becomes one line that names the policy and the remedy."""
     try:
         yield
@@ -188,7 +214,7 @@ def _start(config: StudyConfig, parent: int) -> None:
     _STATE["now"] = (task, folder, config.trial_timeout)
 
 
-def _work(policy: dict[str, object], part: str, seed: int, size: float, rows: float) -> None:
+def _work(job: dict[str, Any]) -> None:
     task, folder, longest = _STATE["now"]
     with limited(longest, "--trial-timeout"):
-        run_job(task, folder, Job(Policy.from_dict(policy), part, seed, size, rows))
+        run_job(task, folder, Job.from_dict(job))
