@@ -22,6 +22,7 @@ from autonoise.study.config import StudyConfig
 from autonoise.study.folder import StudyFolder, finite
 from autonoise.study.noise_data import with_noise_data
 from autonoise.study.observer import Lines, Observer
+from autonoise.study.places import EVALUATION, EVALUATIONS
 from autonoise.study.prepare import (
     baseline_numbers,
     build_task,
@@ -38,9 +39,6 @@ from autonoise.verdict.evaluation import check_fit, contestants_of, judge_polici
 if TYPE_CHECKING:
     from autonoise.types import InputSpec
 
-EVALUATIONS = Path("evaluations")
-SETTINGS = "evaluation.yaml"
-"""The file of an evaluation's settings; of another name than a study's, since no search can go on with it."""
 _OF_A_SEARCH: dict[str, Any] = {"storage": None, "timeout": None, "calibrate": False, "space": None}
 """Settings of a study given as the data that mean nothing here."""
 
@@ -127,7 +125,7 @@ def folder_of(config: StudyConfig) -> StudyFolder:
     folder = StudyFolder(config.out)
     if folder.study_file.is_file():
         raise StudyError(f"{folder.root} holds a search: name another folder for the evaluation by --out")
-    folder.study_file = folder.root / SETTINGS
+    folder.study_file = folder.root / EVALUATION
     return folder
 
 

@@ -12,6 +12,7 @@ import optuna
 import pytest
 
 from autonoise.corruptions.base import corruptions_for
+from autonoise.corruptions.frozen import fix
 from autonoise.evaluation.score import Score
 from autonoise.policy import Policy, Step
 from autonoise.space.space import SearchSpace
@@ -19,6 +20,7 @@ from autonoise.study.budget import Budget
 from autonoise.study.config import StudyConfig
 from autonoise.study.folder import RunResult, StudyFolder
 from autonoise.study.processes import Stop
+from autonoise.study.result import ContestantResult, Result
 from autonoise.study.session import Session
 from autonoise.training.train import Trained
 from autonoise.verdict.trainings import Job
@@ -157,3 +159,42 @@ def with_few_corruptions(patch: pytest.MonkeyPatch) -> None:
     kept = ("jitter", "cell_swap", "outliers", "column_blackout")
     some = [c for c in corruptions_for("tabular") if c.name in kept]
     patch.setattr("autonoise.study.prepare.corruptions_for", lambda data_type: some)
+
+
+def judged_folder(
+    folder: Path,
+    clean: dict[str, Sequence[float]],
+    *,
+    policy: Policy | None = None,
+    rows: int = 4,
+    first_seed: int = 100,
+    noisy: float = 0.5,
+    outcome: dict[str, Any] | None = None,
+    **config: Any,
+) -> StudyFolder:
+    """A study that was judged, without any training: its settings, corruptions, result and runs.
+
+    ``clean``: contestant ("baseline", "policy") → clean accuracy of each of its trainings, the same for every row.
+    Under outliers every row is right as often; under column_blackout at a share of ``noisy``.
+    """
+    made = config_of(folder, **{"study": folder.name, **config})
+    place = StudyFolder(folder)
+    place.create()
+    made.save(place.study_file)
+    names = ("jitter", "outliers", "column_blackout")
+    frozen = [fix(c, study_seed=made.seed) for c in corruptions_for("tabular") if c.name in names]
+    place.save_corruptions(tuple(frozen), {})
+    policies = {"baseline": Policy("tabular", name="no-noise"), "policy": policy or policy_of("gaussian_noise")}
+    contestants = {}
+    for label, values in clean.items():
+        own = policies[label]
+        for k, value in enumerate(values):
+            right = np.full(rows, value)
+            seed = first_seed + k
+            run = run_of(right, jitter=right, outliers=right, column_blackout=np.full(rows, noisy))
+            run.save(place.run_file(own.hash, "test", 0, seed))
+        steps = tuple(s.to_dict() for s in own.steps)
+        contestants[label] = ContestantResult(own.name or label, own.hash, steps=steps, seeds=len(values))
+    told = {"verdict": "better", "data": "sha256:same", "data_type": "tabular", "test_rows": rows, **(outcome or {})}
+    place.save_result(Result(made.study, contestants=contestants, **told))
+    return place

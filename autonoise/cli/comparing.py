@@ -11,7 +11,8 @@ from autonoise.cli import options
 from autonoise.cli.output import make_console, print_json, table
 
 if TYPE_CHECKING:
-    from autonoise.policy.compare import Comparison, Difference
+    from autonoise.policy import Policy
+    from autonoise.policy.compare import Difference
 
 DIFFERENT = 1
 """Exit status where the two are not equal."""
@@ -32,18 +33,22 @@ def diff(first: options.PolicyFile, second: _Second, as_json: options.Json = Fal
     from autonoise.policy.compare import compare
 
     a, b = (load_policy(name, warn=False) for name in (first, second))
-    found = compare(a, b)
+    equal = compare(a, b).equal
     if as_json:
-        print_json(_plain(found, first, second))
-    elif found.equal:
+        print_json(plain_diff(a, b, first, second))
+    elif equal:
         make_console().print(f"equal: {len(a.steps)} steps, input and verdict are the same", soft_wrap=True)
     else:
-        _show(found, first, second)
-    if not found.equal:
+        show_diff(a, b, first, second)
+    if not equal:
         raise typer.Exit(DIFFERENT)
 
 
-def _plain(found: Comparison, first: str, second: str) -> dict[str, Any]:
+def plain_diff(a: Policy, b: Policy, first: str, second: str) -> dict[str, Any]:
+    """What two policies do otherwise, as plain values. ``first`` and ``second``: what they are called."""
+    from autonoise.policy.compare import compare
+
+    found = compare(a, b)
     return {
         "equal": found.equal,
         "first": first,
@@ -54,10 +59,15 @@ def _plain(found: Comparison, first: str, second: str) -> dict[str, Any]:
     }
 
 
-def _show(found: Comparison, first: str, second: str) -> None:
+def show_diff(a: Policy, b: Policy, first: str, second: str, title: str = "policy") -> None:
+    """Print what two policies do otherwise; ``title`` stands before what is of the whole policies."""
+    from autonoise.policy.compare import compare
     from autonoise.technique import words
 
+    found = compare(a, b)
     console = make_console()
+    if found.equal:
+        console.print(f"{title}: equal", soft_wrap=True)
     for name, steps in ((first, found.only_first), (second, found.only_second)):
         for step in steps:
             console.print(f"only in {name}: {words.line(step)}", soft_wrap=True)

@@ -94,7 +94,8 @@ def run(files: list[str], data: str, given: dict[str, Any], *, once: bool, quiet
     from autonoise.calling import config_of
     from autonoise.cli.display import make_display
     from autonoise.data.notes import unlogged
-    from autonoise.evaluating import EVALUATIONS, evaluate
+    from autonoise.evaluating import evaluate
+    from autonoise.study.places import EVALUATION, EVALUATIONS
 
     options.refuse_empty(data, given)
     config = config_of(data, given)
@@ -108,7 +109,7 @@ def run(files: list[str], data: str, given: dict[str, Any], *, once: bool, quiet
             )
     except KeyboardInterrupt:
         folder = Path(given.get("out", EVALUATIONS / config.study))
-        if not (folder / "evaluation.yaml").is_file():
+        if not (folder / EVALUATION).is_file():
             raise
         return _say_how_to_continue(console)
     if result.stopped or result.numbers is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -46,8 +47,19 @@ def table(
 
 
 def print_json(value: Any) -> None:
-    """Print JSON to stdout by itself: a console would break long lines."""
-    print(json.dumps(value, indent=1, allow_nan=False, default=str))  # noqa: T201
+    """Print one JSON document to stdout by itself: a console would break long lines.
+
+    A number that is not known, or not finite, is null.
+    """
+    print(json.dumps(_known(value), indent=1, allow_nan=False, default=str))  # noqa: T201
+
+
+def _known(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _known(v) for key, v in value.items()}
+    return [_known(v) for v in value] if isinstance(value, list | tuple) else value
 
 
 def number(value: Any, digits: int = 3) -> str:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from autonoise.study.config import StudyConfig
 
 STUDIES = Path("studies")
+EVALUATIONS = Path("evaluations")
+EVALUATION = "evaluation.yaml"
+"""The file of an evaluation's settings; of another name than a study's, since no search can go on with it."""
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -58,6 +61,16 @@ def study_dir(given: str) -> Path:
         if (candidate / "study.yaml").is_file():
             return candidate
     raise StudyError(f"no study in {given} nor in {STUDIES / given}: give the folder that holds its study.yaml")
+
+
+def judged_of(given: str) -> StudyConfig:
+    """The settings of a study or of an evaluation on disk, given by its folder or by its name. StudyError."""
+    from autonoise.study.config import StudyConfig
+
+    for folder in (Path(given).expanduser(), EVALUATIONS / given):
+        if (folder / EVALUATION).is_file():
+            return replace(StudyConfig.load(folder / EVALUATION), out=str(folder))
+    return study_of(given)
 
 
 def study_of(given: str) -> StudyConfig:

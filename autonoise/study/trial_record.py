@@ -19,6 +19,8 @@ from autonoise.policy import Policy
 PREFIX = "autonoise."
 KILLED = "its process was killed"
 """Reason of a trial that did not end by itself; it is queued again and does not count."""
+REPEATED = "same policy as trial"
+"""How the reason of a trial begins whose policy had been scored before, so that nothing was trained."""
 ASKED = ("origin", "job")
 """Facts that say what a trial is to do; they stay when it is queued again, what it measured does not."""
 MAX_RETRY = 2

@@ -22,7 +22,7 @@ from autonoise.study.config import StudyConfig
 from autonoise.study.folder import UNUSABLE
 from autonoise.study.identity import process_mark
 from autonoise.study.processes import limited
-from autonoise.study.trial_record import TrialRecord, facts_of, tell, write_facts
+from autonoise.study.trial_record import REPEATED, TrialRecord, facts_of, tell, write_facts
 from autonoise.technique.words import policy_in_words
 from autonoise.training.task import FULL, Fidelity, Task
 
@@ -193,7 +193,7 @@ class Objective:
             "constraints",
         } | {"retry_of"}
         write_facts(trial, **{name: value for name, value in facts_of(known.trial).items() if name not in own})
-        write_facts(trial, seconds=0.0, work=0.0, reason=f"same policy as trial {known.number}")
+        write_facts(trial, seconds=0.0, work=0.0, reason=f"{REPEATED} {known.number}")
         for name, value in (known.constraints or {}).items():
             if name != "cost":
                 _constrain(trial, name, value)

@@ -13,6 +13,7 @@ from autonoise.policy.judged import NOT_MEASURABLE, UNCONFIRMED
 from autonoise.report import write_report
 from autonoise.study.bank import deposit
 from autonoise.study.export import complete_policy
+from autonoise.study.folder import StudyFolder
 from autonoise.study.names import WISHES, called
 from autonoise.study.result import Measured, Result, WinnerResult
 from autonoise.study.session import Session
@@ -173,3 +174,8 @@ def trial_rows(study: optuna.Study) -> list[dict[str, Any]]:
 def write_study_report(session: Session, result: Result) -> None:
     """Write the report into the study's folder."""
     write_report(session.folder, result, trial_rows(session.study))
+
+
+def report_again(folder: StudyFolder, result: Result, study: optuna.Study) -> None:
+    """Write the report of a study that has ended, from its folder and its trials alone."""
+    write_report(folder, result, trial_rows(study))

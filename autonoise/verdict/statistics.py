@@ -250,6 +250,17 @@ def _row_variance(parts: Parts, groups: Sequence[Array | None]) -> tuple[float, 
     return total, total**2 / below if below else min(f for _, f in terms)
 
 
+def paired_estimate(a: Side, b: Side, groups: Sequence[Array | None] = ()) -> Estimate:
+    """The mean difference a - b, run by run: run k of both sides is from the same seed, on the same fold and rows.
+
+    What a seed does to both alike (first weights, order of the batches) then cancels, as rows do.
+    """
+    if len(a.runs) != len(b.runs) or tuple(a.folds) != tuple(b.folds):
+        raise ValueError("both sides must have runs of the same seeds and folds, in the same order")
+    differences = [_combined([x, y], (1.0, -1.0)) for x, y in zip(a.runs, b.runs, strict=True)]
+    return estimate(Side(differences, a.folds), groups=groups)
+
+
 def paired(a: Sequence[Parts], b: Sequence[Parts], confidence: float = 0.95) -> Interval:
     """Interval of the mean difference a - b of runs from the same seeds in the same order, paired over them and rows.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import optuna
@@ -15,9 +14,9 @@ import autonoise
 from autonoise.calling import config_of
 from autonoise.cli.app import app
 from autonoise.cli.searching import check_device, check_machine
-from autonoise.cli.studies import status_of
 from autonoise.errors import StudyError
 from autonoise.study.config import StudyConfig
+from autonoise.study.overview import overview
 from autonoise.study.places import seconds_of
 
 from .running import Command
@@ -123,17 +122,15 @@ def test_status_counts_no_more_waiting_trials_than_will_run(tmp_path: Path, monk
     study.ask()
     for _ in range(11):
         study.enqueue_trial({})
-    monkeypatch.setattr("autonoise.cli.studies.optuna_study", lambda config: study)
-    monkeypatch.setattr("autonoise.study.storage.finished", lambda study: [SimpleNamespace()])
-    monkeypatch.setattr("autonoise.study.storage.completed", lambda study: [])
+    monkeypatch.setattr("autonoise.study.overview.optuna_study", lambda config: study)
 
     def counts(trials: int) -> dict[str, int]:
-        found: dict[str, int] = status_of(StudyConfig(data="w", study="s", out=str(tmp_path), trials=trials))["counts"]
-        return found
+        found = overview(StudyConfig(data="w", study="s", out=str(tmp_path), trials=trials))["counts"]
+        return {state: n for state, n in found.items() if n}
 
     assert counts(3) == {"complete": 1, "running": 1, "waiting": 1}
     assert counts(2) == {"complete": 1, "running": 1}
-    assert counts(60) == {"complete": 1, "running": 1, "waiting": 11}
+    assert counts(60) == {"complete": 1, "running": 1, "waiting": 58}
 
 
 @pytest.mark.parametrize(

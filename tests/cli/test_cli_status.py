@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
 import pytest
 from optuna.trial import TrialState
 
-from autonoise.cli.studies import status_of
 from autonoise.study.config import StudyConfig
 from autonoise.study.folder import StudyFolder
 from autonoise.study.identity import process_mark
+from autonoise.study.overview import overview
 from autonoise.study.result import Counts, Result
 from autonoise.study.storage import open_storage, open_study
-from autonoise.study.trial_record import KILLED, killed_for_good, write_facts
+from autonoise.study.trial_record import KILLED, REPEATED, killed_for_good, write_facts
 
 from .running import Command
 
@@ -43,7 +44,7 @@ def config(tmp_path: Path) -> StudyConfig:
 
 
 def test_each_worker_has_its_row(config: StudyConfig, tmp_path: Path, command: Command) -> None:
-    rows = status_of(config)["workers"]
+    rows = overview(config)["workers"]
     first, second = rows
     assert first == {
         "worker": "shop-3:7",
@@ -59,6 +60,38 @@ def test_each_worker_has_its_row(config: StudyConfig, tmp_path: Path, command: C
     assert "  worker shop-3:7  1 running · 2 finished · 1 pruned · 1 failed\n" in told
     assert "  worker shop-3:8  1 failed · 1 retried\n" in told
     assert json.loads(command("status", tmp_path, "--json").out)[0]["workers"] == rows
+
+
+def test_the_counts_add_up(config: StudyConfig, tmp_path: Path, command: Command) -> None:
+    """Failed, pruned, repeated, retried and running trials: what counts sums to the total of 12."""
+    study = open_study(config, open_storage(config.storage_url))
+    add(study, 7, TrialState.COMPLETE, reason=f"{REPEATED} 0")
+    row = overview(config)
+    assert row["counts"] == {"complete": 3, "pruned": 1, "failed": 2, "running": 1, "waiting": 5}
+    assert row["beside"] == {"repeated": 1, "retried": 1, "lost": 0}
+    assert sum(row["counts"].values()) == row["trials"] == 12 and row["done"] == 6
+    told = command("status", tmp_path).out
+    assert told.startswith("w  search  6/12 trials  (3 complete · 1 pruned · 2 failed · 1 running · 5 waiting)\n")
+    assert "  1 of them with a policy that had been scored before\n" in told
+    assert "  1 lost with their process and queued again\n" in told
+    fewer = overview(replace(config, trials=5))
+    assert sum(fewer["counts"].values()) == 7 and fewer["counts"]["waiting"] == 0
+
+
+def test_the_phases_that_left_something(config: StudyConfig, tmp_path: Path, command: Command) -> None:
+    folder = StudyFolder(tmp_path)
+    folder.create()
+    for name in ("abc-confirm-f0-s0", "abc-confirm-f0-s1", "abc-test-f0-s100"):
+        (folder.runs / f"{name}.npz").touch()
+    (folder.policies / "found.yaml").touch()
+    folder.policy_file.touch()
+    row = overview(config)
+    assert row["phases"] == {"calibrate": 0, "search": 5, "confirm": 2, "verdict": 1}
+    assert row["exports"] == ["policy.yaml", "policies/found.yaml"]
+    told = command("status", tmp_path).out
+    assert "  trainings after the search  2 to confirm and minimise, 1 for the verdict\n" in told
+    assert "  files  policy.yaml  policies/found.yaml\n" in told
+    assert row["begun"].endswith("+00:00") and row["begun"] <= row["changed"]
 
 
 @pytest.mark.skipif(not process_mark(), reason="this system has no /proc")
