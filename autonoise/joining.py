@@ -20,7 +20,7 @@ from autonoise.study.folder import StudyFolder
 from autonoise.study.noise_data import CLIPS_FILE
 from autonoise.study.prepare import build_task, load_data
 from autonoise.study.processes import Stop, one_thread, stop_on_interrupt
-from autonoise.study.shared import Shared, model_file, package_version, sha256_of
+from autonoise.study.shared import NoStudyError, Shared, found_study, model_file, package_version, sha256_of
 from autonoise.study.storage import finished, heed, open_storage
 from autonoise.study.trial_record import StudyRecord
 from autonoise.training.factory import IN_MEMORY
@@ -28,7 +28,7 @@ from autonoise.training.task import Task
 from autonoise.trials.objective import Objective
 from autonoise.trials.sampler import make_sampler
 from autonoise.trials.worker import work
-from autonoise.verdict.queue import SUFFIX, Queue
+from autonoise.verdict.queue import Queue
 from autonoise.verdict.sharing import serve
 
 LOOK_AGAIN = 5.0
@@ -115,13 +115,11 @@ def _found(place: Place, wait: float) -> tuple[optuna.Study, Shared]:
     storage = open_storage(place.storage)
     while True:
         try:
-            study = optuna.load_study(study_name=place.study, storage=storage)
+            study = found_study(storage, place.study)
             shared = Shared.of(study)
             missing = f"study {place.study!r} is not ready to be joined: its search has to calibrate its noise first"
-        except KeyError:
-            shared, names = None, [s.study_name for s in storage.get_all_studies()]
-            here = ", ".join(n for n in names[:10] if not n.endswith(SUFFIX)) or "none"
-            missing = f"the storage holds no study {place.study!r} (there are: {here}): check --study and --storage"
+        except NoStudyError as e:
+            shared, missing = None, str(e)
         if shared is not None:
             return study, shared
         if time.monotonic() >= until:

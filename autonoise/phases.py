@@ -152,7 +152,8 @@ def _phases(
         finally:
             runner.close()
         if not stop():
-            write_facts(study, phase="done")
+            told = {} if result is None else {"verdict": result.verdict, "sentence": result.sentence}
+            write_facts(study, **told, phase="done")
         _show(session)
     return Outcome(result, folder, stopped=result is None and stop())
 

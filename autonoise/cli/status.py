@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,11 +14,13 @@ import typer
 from autonoise.cli import options
 from autonoise.cli.output import make_console, number, print_json, table
 from autonoise.errors import StudyError
-from autonoise.study.places import STUDIES, study_of
+from autonoise.study.places import STUDIES, optuna_study, study_of
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+AGAIN = 5.0
+"""Seconds between two looks of --watch."""
 _BESIDE = {
     "repeated": "of them with a policy that had been scored before",
     "retried": "lost with their process and queued again",
@@ -32,23 +37,66 @@ def status(
             callback=options.filled,
         ),
     ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(help="Database URL of a study without its folder, with --study.", callback=options.filled),
+    ] = None,
+    study: Annotated[
+        str | None, typer.Option(help="Name of the study in that database.", callback=options.filled)
+    ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show it again every few seconds, until the study is done.")
+    ] = False,
     as_json: options.Json = False,
 ) -> None:
     """Tell where a study stands: its phases, its trials by how they ended, the best of them, its workers, the verdict.
 
     A worker is stalled when its process is gone or has given no sign of life for three minutes.
 
-    Example: watch autonoise status shop
+    Example: autonoise status shop --watch
     """
-    from autonoise.study.overview import overview, overviews
-
-    rows = [overview(study_of(place))] if place is not None else list(overviews(_files(STUDIES)))
+    look = _looking(place, storage, study)
+    rows = look()
     if as_json:
+        if watch:
+            raise StudyError("--watch shows, --json prints once: give one of them")
         print_json(rows)
         return
     console = make_console()
-    for row in rows:
-        _show(console, row)
+    while True:
+        if watch:
+            console.clear()
+        for row in rows:
+            _show(console, row)
+        if not watch or all(row["phase"] == "done" for row in rows):
+            return
+        time.sleep(AGAIN)
+        rows = look()
+
+
+def _looking(place: str | None, storage: str | None, study: str | None) -> Callable[[], list[dict[str, Any]]]:
+    """A function that reads the rows to show; the trials that it has read once are not read again."""
+    from autonoise.study.address import VARIABLE, masked
+    from autonoise.study.overview import overview, overview_from, overviews
+    from autonoise.study.shared import found_study
+    from autonoise.study.storage import open_storage
+
+    storage = storage or (os.environ.get(VARIABLE) if study is not None else None)
+    if (storage is None) != (study is None) or (place is not None and study is not None):
+        raise StudyError("name the study by its folder alone, or by both --storage URL and --study NAME")
+    if storage is not None and study is not None:
+        found, shown = found_study(open_storage(storage), study), masked(storage)
+        return lambda: [overview_from(found, shown)]
+    if place is None:
+        return lambda: list(overviews(_files(STUDIES)))
+    config, opened = study_of(place), list[Any]()
+
+    def look() -> list[dict[str, Any]]:
+        if not opened and (config.storage is not None or (Path(config.out) / "study.db").is_file()):
+            opened.append(optuna_study(config))
+        return [overview(config, *opened)]
+
+    return look
 
 
 def studies(

@@ -16,14 +16,17 @@ from autonoise.study.config import StudyConfig
 from autonoise.study.crew import worker_rows
 from autonoise.study.folder import StudyFolder
 from autonoise.study.places import optuna_study, study_of
+from autonoise.study.shared import Shared, trainings
 from autonoise.study.storage import completed, dead_trials
-from autonoise.study.trial_record import REPEATED, TrialRecord
+from autonoise.study.trial_record import REPEATED, StudyRecord, TrialRecord
 
 _ENDED = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
 
 
-def overview(config: StudyConfig) -> dict[str, Any]:
+def overview(config: StudyConfig, study: optuna.Study | None = None) -> dict[str, Any]:
     """Where one study stands. StudyError where its files cannot be read.
+
+    ``study``: its trials, where they are open already; they are read again only where they have changed.
 
     ``counts`` says how many trials are complete, pruned, failed, running and still to begin ("waiting"). Their sum is
     ``trials``, the total that was asked for, or more where more have ended. ``beside`` counts what is within or beside
@@ -36,7 +39,7 @@ def overview(config: StudyConfig) -> dict[str, Any]:
     row["exports"] = exports(folder)
     row["phases"]["calibrate"] = int(folder.corruptions_file.is_file())
     if config.storage is not None or (folder.root / "study.db").is_file():
-        _trials(row, optuna_study(config), config.trials)
+        _trials(row, study or optuna_study(config), config.trials)
         parts = Counter(path.name.split("-")[1] for path in folder.runs.glob("*-*-*.npz"))
         row["phases"] |= {"search": row["done"], "confirm": parts["confirm"], "verdict": parts["test"]}
         row["phase"] = _phase(row, config.trials)
@@ -52,6 +55,26 @@ def overview(config: StudyConfig) -> dict[str, Any]:
         going_on = any(worker["running"] and not worker["stalled"] for worker in row["workers"])
         row["phase"] = "search" if going_on and row["done"] < config.trials else "done"
     return row
+
+
+def overview_from(study: optuna.Study, storage: str) -> dict[str, Any]:
+    """Where a study stands by its storage alone: a row as of :func:`overview`, without files.
+
+    ``storage``: the address that is shown in place of a folder.
+    """
+    shared, record = Shared.of(study), StudyRecord.of(study)
+    total = int(shared.settings.get("trials", 0)) if shared is not None else 0
+    row = nothing_yet(study.study_name, storage, total)
+    _trials(row, study, total)
+    parts = Counter(trainings(study))
+    row["phases"] = {
+        "calibrate": int(shared is not None),
+        "search": row["done"],
+        "confirm": parts["confirm"],
+        "verdict": parts["test"],
+    }
+    row["phase"] = record.phase or "not begun"
+    return row | {"verdict": record.verdict or "unconfirmed", "sentence": record.sentence}
 
 
 def nothing_yet(study: str, folder: str, trials: int) -> dict[str, Any]:

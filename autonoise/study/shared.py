@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.storages import BaseStorage
+from optuna.trial import TrialState
 
 from autonoise.errors import StudyError
 from autonoise.files import write_json, write_whole
@@ -18,7 +20,7 @@ from autonoise.space.space import SearchSpace
 from autonoise.study.config import StudyConfig
 from autonoise.study.folder import StudyFolder
 from autonoise.study.noise_data import CLIPS_FILE
-from autonoise.study.trial_record import PREFIX
+from autonoise.study.trial_record import PREFIX, facts_of
 from autonoise.training.factory import IN_MEMORY
 from autonoise.training.task import Task
 
@@ -26,7 +28,13 @@ FORMAT = "autonoise-shared/1"
 KEY = PREFIX + "shared"
 _LOCAL = ("out", "storage", "workers", "timeout", "space", "calibrate", "memory")
 """Settings that are the driver's own: where it writes, how it searches and how long."""
+TRAININGS = "/trainings"
+"""Ends the name of the study that holds the trainings after the search; names that users give have no slashes."""
 _MATRIX = "label_matrix.csv"
+
+
+class NoStudyError(StudyError):
+    """A database holds no study of that name."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +92,28 @@ class Shared:
         """Put the frozen corruptions into a folder that has none: it goes on with those of the study."""
         if not folder.corruptions_file.exists():
             write_json(folder.corruptions_file, dict(self.corruptions))
+
+
+def found_study(storage: BaseStorage, name: str) -> optuna.Study:
+    """A study of a database, to read or to work for. StudyError, with the names that are there, where it has none."""
+    try:
+        return optuna.load_study(study_name=name, storage=storage)
+    except KeyError:
+        names = [s.study_name for s in storage.get_all_studies() if not s.study_name.endswith(TRAININGS)]
+        here = ", ".join(names[:10]) or "none"
+        raise NoStudyError(
+            f"the storage holds no study {name!r} (there are: {here}): check --study and --storage"
+        ) from None
+
+
+def trainings(searched: optuna.Study) -> list[str]:
+    """The part ("confirm", "test") of each training after the search whose result is in the storage."""
+    try:
+        study = optuna.load_study(study_name=searched.study_name + TRAININGS, storage=searched._storage)
+    except KeyError:
+        return []
+    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return [str(facts_of(t).get("job", {}).get("part")) for t in trials]
 
 
 def package_version() -> str:

@@ -175,7 +175,7 @@ class StudyRecord:
     time in UTC); ``test_contestants``: the sets of policies that were compared on them, each as hashes joined by "+";
     ``verdict_looks``: the looks of each verdict, as :class:`~autonoise.verdict.looks.Ledger` writes them. ``phase``:
     "search" while trials may begin, "verdict" during the trainings after them, "done" at the end; empty before, and in
-    studies of versions that did not tell.
+    studies of versions that did not tell; ``verdict``, ``sentence``: what it was in a word and in a sentence.
     """
 
     claims: Mapping[str, Any]
@@ -184,6 +184,8 @@ class StudyRecord:
     test_contestants: tuple[str, ...]
     verdict_looks: tuple[dict[str, Any], ...]
     phase: str = ""
+    verdict: str = ""
+    sentence: str = ""
 
     @classmethod
     def of(cls, study: optuna.Study) -> StudyRecord:
@@ -194,7 +196,7 @@ class StudyRecord:
             facts.get("test_read_at"),
             tuple(facts.get("test_contestants", ())),
             tuple(dict(r) for r in facts.get("verdict_looks", ())),
-            str(facts.get("phase", "")),
+            *(str(facts.get(name, "")) for name in ("phase", "verdict", "sentence")),
         )
 
 

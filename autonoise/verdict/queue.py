@@ -23,12 +23,10 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from autonoise.errors import AutonoiseError, StudyError
 from autonoise.study.identity import process_mark
 from autonoise.study.patient import PatientStorage
+from autonoise.study.shared import TRAININGS
 from autonoise.study.storage import patient_storage, sweep
 from autonoise.study.trial_record import TrialRecord, attributes, facts_of
 from autonoise.verdict.trainings import Job
-
-SUFFIX = "/trainings"
-"""Ends the name of the second study; no study of a user can be called so, since names have no slashes."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ class Queue:
             return None
         study = optuna.create_study(
             storage=searched._storage,
-            study_name=searched.study_name + SUFFIX,
+            study_name=searched.study_name + TRAININGS,
             load_if_exists=True,
             sampler=optuna.samplers.RandomSampler(),
         )

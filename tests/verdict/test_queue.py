@@ -14,10 +14,11 @@ from study_samples import config_of, policy_of
 from autonoise.errors import StudyError
 from autonoise.study.identity import process_mark
 from autonoise.study.processes import Stop
+from autonoise.study.shared import TRAININGS
 from autonoise.study.storage import open_storage, open_study, patient_storage
 from autonoise.study.trial_record import attributes
 from autonoise.verdict import sharing
-from autonoise.verdict.queue import SUFFIX, Queue
+from autonoise.verdict.queue import Queue
 from autonoise.verdict.trainings import Job
 
 pytestmark = pytest.mark.filterwarnings("ignore:Heartbeat of storage:UserWarning")
@@ -151,4 +152,4 @@ def test_a_worker_waits_while_others_train_and_leaves_when_there_is_nothing(
 
 def test_no_study_of_a_user_can_have_the_name_of_a_queue(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="plain name without slashes"):
-        config_of(tmp_path, study="sample" + SUFFIX)
+        config_of(tmp_path, study="sample" + TRAININGS)
