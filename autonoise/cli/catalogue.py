@@ -56,7 +56,7 @@ def techniques(
         console.print(f"{row['name']} · {row['stage']} stage · {row['family']} · {', '.join(row['data_types'])}")
         console.print(f"\n{row['description']}\n", soft_wrap=True)
         fields = ("name", "default", "searched", "valid", "unit")
-        console.print(table(fields, [[p[f] for f in fields] for p in row["parameters"]]))
+        console.print(table(fields, [[_shown(p[f]) for f in fields] for p in row["parameters"]]))
         console.print(f"cost {row['passes']:g} passes · a schedule scales its {row['multiplier']}")
         if row["reference"]:
             console.print(row["reference"], soft_wrap=True)
@@ -103,18 +103,29 @@ def _parameter(kind: type[Technique], name: str, parameter: Parameter) -> dict[s
     from autonoise.technique.parameters import Choice, Range
 
     default = getattr(kind(), name)
-    out = {"name": name, "default": default, "searched": "fixed", "valid": "text", "unit": ""}
+    out: dict[str, Any] = {"name": name, "default": default, "searched": "fixed", "valid": "text", "unit": ""}
     if isinstance(parameter, Range):
         searched = f"{parameter.low:.4g} to {parameter.high:.4g}" + (" log" if parameter.log else "")
         out |= {
             "searched": searched,
             "valid": f"{parameter.minimum:g} to {parameter.maximum:g}",
             "unit": parameter.unit,
-            "default": default if parameter.integer else float(f"{default:.4g}"),
+            "default": default,
+            "low": parameter.low,
+            "high": parameter.high,
+            "log": parameter.log,
+            "minimum": parameter.minimum,
+            "maximum": parameter.maximum,
+            "integer": parameter.integer,
         }
     elif isinstance(parameter, Choice):
-        out |= {"searched": " | ".join(parameter.options), "valid": " | ".join(parameter.options)}
+        words = " | ".join(parameter.options)
+        out |= {"searched": words, "valid": words, "options": list(parameter.options)}
     return out
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def spaces(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -47,7 +48,7 @@ def listing(data_type: options.ListedType = None, as_json: options.Json = False)
             "data_type": str(c.data_type),
             "group": c.group,
             "family": str(c.family),
-            "amounts": [float(f"{a:.4g}") for a in c.severities],
+            "amounts": list(c.severities),
             "unit": c.unit,
             "description": c.description,
             "reference": c.reference,
@@ -85,6 +86,7 @@ def calibrate(
         int | None, typer.Option(help="Epochs of the baseline; left out: the proxy's own number.", min=1)
     ] = None,
     train_rows: Annotated[int, typer.Option(help="Training rows at most.", min=20)] = 10_000,
+    as_json: options.Json = False,
 ) -> None:
     """Find the amounts of noise at which the baseline keeps 97, 91, 84, 74 and 62 % of its accuracy on data.
 
@@ -116,6 +118,9 @@ def calibrate(
         frozen = ensure_corruptions(task, folder, seed=seed)
         if out is not None:
             write_whole(out, folder.corruptions_file.read_bytes())
+    if as_json:
+        print_json([{**asdict(f), "data_type": str(f.data_type), "family": str(f.family)} for f in frozen])
+        return
     rows = [
         (f.name, f.group, f.family, _amounts(f.amounts), "  ".join(f"{r:.2f}" for r in f.retentions), f.note)
         for f in frozen

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from autonoise.cli import options
-from autonoise.cli.output import interval, make_console, number, print_json, table
+from autonoise.cli.output import interval, make_console, number, print_json, stdout_is_for_json, table
 from autonoise.cli.searching import check_device, check_machine, closed
 
 if TYPE_CHECKING:
@@ -101,12 +101,10 @@ def run(files: list[str], data: str, given: dict[str, Any], *, once: bool, quiet
     config = config_of(data, given)
     check_device(config.device)
     check_machine(config)
-    console = make_console()
+    console = make_console(messages=as_json)
     try:
-        with unlogged():  # the display shows them
-            result = evaluate(
-                list(files), data, once=once, progress=make_display(console, quiet=quiet or as_json), **given
-            )
+        with unlogged(), stdout_is_for_json(as_json):  # the display shows what is logged
+            result = evaluate(list(files), data, once=once, progress=make_display(console, quiet=quiet), **given)
     except KeyboardInterrupt:
         folder = Path(given.get("out", EVALUATIONS / config.study))
         if not (folder / EVALUATION).is_file():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autonoise.cli import options
-from autonoise.cli.output import make_console
+from autonoise.cli.output import make_console, print_json
 from autonoise.cli.studies import current, tell_found
 from autonoise.errors import StudyError
 from autonoise.files import write_whole
@@ -51,6 +51,7 @@ def export(
             help="File to write, .yaml or .json, or .py with --to; left out: the policy's name in the current folder.",
         ),
     ] = None,
+    as_json: options.Json = False,
 ) -> None:
     """Write the policy that a study recommends, or that of any completed trial, to a file, or as code for a library.
 
@@ -64,7 +65,7 @@ def export(
         e.param_hint = "'--out'"
         raise
     if to is not None:
-        _write_code(_policy_of(place, trial), to, out)
+        _write_code(_policy_of(place, trial), to, out, as_json=as_json)
         return
     if Path(place).is_file():
         raise StudyError(f"{place} is a file already: say which library to write code for, --to albumentations ...")
@@ -72,6 +73,9 @@ def export(
     policy = current(config) if trial is None else _of_trial(config, trial)
     path = out or Path(f"{policy.name}.yaml")
     policy.save(path)
+    if as_json:
+        print_json({"file": str(path), "policy": policy.name, "verdict": policy.scores.get("verdict", "unconfirmed")})
+        return
     console = make_console()
     console.print(f"{path}  ({policy.scores.get('verdict', 'unconfirmed')})", soft_wrap=True)
     if trial is None:
@@ -92,11 +96,11 @@ def _policy_of(place: str, trial: int | None) -> Policy:
     return current(config) if trial is None else _of_trial(config, trial)
 
 
-def _write_code(policy: Policy, library: str, out: Path | None) -> None:
+def _write_code(policy: Policy, library: str, out: Path | None, *, as_json: bool) -> None:
     from autonoise.integrations.code.writing import code_for
 
     code = code_for(policy, library)
-    console = make_console()
+    console = make_console(messages=as_json)
     for name, reason in code.left:
         console.print(f"not in {library}: {name}, {reason}", soft_wrap=True, markup=False)
     if not code.expressed:
@@ -104,6 +108,10 @@ def _write_code(policy: Policy, library: str, out: Path | None) -> None:
         raise typer.Exit(2)
     path = out or Path(f"{policy.name}-{library}.py")
     write_whole(path, code.text)
+    if as_json:
+        left = [{"technique": name, "reason": reason} for name, reason in code.left]
+        print_json({"file": str(path), "library": library, "expressed": list(code.expressed), "left_out": left})
+        return
     console.print(f"{path}  ({', '.join(code.expressed)})", soft_wrap=True)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autonoise.cli import options
-from autonoise.cli.output import make_console
+from autonoise.cli.output import make_console, print_json, stdout_is_for_json
 from autonoise.errors import StudyError
 from autonoise.study.address import VARIABLE
 from autonoise.study.places import optuna_study, seconds_of, study_of
@@ -57,6 +57,7 @@ def worker(
         str | None,
         typer.Option(help="Wait so long for the study to be there: 90s, 10m, 1h30m.", callback=options.filled),
     ] = None,
+    as_json: options.Json = False,
 ) -> None:
     """Run trials of a study beside the search that began it, and the trainings after them, until it is done.
 
@@ -78,7 +79,8 @@ def worker(
         config = replace(config, storage=storage or config.storage, study=study or config.study)
         optuna_study(config)  # a mistyped --study or --storage would otherwise begin a study of its own
         if config.storage is None:
-            _beside(config, data, model, noisy_val, limit)
+            done = _beside(config, data, model, noisy_val, limit, as_json)
+            _tell(config, done, 0, as_json=as_json)
             return
         storage, study = config.storage, config.study
         data, model, noisy_val = data or config.data, model or config.model, noisy_val or config.noisy_val
@@ -86,17 +88,25 @@ def worker(
 
     from autonoise.joining import Place, join
 
-    joined, done, ran = join(
-        Place(storage, study, data, model, noisy_val), timeout=limit, wait=seconds_of(wait, "--wait") if wait else 0.0
-    )
+    there = Place(storage, study, data, model, noisy_val)
+    with stdout_is_for_json(as_json):
+        joined, done, ran = join(there, timeout=limit, wait=seconds_of(wait, "--wait") if wait else 0.0)
+    _tell(joined, done, ran, as_json=as_json)
+
+
+def _tell(config: StudyConfig, done: int, ran: int, *, as_json: bool) -> None:
+    """How many trials the study has now, and how many of the trainings after them this worker ran."""
+    if as_json:
+        print_json({"study": config.study, "done": done, "trials": config.trials, "trainings_after": ran})
+        return
     after = f", and this worker ran {ran} of the trainings after them" if ran else ""
-    make_console().print(f"{joined.study}: {done} of {joined.trials} trials are there{after}", soft_wrap=True)
+    make_console().print(f"{config.study}: {done} of {config.trials} trials are there{after}", soft_wrap=True)
 
 
 def _beside(
-    config: StudyConfig, data: str | None, model: str | None, noisy_val: str | None, limit: float | None
-) -> None:
-    """Run trials of a study that lies in its folder alone."""
+    config: StudyConfig, data: str | None, model: str | None, noisy_val: str | None, limit: float | None, as_json: bool
+) -> int:
+    """Run trials of a study that lies in its folder alone; returns how many it has at the end."""
     from autonoise.space.space import SearchSpace
     from autonoise.study.folder import StudyFolder
     from autonoise.trials.worker import run_worker
@@ -106,5 +116,5 @@ def _beside(
     deadline = None if limit is None else time.time() + limit
     space = SearchSpace.load(StudyFolder(config.out).space_file)
     # the sampler draws from a seed of its own in each worker: any number serves that no other worker has
-    done = run_worker(config, space, index=1000 + os.getpid(), parent=None, deadline=deadline)
-    make_console().print(f"{config.study}: {done} of {config.trials} trials are there")
+    with stdout_is_for_json(as_json):
+        return run_worker(config, space, index=1000 + os.getpid(), parent=None, deadline=deadline)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
@@ -26,10 +28,37 @@ class _PlainConsole(Console):
         super().print(*(plain(o) if isinstance(o, str) else o for o in objects), **how)
 
 
-def make_console() -> Console:
-    """A console on stdout that prints brackets as they are: rich would read ``[bold]`` in a name as an instruction."""
-    width = None if sys.stdout.isatty() else PIPE_WIDTH
-    return _PlainConsole(markup=False, emoji=False, highlight=False, width=width)
+def make_console(*, messages: bool = False) -> Console:
+    """A console that prints brackets as they are: rich would read ``[bold]`` in a name as an instruction.
+
+    It is as wide as COLUMNS says, else as the terminal, else ``PIPE_WIDTH``. ``messages``: it prints to stderr, where
+    stdout is for one JSON document.
+    """
+    stream, given = sys.stderr if messages else sys.stdout, os.environ.get("COLUMNS", "")
+    told = given.isdecimal() and int(given) > 0
+    known = {k: v for k, v in os.environ.items() if told or k != "COLUMNS"}
+    width = None if told or stream.isatty() else PIPE_WIDTH
+    return _PlainConsole(file=stream, markup=False, emoji=False, highlight=False, width=width, _environ=known)
+
+
+@contextmanager
+def stdout_is_for_json(wanted: bool) -> Iterator[None]:
+    """Send what is written to stdout meanwhile to stderr: by models of the user's and by processes that are started.
+
+    ``wanted`` False: do nothing.
+    """
+    if not wanted:
+        yield
+        return
+    sys.stdout.flush()
+    with redirect_stdout(sys.stderr):
+        kept = os.dup(1)
+        os.dup2(2, 1)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 1)
+            os.close(kept)
 
 
 def table(

@@ -20,17 +20,21 @@ if TYPE_CHECKING:
     from autonoise.study.bank import Recommendation
 
 
-def show(file: options.PolicyFile) -> None:
+def show(file: options.PolicyFile, as_json: options.Json = False) -> None:
     """Print a policy file: its steps with units, what it costs, its scores, and where it comes from.
 
     Example: autonoise show policy.yaml
     """
     from autonoise.policy import load_policy
 
-    print_policy(make_console(), load_policy(file, warn=False))
+    policy = load_policy(file, warn=False)
+    if as_json:
+        print_json(policy.to_dict())
+    else:
+        print_policy(make_console(), policy)
 
 
-def verify(file: options.PolicyFile) -> None:
+def verify(file: options.PolicyFile, as_json: options.Json = False) -> None:
     """Recompute what a policy's noise does and compare it with what the file says; exit status 2 where it differs.
 
     Example: autonoise verify policy.yaml
@@ -38,8 +42,13 @@ def verify(file: options.PolicyFile) -> None:
     from autonoise.policy import load_policy
     from autonoise.policy.verify import verify as recompute
 
+    policy = load_policy(file, warn=False)
+    lines = recompute(policy)
+    if as_json:
+        print_json({"policy": policy.name, "as_exported": True, "statistics": policy.check.get("statistics", {})})
+        return
     console = make_console()
-    for line in recompute(load_policy(file, warn=False)):
+    for line in lines:
         console.print(line, soft_wrap=True)
 
 
@@ -58,6 +67,7 @@ def recommend(
     target: options.Target = None,
     group: options.Group = None,
     text_column: options.TextColumn = None,
+    as_json: options.Json = False,
 ) -> None:
     """Recommend a policy without a search, from finished studies of similar data.
 
@@ -70,7 +80,8 @@ def recommend(
         raise StudyError(f"--bank {bank}: no such folder; it must hold the folders of finished studies")
     places = [Path(bank)] if bank is not None else earlier.places_for(Path("studies") / "any")
     dataset = load(data, data_type=data_type, target=target, group=group, text_column=text_column)
-    console = make_console()
+    console = make_console(messages=as_json)
+    rests_on: list[dict[str, Any]] = []
     try:
         found = earlier.recommend(dataset, places)
     except InsufficientStudiesError as e:
@@ -82,6 +93,7 @@ def recommend(
         fresh = "nothing was trained on these data" if found.same is None else f"{found.same} is of these very data"
         console.print(f"from studies of similar data, nearest first ({fresh}):")
         for name, distance, summary in found.rests_on:
+            rests_on.append({"study": name, "distance": distance, "verdict": summary.get("verdict")})
             console.print(
                 f"  {name}  distance {distance:.2f}  verdict there: {summary.get('verdict', 'unknown')}", soft_wrap=True
             )
@@ -96,6 +108,12 @@ def recommend(
     if out is not None:
         policy = _with_input(policy, dataset, console)
         policy.save(out)
+    if as_json:
+        file = None if out is None else str(out)
+        print_json(
+            {"data": dataset.name, "rests_on": rests_on, "advice": advice, "file": file} | {"policy": policy.to_dict()}
+        )
+        return
     print_policy(console, policy)
     if out is not None:
         console.print(f"policy  {out}", soft_wrap=True)

@@ -48,6 +48,9 @@ def search(
         bool, typer.Option("--quiet", help="Print nothing but errors.", rich_help_panel=options.RUN)
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help=_STRICT, rich_help_panel=options.RUN)] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result as JSON, messages to stderr.", rich_help_panel=options.RUN)
+    ] = False,
     data_type: Annotated[
         str | None, options.option("image, text, tabular, timeseries or audio (found out).", panel=options.DATA)
     ] = None,
@@ -128,8 +131,8 @@ def search(
 
     Example: autonoise search shop.csv --target bought --timeout 20m
     """
-    given = {k: v for k, v in locals().items() if v is not None and k not in ("data", "quiet", "strict")}
-    raise typer.Exit(run(data, given, quiet=quiet, strict=strict))
+    given = {k: v for k, v in locals().items() if v is not None and k not in ("data", "quiet", "strict", "as_json")}
+    raise typer.Exit(run(data, given, quiet=quiet, strict=strict, as_json=as_json))
 
 
 def check_device(name: str) -> None:
@@ -156,11 +159,11 @@ def check_machine(config: StudyConfig) -> None:
         raise StudyError(f"--out {config.out} is a file: name a folder for the study")
 
 
-def run(data: str, given: dict[str, Any], *, quiet: bool, strict: bool) -> int:
+def run(data: str, given: dict[str, Any], *, quiet: bool, strict: bool, as_json: bool = False) -> int:
     """The search with its display; returns the exit status."""
     from autonoise.calling import config_of
     from autonoise.cli.display import make_display
-    from autonoise.cli.output import make_console
+    from autonoise.cli.output import make_console, stdout_is_for_json
     from autonoise.data.notes import unlogged
     from autonoise.run import search
 
@@ -168,9 +171,9 @@ def run(data: str, given: dict[str, Any], *, quiet: bool, strict: bool) -> int:
     config = config_of(data, given)
     check_device(config.device)
     check_machine(config)
-    console = make_console()
+    console = make_console(messages=as_json)
     try:
-        with unlogged():  # the display shows them
+        with unlogged(), stdout_is_for_json(as_json):  # the display shows what is logged
             result = search(data, progress=make_display(console, quiet=quiet), **given)
     except KeyboardInterrupt:
         _say_how_to_continue(console, config)
@@ -178,9 +181,19 @@ def run(data: str, given: dict[str, Any], *, quiet: bool, strict: bool) -> int:
     if result.stopped:
         _say_how_to_continue(console, config)
         return 130
-    if not quiet:
+    if as_json:
+        _print_result(result)
+    elif not quiet:
         show_outcome(console, config, result)
     return strict_status(result.numbers) if strict else 0
+
+
+def _print_result(found: SearchResult) -> None:
+    from autonoise.cli.output import print_json
+    from autonoise.study.overview import exports
+
+    told = {"verdict": None, "contestants": {}} if found.numbers is None else found.numbers.to_dict()
+    print_json({**told, "folder": str(found.folder.root), "files": exports(found.folder)})
 
 
 def strict_status(result: Result | None) -> int:
