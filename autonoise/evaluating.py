@@ -28,6 +28,7 @@ from autonoise.study.prepare import (
     build_task,
     describe,
     ensure_corruptions,
+    share_sets,
     tell_noisy_parts,
 )
 from autonoise.study.processes import Stop, one_thread, stop_on_interrupt
@@ -193,6 +194,7 @@ def _run(
             observer.phase("calibrate", 0, 1)
             frozen = ensure_corruptions(task, folder, seed=config.seed)
             claim(study, config, {"frozen_corruptions": digest(frozen)}, "--out")
+            share_sets(task, folder)
             if stop():
                 return config, None, True
             seconds = baseline_numbers(folder)["seconds"]
@@ -202,6 +204,7 @@ def _run(
             if result is None:
                 return config, None, True
             folder.save_result(result)
+            folder.forget_sets()
             observer.line(result.sentence)
             return config, result, False
     finally:

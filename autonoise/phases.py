@@ -20,7 +20,14 @@ from autonoise.study.config import StudyConfig
 from autonoise.study.folder import StudyFolder
 from autonoise.study.noise_data import with_noise_data
 from autonoise.study.observer import Observer
-from autonoise.study.prepare import baseline_numbers, build_task, describe, ensure_corruptions, tell_noisy_parts
+from autonoise.study.prepare import (
+    baseline_numbers,
+    build_task,
+    describe,
+    ensure_corruptions,
+    share_sets,
+    tell_noisy_parts,
+)
 from autonoise.study.processes import Stop, limited, one_thread, stop_on_interrupt
 from autonoise.study.result import Result
 from autonoise.study.session import Session
@@ -124,6 +131,7 @@ def _phases(
         frozen = ensure_corruptions(task, folder, seed=config.seed, longest=config.trial_timeout)
         claim(study, config, {"frozen_corruptions": digest(frozen)})
         share(study, config, space, task, folder)
+        share_sets(task, folder)
         numbers = baseline_numbers(folder)
         budget = Budget(
             config,
@@ -155,6 +163,8 @@ def _phases(
             told = {} if result is None else {"verdict": result.verdict, "sentence": result.sentence}
             write_facts(study, **told, phase="done")
         _show(session)
+    if result is not None:
+        folder.forget_sets()
     return Outcome(result, folder, stopped=result is None and stop())
 
 

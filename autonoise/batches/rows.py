@@ -18,6 +18,11 @@ def select(batch: Batch, index: Tensor) -> Batch:
     return mapped(batch, lambda t: t[index.to(t.device)])
 
 
+def stretch(batch: Batch, start: int, stop: int) -> Batch:
+    """The rows from ``start`` up to ``stop``, which is not among them; a view, so nothing is copied."""
+    return mapped(batch, lambda t: t[start:stop])
+
+
 def to_device(batch: Batch, device: torch.device | str) -> Batch:
     """The batch with all of its tensors on a device."""
     return mapped(batch, lambda t: t.to(device))

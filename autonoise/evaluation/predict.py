@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from autonoise.batches.mappings import call_model, check_logits, logits_of
-from autonoise.batches.rows import rows_in, select, to_device
+from autonoise.batches.rows import rows_in, stretch, to_device
 from autonoise.errors import no_exit
 from autonoise.types import Array, Batch
 
@@ -60,7 +60,7 @@ def probabilities(
     n, parts = rows_in(batch), []
     with evaluating(model), no_exit("the model"):
         for start in range(0, n, EVALUATION_BATCH):
-            chunk = select(batch, torch.arange(start, min(start + EVALUATION_BATCH, n)))
+            chunk = stretch(batch, start, start + EVALUATION_BATCH)
             chunk = chunk if device is None else to_device(chunk, device)
             parts.append(class_probabilities(model, chunk, forward).cpu())
     p = torch.cat(parts).numpy()

@@ -11,6 +11,7 @@ from autonoise.batches.rows import to_device
 from autonoise.corruptions.base import Reference
 from autonoise.corruptions.frozen import FrozenCorruption, corrupted
 from autonoise.data import Preparation, Rows, count, take
+from autonoise.evaluation.stored import StoredSets
 from autonoise.types import Array, Batch
 
 CACHE_BYTES = 1 << 30
@@ -21,7 +22,7 @@ class EvaluationSets:
     """A part of the data, clean and under frozen corruptions: made when first asked for, the same in every worker.
 
     ``real`` is a noisy set of the user's own, (rows, labels). It counts as one more family; with ``only_real`` the
-    corruptions do not count at all.
+    corruptions do not count at all. ``stored`` keeps corrupted rows on disk, where other processes find them.
     """
 
     def __init__(
@@ -36,11 +37,13 @@ class EvaluationSets:
         device: str = "cpu",
         real: tuple[Rows, Array] | None = None,
         only_real: bool = False,
+        stored: StoredSets | None = None,
     ) -> None:
         self.part, self.rows, self.labels, self.device = part, rows, labels, device
         self.frozen = () if only_real else tuple(frozen)
         self.real = real
         self._prepare, self._reference = preparation, reference
+        self._stored = stored
         self._cache: dict[tuple[str, int], Batch] = {}
         self._bytes = 0
 
@@ -48,17 +51,15 @@ class EvaluationSets:
         return count(self.rows)
 
     def clean(self) -> Batch:
-        return self._made("clean", 0, lambda: self.rows)
+        return self._kept("clean", 0, lambda: self.prepare(self.rows))
 
     def noisy(self, frozen: FrozenCorruption, severity: int) -> Batch:
-        return self._made(
-            frozen.name, severity, lambda: corrupted(self.rows, frozen, severity, self.part, self._reference)
-        )
+        return self._kept(frozen.name, severity, lambda: self._corrupted(frozen, severity))
 
     def real_noisy(self) -> tuple[Batch, Array]:
         assert self.real is not None
         rows, labels = self.real
-        return self._made("real", 0, lambda: rows), labels
+        return self._kept("real", 0, lambda: self.prepare(rows)), labels
 
     def prepare(self, rows: Rows) -> Batch:
         return to_device(self._prepare(rows), self.device)
@@ -75,6 +76,7 @@ class EvaluationSets:
             device=self.device,
             real=self.real,
             only_real=False,
+            stored=self._stored,
         )
         other._cache = self._cache
         return other
@@ -92,12 +94,30 @@ class EvaluationSets:
             device=self.device,
             real=self.real,
             only_real=not self.frozen,
+            stored=self._stored,
         )
 
-    def _made(self, name: str, severity: int, make: Callable[[], Rows]) -> Batch:
+    def _corrupted(self, frozen: FrozenCorruption, severity: int) -> Batch:
+        """Prepared rows under a corruption, from disk where they are kept there.
+
+        Arrays are kept as they come, since pictures take a quarter of the place as bytes; texts and tables prepared.
+        """
+
+        def make() -> Rows:
+            return corrupted(self.rows, frozen, severity, self.part, self._reference)
+
+        if self._stored is None:
+            return self.prepare(make())
+        at = severity - 1
+        words = (self.part, frozen.name, frozen.amounts[at], frozen.seeds[at])
+        if isinstance(self.rows, np.ndarray):
+            return self.prepare(self._stored.array(words, lambda: np.asarray(make())))
+        return to_device(self._stored.batch(words, lambda: self._prepare(make())), self.device)
+
+    def _kept(self, name: str, severity: int, make: Callable[[], Batch]) -> Batch:
         key = (name, severity)
         if key not in self._cache:
-            batch = self.prepare(make())
+            batch = make()
             size = sum(t.numel() * t.element_size() for t in tensors_of(batch))
             if self._bytes + size > CACHE_BYTES:
                 return batch

@@ -97,6 +97,7 @@ class StudyFolder:
         self.trials_file = self.root / "trials.csv"
         self.artifacts = self.root / "artifacts"
         self.runs = self.root / "runs"
+        self.sets = self.root / "sets"
         self.report_html = self.root / "report.html"
         self.report_md = self.root / "report.md"
         self.result_file = self.root / "result.json"
@@ -128,6 +129,10 @@ class StudyFolder:
                 if not existed:
                     root.rmdir()
             raise
+
+    def forget_sets(self) -> None:
+        """Give back the disk that corrupted rows took, once a study has its verdict."""
+        shutil.rmtree(self.sets, ignore_errors=True)
 
     def run_file(self, policy_hash: str, part: str, fold: int, seed: int, tag: str = "") -> Path:
         return self.runs / f"{policy_hash}-{part}-f{fold}-s{seed}{tag}.npz"

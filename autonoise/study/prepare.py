@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from autonoise.data.label_noise import corrupt_labels, read_matrix
 from autonoise.data.notes import log
 from autonoise.errors import DataError, StudyError
 from autonoise.evaluation.predict import probabilities
+from autonoise.evaluation.stored import StoredSets
 from autonoise.policy import Policy
 from autonoise.study.config import StudyConfig
 from autonoise.study.folder import UNUSABLE, StudyFolder
@@ -128,6 +130,13 @@ def tell_noisy_parts(task: Task) -> None:
         by,
         lost,
     )
+
+
+def share_sets(task: Task, folder: StudyFolder) -> None:
+    """Let this process read corrupted rows that another process of the study has made, and keep its own for others."""
+    with suppress(OSError):  # where nothing can be written, every process makes its own
+        task.stored = StoredSets(folder.sets)
+        task._sets.clear()
 
 
 def ensure_corruptions(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from importlib.metadata import version
 from typing import Any, Literal
 
 import numpy as np
@@ -17,6 +20,7 @@ from autonoise.data.copies import NoisyParts, deal_out
 from autonoise.data.splits import stratified_order
 from autonoise.errors import DataError, StudyError, no_exit, one_line
 from autonoise.evaluation.sets import EvaluationSets
+from autonoise.evaluation.stored import StoredSets
 from autonoise.ops.random import generator, seed_from
 from autonoise.policy import Policy
 from autonoise.proxies import Recipe, build_proxy, default_recipe, has_bfloat16
@@ -66,6 +70,7 @@ class Task:
         real: the user's own noisy validation set.
         clips: background clips of the user's that are mixed into evaluation rows (audio).
         frozen: the corruptions of the study with their amounts and seeds.
+        stored: the folder in which the processes of a study share corrupted rows; None keeps them in memory only.
     """
 
     dataset: Dataset
@@ -82,6 +87,7 @@ class Task:
     real: RealNoise | None = None
     clips: np.ndarray[Any, np.dtype[np.float32]] | None = None
     frozen: tuple[FrozenCorruption, ...] = ()
+    stored: StoredSets | None = None
     _folds: dict[int, TrainingData] = field(default_factory=dict, repr=False)
     _sets: dict[tuple[str, int, str], EvaluationSets] = field(default_factory=dict, repr=False)
 
@@ -137,8 +143,19 @@ class Task:
                 device=self.device,
                 real=real,
                 only_real=self.real is not None and self.real.alone,
+                stored=self._stored_for(index, fold),
             )
         return self._sets[key]
+
+    def _stored_for(self, index: Array, fold: int) -> StoredSets | None:
+        """The shared folder for these rows, told apart by all that the corrupted and prepared rows depend on."""
+        if self.stored is None:
+            return None
+        clips = hashlib.sha256(self.clips.tobytes()).hexdigest() if self.clips is not None else ""
+        return self.stored.of(
+            version("autonoise"), self.dataset.fingerprint, index.tolist(), self.seed, fold, clips,
+            self.dataset.sample_rate, json.dumps(self.spec(fold).to_dict(), sort_keys=True),
+        )  # fmt: skip
 
     def test_groups(self) -> list[Array | None]:
         """The group of each row of the test part, in the order of its ``sets``; then of each row of the noisy set.

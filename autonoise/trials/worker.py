@@ -16,7 +16,7 @@ from autonoise.errors import AutonoiseError, StudyError
 from autonoise.space.space import SearchSpace
 from autonoise.study.config import StudyConfig
 from autonoise.study.folder import StudyFolder
-from autonoise.study.prepare import build_task, ensure_corruptions
+from autonoise.study.prepare import build_task, ensure_corruptions, share_sets
 from autonoise.study.processes import Stop, die_with, one_thread, stop_on_interrupt
 from autonoise.study.storage import finished, heed, open_storage, open_study, patient_storage, taken
 from autonoise.study.trial_record import TrialRecord
@@ -113,6 +113,7 @@ def run_worker(
     folder = StudyFolder(config.out)
     task = build_task(config)
     ensure_corruptions(task, folder, seed=config.seed)
+    share_sets(task, folder)
     study = open_study(config, open_storage(config.storage_url))
     trials = len(study.get_trials(deepcopy=False))
     study.sampler = make_sampler(config.engine, prior=space.prior, seed=config.seed, trials=trials, worker=index)

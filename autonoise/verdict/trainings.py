@@ -21,7 +21,7 @@ from autonoise.policy import Policy
 from autonoise.study.budget import CONFIRM_SEVERITIES
 from autonoise.study.config import StudyConfig
 from autonoise.study.folder import UNUSABLE, RunResult, StudyFolder
-from autonoise.study.prepare import build_task, ensure_corruptions
+from autonoise.study.prepare import build_task, ensure_corruptions, share_sets
 from autonoise.study.processes import die_with, limited, one_thread
 from autonoise.training.task import Fidelity, Task
 
@@ -211,6 +211,7 @@ def _start(config: StudyConfig, parent: int) -> None:
     with told_already():
         task, folder = build_task(config), StudyFolder(config.out)
     ensure_corruptions(task, folder, seed=config.seed)
+    share_sets(task, folder)
     _STATE["now"] = (task, folder, config.trial_timeout)
 
 

@@ -127,6 +127,7 @@ def test_a_search_from_data_to_verdict_and_again(tmp_path: Path, series: str) ->
             "verdict",
         )
     } <= set(study.user_attrs)
+    assert not (folder / "sets").exists()  # corrupted rows are kept on disk until there is a verdict
     states = pd.read_csv(folder / "trials.csv")["state"]
     assert len(states) == 4
     assert set(states) <= {"COMPLETE", "PRUNED"}  # what is still queued is no result
