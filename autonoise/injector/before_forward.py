@@ -11,6 +11,7 @@ from autonoise.injector.attached import Attached
 from autonoise.injector.changed import closed
 from autonoise.injector.clock import LEAF
 from autonoise.injector.pairing import pair_stage
+from autonoise.ops.buffers import is_own
 from autonoise.ops.masks import rows_from
 from autonoise.technique.stages import InputNoise, TargetNoise
 from autonoise.technique.step import Step
@@ -77,11 +78,12 @@ def apply_input(
         part = apply_input(step, x[rows], strength[rows], rng, info_of_rows(info, rows))
         return x.index_copy(0, rows, part)
     shaped = per_sample(strength, x)
+    x = x.detach()  # no gradient flows through noise on the input
     source = torch.nan_to_num(x) if info.valid is not None and x.is_floating_point() else x
     with torch.autocast(x.device.type, enabled=False):  # noise is of full precision wherever the loop calls perturb
         out = technique.perturb(source, strength=shaped, rng=rng, info=info)
-    if info.bounds is not None:
-        out = out.clamp(*info.bounds)
+    if info.bounds is not None and not technique.keeps_bounds:
+        out = out.clamp_(*info.bounds) if is_own(out, x, source) else out.clamp(*info.bounds)
     out = out.to(x.dtype)
     if info.valid is not None:
         return torch.where((shaped > 0) & info.valid, out, x)

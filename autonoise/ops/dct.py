@@ -25,3 +25,9 @@ def dct_matrix(size: int, like: Tensor) -> Tensor:
     It has the dtype and device of ``like``.
     """
     return torch.from_numpy(_matrix(size)).to(device=like.device, dtype=like.dtype)
+
+
+def block_diagonal(matrix: Tensor, size: int) -> Tensor:
+    """Return a matrix (size, size) with copies of a smaller one along its diagonal, which must fill it."""
+    copies = torch.eye(size // len(matrix), dtype=matrix.dtype, device=matrix.device)
+    return torch.kron(copies, matrix)

@@ -8,6 +8,7 @@ import math
 import torch
 from torch import Generator, Tensor
 
+from autonoise.ops.buffers import empty, is_own
 from autonoise.types import BatchInfo, DataType
 
 
@@ -42,6 +43,17 @@ def numbers(rate: Tensor, shape: torch.Size | tuple[int, ...], rng: Generator, d
     """
     bits, limit = _bits(rate, shape, rng)
     return torch.lt(bits, limit, out=torch.empty(shape, dtype=dtype, device=rate.device))
+
+
+def coarse_rand(size: int, rng: Generator, like: Tensor) -> Tensor:
+    """Return ``size`` uniform numbers in (0, 1), multiples of 2^-16 plus 2^-17, in the dtype of ``like``, on a CPU.
+
+    Such numbers take a third of the time of finer ones, and a pixel holds no finer ones.
+    """
+    words = _words((size,), torch.device("cpu"), rng)
+    out = empty((size,), like)
+    # half a step more, so that the mean is 1/2
+    return torch.add(words, 32768.5, out=out).mul_(2.0**-16)
 
 
 def as_number(mask: Tensor, like: Tensor) -> Tensor:
@@ -166,4 +178,7 @@ def rows_from(chosen: Tensor, new: Tensor, old: Tensor) -> Tensor:
     if old.device.type != "cpu":
         return torch.where(chosen.reshape(-1, *[1] * (old.ndim - 1)), new, old)
     left = torch.nonzero(~chosen)[:, 0]
-    return new.index_copy(0, left, old.index_select(0, left))
+    if not len(left):
+        return new
+    put_back = new.index_copy_ if is_own(new, old) else new.index_copy
+    return put_back(0, left, old.index_select(0, left))

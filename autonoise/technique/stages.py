@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
+from autonoise.ops.buffers import in_blocks
 from autonoise.technique.registry import Technique
 from autonoise.types import Batch, BatchInfo, InputSpec, Stage
 
@@ -40,13 +41,14 @@ class InputNoise(Technique):
     with numeric columns standardised; audio (B, T) in -1..1; text (B, L), integer ids.
 
     ``strength`` (B, 1, ...) broadcasts over x. Afterwards the injector restores invalid positions (``info.valid``) and
-    rows of strength 0, and clips to ``info.bounds``.
+    rows of strength 0, and clips to ``info.bounds``, unless the technique clips by itself (``keeps_bounds``).
     """
 
     stage: ClassVar[Stage] = Stage.INPUT
+    keeps_bounds: ClassVar[bool] = False
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
-        """Return the changed x, of the same shape; x itself must not be changed."""
+        """Return the changed x, of the same shape; x must stay, and the injector clips the result in place."""
         raise NotImplementedError
 
 
@@ -114,7 +116,13 @@ class PairNoise(Technique):
     def mix(self, x: Tensor, plan: PairPlan, *, rng: Generator, info: BatchInfo) -> Tensor:
         """Mix x as planned; x is the input in canonical units with 0 in its padding, or the activations of a layer."""
         weight = plan.weight.to(x.dtype).reshape(-1, *[1] * (x.ndim - 1))
-        return torch.lerp(x.index_select(0, plan.permutation), x, weight)
+        if x.requires_grad:
+            return torch.lerp(x.index_select(0, plan.permutation), x, weight)
+
+        def change(own: Tensor, out: Tensor, partner: Tensor, weight: Tensor) -> None:
+            torch.lerp(x.index_select(0, partner), own, weight, out=out)
+
+        return in_blocks(change, x, plan.permutation, weight)
 
 
 class ActivationNoise(Technique):

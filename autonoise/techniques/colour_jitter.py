@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Generator, Tensor
 
+from autonoise.ops.buffers import in_blocks, put
 from autonoise.ops.image import luminance
 from autonoise.ops.precision import flat, signed, widen
 from autonoise.technique import BatchInfo, Family, InputNoise, InputSpec, ranged, technique
@@ -27,6 +30,7 @@ class ColourJitter(InputNoise):
     brightness and contrast change.
     """
 
+    keeps_bounds: ClassVar[bool] = True
     brightness: float = ranged(0.0, 0.5, default=0.3, unit="factor", maximum=1.0)
     contrast: float = ranged(0.0, 0.5, default=0.3, unit="factor", maximum=1.0)
     saturation: float = ranged(0.0, 0.6, default=0.3, unit="factor", maximum=1.0)
@@ -38,18 +42,25 @@ class ColourJitter(InputNoise):
         return frozenset({"saturation", "hue"}) if known and spec.layout[0] != 3 else frozenset()
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
-        wide = widen(x)
-        amount = (flat(strength)[:, None] * signed((len(x), 4), rng, x)).to(wide.dtype)
+        channels = x.shape[1]
+        exact = torch.promote_types(x.dtype, torch.float32)
+        amount = (flat(strength)[:, None] * signed((len(x), 4), rng, x)).to(exact)
         bright, contrast, saturation = (
-            (1 + a * scale).clamp(min=0).reshape(-1, 1, 1, 1)
+            (1 + a * scale).clamp(min=0).reshape(-1, 1, 1)
             for a, scale in zip(amount.T, (self.brightness, self.contrast, self.saturation), strict=False)
         )
-        mean = luminance(wide).mean((1, 2, 3), keepdim=True) * bright
-        out: Tensor = wide * (bright * contrast) + mean * (1 - contrast)
-        if x.shape[1] == 3:
-            turn = _chroma_matrix(saturation.flatten(), torch.deg2rad(amount[:, 3] * self.hue))
-            out = torch.matmul(turn, out.flatten(2)).reshape(out.shape)
-        return out.to(x.dtype)
+        # all but the mean is one matrix for each image, since turning and scaling the colour leaves grey as it is
+        matrix = (bright * contrast) * torch.eye(channels, dtype=exact, device=x.device)
+        if channels == 3:
+            matrix = matrix @ _chroma_matrix(saturation.flatten(), torch.deg2rad(amount[:, 3] * self.hue))
+
+        def change(x: Tensor, out: Tensor, matrix: Tensor, grey: Tensor) -> None:
+            wide = widen(x)
+            mean = luminance(wide.mean((2, 3), keepdim=True)).reshape(-1, 1, 1) * grey
+            turned = torch.baddbmm(mean, matrix.expand(len(x), -1, -1), wide.flatten(2)).reshape(x.shape)
+            put(turned, out, info.bounds)
+
+        return in_blocks(change, x, matrix, bright * (1 - contrast))
 
 
 def _chroma_matrix(saturation: Tensor, angle: Tensor) -> Tensor:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Generator, Tensor
 
-from autonoise.ops.boxes import box_mask
+from autonoise.ops.boxes import box_mask, each_box, quick_alone
+from autonoise.ops.buffers import clip_, copied
 from autonoise.ops.precision import flat, widen
 from autonoise.technique import BatchInfo, Family, InputNoise, choice, ranged, technique
 
@@ -22,6 +25,7 @@ class Cutout(InputNoise):
     mid-grey (0.5), or with the image's mean in each channel (``mean``). x: (B, C, H, W) in 0..1.
     """
 
+    keeps_bounds: ClassVar[bool] = True
     side: float = ranged(0.1, 0.6, default=0.4, unit="fraction of the side", maximum=2.0)
     fill: str = choice("mean", "grey")
 
@@ -31,7 +35,14 @@ class Cutout(InputNoise):
         centre = torch.rand(2, len(x), generator=rng, device=x.device)
         top = (centre[0] * height).floor() - (pixels / 2).floor()
         left = (centre[1] * width).floor() - (pixels / 2).floor()
-        inside = box_mask(top, left, pixels, pixels, (height, width))
-        if self.fill == "grey":
-            return x.masked_fill(inside, 0.5)
-        return torch.where(inside, widen(x).mean((2, 3), keepdim=True).to(x.dtype), x)
+        fill = x.new_full((1, 1, 1, 1), 0.5)
+        if self.fill == "mean":
+            fill = widen(x).mean((2, 3), keepdim=True).to(x.dtype)
+        fill = fill.expand(*x.shape[:2], 1, 1)
+        if not quick_alone(x):
+            return clip_(torch.where(box_mask(top, left, pixels, pixels, (height, width)), fill, x), info.bounds)
+        out = copied(x, info.bounds)
+        boxes = each_box(top, left, pixels, pixels, (height, width))
+        for image, value, (rows, columns) in zip(out.numpy(), fill.numpy(), boxes, strict=True):
+            image[:, rows, columns] = value
+        return out

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Generator, Tensor
 
-from autonoise.ops.image import displace, side_scale
+from autonoise.ops.image import side_scale, warp
 from autonoise.ops.precision import flat
 from autonoise.ops.series import smooth_curve
 from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique, whole
@@ -23,14 +25,17 @@ class ElasticWarp(InputNoise):
     H, W).
     """
 
+    keeps_bounds: ClassVar[bool] = True
     displacement: float = ranged(0.3, 3.0, default=1.0, log=True, unit="pixels at 32x32, RMS", maximum=16.0)
     knots: int = whole(3, 8, default=4, minimum=2, maximum=32)
     subset = True
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
         coarse = torch.randn(len(x), 2, self.knots, self.knots, generator=rng, device=x.device)
-        field = smooth_curve(smooth_curve(coarse, x.shape[-1]).mT, x.shape[-2]).mT
+        # the sum of the field's squares follows from those of the splines, so that the field itself need not be made
+        down, across = (smooth_curve(torch.eye(self.knots, device=x.device), side) for side in x.shape[-2:])
+        total = ((down @ down.T @ coarse) * (coarse @ across @ across.T)).sum((1, 2, 3))
         # the lower limit avoids a division by zero
-        rms = field.square().sum(1).mean((1, 2)).sqrt().clamp(min=1e-6)
+        rms = (total / (x.shape[-2] * x.shape[-1])).clamp(min=1e-12).sqrt()
         size = self.displacement * side_scale(x) * flat(strength) / rms
-        return displace(x, field * size[:, None, None, None], "reflection")
+        return warp(x, coarse * size[:, None, None, None], "reflection", info.bounds)

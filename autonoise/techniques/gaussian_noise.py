@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor
 
+from autonoise.ops.buffers import clip_, in_blocks
 from autonoise.ops.masks import numeric_columns
 from autonoise.ops.random import randn_like
 from autonoise.ops.tables import no_numbers
@@ -27,6 +28,7 @@ class GaussianNoise(InputNoise):
     """
 
     exact: ClassVar[bool] = True
+    keeps_bounds: ClassVar[bool] = True
     std: float = ranged(0.01, 0.5, default=0.1, log=True, unit="input scale", maximum=10.0)
 
     @classmethod
@@ -38,4 +40,8 @@ class GaussianNoise(InputNoise):
         columns = numeric_columns(x, info)
         if columns is not None:
             noise = noise * columns
-        return torch.addcmul(x, strength * self.std, noise)
+
+        def change(x: Tensor, out: Tensor, std: Tensor, noise: Tensor) -> None:
+            clip_(torch.addcmul(x, std, noise, out=out), info.bounds)
+
+        return in_blocks(change, x, strength * self.std, noise)

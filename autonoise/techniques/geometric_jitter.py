@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Generator, Tensor
 
@@ -23,6 +25,7 @@ class GeometricJitter(InputNoise):
     0.1. x: (B, C, H, W). Choose small rotations where the orientation decides the class, as with the digits 6 and 9.
     """
 
+    keeps_bounds: ClassVar[bool] = True
     rotation: float = ranged(0.0, 30.0, default=10.0, unit="degrees", maximum=180.0)
     translation: float = ranged(0.0, 0.2, default=0.1, unit="fraction of the side", maximum=1.0)
     scale: float = ranged(0.0, 0.3, default=0.1, unit="factor", maximum=0.9)
@@ -40,4 +43,4 @@ class GeometricJitter(InputNoise):
         # the matrix is rotation @ [[1, slope], [0, 1]] / zoom
         matrix = torch.stack([cos, cos * slope - sin, sin, sin * slope + cos], dim=-1).reshape(-1, 2, 2)
         size = torch.tensor([x.shape[-1], x.shape[-2]], device=x.device)
-        return affine(x, matrix, amount[:, 3:] * self.translation * size, self.fill)
+        return affine(x, matrix, amount[:, 3:] * self.translation * size, self.fill, info.bounds)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from autonoise.ops.dct import dct_matrix
+from autonoise.ops.buffers import in_blocks, put
+from autonoise.ops.dct import block_diagonal, dct_matrix
 from autonoise.ops.precision import flat, widen
 from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
 
@@ -40,37 +43,49 @@ class Jpeg(InputNoise):
 
     quality: float = ranged(10.0, 80.0, default=30.0, unit="JPEG quality", minimum=1.0, maximum=100.0)
     subset = True
+    keeps_bounds: ClassVar[bool] = True
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
-        wide = widen(x) * 255
         height, width = x.shape[-2:]
-        colour = torch.tensor(_TO_YCC, dtype=wide.dtype, device=x.device)
-        if x.shape[1] == 3:
-            wide = torch.einsum("ij,bjhw->bihw", colour, wide).round()  # encoders store these values as bytes
-        wide = F.pad(wide, (0, -width % 8, 0, -height % 8), mode="replicate")
-        blocks = _blocks(wide)
-        transform = torch.kron(dct_matrix(8, wide), dct_matrix(8, wide))
-        table = _tables(100 - flat(strength) * (100 - self.quality), x.shape[1], wide)[:, :, None]
-        # JPEG subtracts 128 from each luminance; in the transform only the constant coefficient changes, by 128 * 8
-        shift = torch.zeros(x.shape[1], 1, 64, dtype=wide.dtype, device=x.device)
-        shift[: 1 if x.shape[1] == 3 else None, :, 0] = 1024
-        coefficients = ((blocks @ transform.T - shift) / table).round() * table + shift
-        out = _images(coefficients @ transform, wide.shape)[..., :height, :width]
-        if x.shape[1] == 3:
-            out = torch.einsum("ij,bjhw->bihw", colour.inverse(), out)
-        return (out / 255).to(x.dtype)
+        channels, exact = x.shape[1], torch.promote_types(x.dtype, torch.float32)
+        colours = channels == 3
+        colour = torch.tensor(_TO_YCC, dtype=exact, device=x.device)
+        # JPEG subtracts 128 from each luminance before the transform
+        shift = torch.tensor([128.0, 0, 0] if colours else [128.0] * channels, dtype=exact, device=x.device)[:, None]
+        across = block_diagonal(dct_matrix(8, colour), 16 if -(-width // 8) % 2 == 0 else 8)
+        down = dct_matrix(8, colour)
+        # in units of 0..1 for x and 0..255 for what is transformed
+        there, back = colour * 255, colour.inverse() / 255
+        shift_back = back @ shift if colours else shift
+        tables = _tables(100 - flat(strength) * (100 - self.quality), channels, colour)
 
+        def change(x: Tensor, out: Tensor, table: Tensor) -> None:
+            wide = widen(x).flatten(2)
+            if colours:
+                # encoders store these values as bytes
+                wide = torch.baddbmm(-shift, there.expand(len(x), -1, -1), wide).round_()
+            else:
+                wide = torch.add(-shift, wide, alpha=255)
+            wide = wide.view(x.shape)
+            if height % 8 or width % 8:
+                wide = F.pad(wide, (0, -width % 8, 0, -height % 8), mode="replicate")
+            shape = wide.shape
+            strips = (len(x) * channels * shape[2] // 8, 8, shape[3])
+            # the transform of 8x8 blocks, along the rows and then along the columns, without taking the blocks apart
+            wide = torch.mm(wide.view(-1, len(across)), across.T).view(strips)
+            wide = torch.bmm(down.expand(len(wide), -1, -1), wide).view(len(x), channels, -1, 8, shape[3])
+            step = table.view(len(table), channels, 1, 8, 8).repeat(1, 1, 1, 1, shape[3] // 8)
+            wide.div_(step).round_().mul_(step)
+            wide = torch.bmm(down.T.expand(strips[0], -1, -1), wide.view(strips))
+            wide = torch.mm(wide.view(-1, len(across)), across).view(shape)
+            wide = wide[..., :height, :width].reshape(len(x), channels, -1)
+            if colours:
+                wide = torch.baddbmm(shift_back, back.expand(len(x), -1, -1), wide)
+            else:
+                wide = wide.add_(shift).div_(255)
+            put(wide.view(x.shape), out, info.bounds)
 
-def _blocks(x: Tensor) -> Tensor:
-    """Cut images (B, C, H, W) into blocks of 8x8 pixels: (B, C, blocks, 64)."""
-    b, c, h, w = x.shape
-    return x.reshape(b, c, h // 8, 8, w // 8, 8).transpose(3, 4).reshape(b, c, -1, 64)
-
-
-def _images(blocks: Tensor, shape: torch.Size) -> Tensor:
-    """Put the blocks together again: the inverse of :func:`_blocks`, for images of the given shape."""
-    b, c, h, w = shape
-    return blocks.reshape(b, c, h // 8, w // 8, 8, 8).transpose(3, 4).reshape(shape)
+        return in_blocks(change, x, tables)
 
 
 def _tables(quality: Tensor, channels: int, like: Tensor) -> Tensor:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
-from autonoise.ops.boxes import box_mask
+from autonoise.ops.boxes import box_mask, each_box, quick_alone
+from autonoise.ops.buffers import clip_, copied
 from autonoise.ops.random import randn_like
 from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
 
@@ -32,5 +33,11 @@ class PatchGaussian(InputNoise):
         pixels = torch.full((len(x),), round(self.side * min(height, width)), device=x.device)
         top = (centre[0] * height).floor() - pixels // 2
         left = (centre[1] * width).floor() - pixels // 2
-        inside = box_mask(top, left, pixels, pixels, (height, width))
-        return x + strength * self.std * randn_like(x, rng) * inside
+        noise, std = randn_like(x, rng), strength * self.std
+        if not quick_alone(x):
+            return x + std * noise * box_mask(top, left, pixels, pixels, (height, width))
+        out = copied(x)
+        boxes = each_box(top, left, pixels, pixels, (height, width))
+        for image, more, factor, (rows, columns) in zip(out, noise, std.flatten().tolist(), boxes, strict=True):
+            image[:, rows, columns].add_(more[:, rows, columns], alpha=factor)
+        return clip_(out, info.bounds)

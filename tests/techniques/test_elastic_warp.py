@@ -13,7 +13,8 @@ SPEC = InputSpec(data_type=DataType.IMAGE, layout=(3, 32, 32))
 
 def perturb(x: Tensor, strength: float | list[float] = 1.0, seed: int = 0, **parameters: float | str) -> Tensor:
     s = torch.as_tensor(strength, dtype=x.dtype).expand(len(x)).reshape(-1, *[1] * (x.ndim - 1))
-    info = BatchInfo(spec=SPEC, bounds=(0.0, 1.0))
+    # without bounds, to which the technique would clip
+    info = BatchInfo(spec=SPEC)
     return ElasticWarp(**parameters).perturb(x, strength=s, rng=generator(seed), info=info)  # type: ignore[arg-type]
 
 
