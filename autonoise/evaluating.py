@@ -21,7 +21,8 @@ from autonoise.policy import Policy, load_policy
 from autonoise.study.config import StudyConfig
 from autonoise.study.folder import StudyFolder, finite
 from autonoise.study.noise_data import with_noise_data
-from autonoise.study.observer import Lines, Observer
+from autonoise.study.notebook import observer_for
+from autonoise.study.observer import Observer
 from autonoise.study.places import EVALUATION, EVALUATIONS
 from autonoise.study.prepare import (
     baseline_numbers,
@@ -89,7 +90,8 @@ def evaluate(
         once: never more than ``seeds`` trainings of each.
         target: the column or array of labels.
         out: the folder; None: ``evaluations/`` and the name of the data.
-        progress: print a line now and then, say nothing (False), or tell an :class:`Observer`.
+        progress: print a line now and then (in a notebook: an HTML block), say nothing (False), or tell an
+            :class:`Observer`.
         settings: any other option of ``autonoise evaluate`` by its name (``workers=2``, ``noise_weight=0.3`` ...).
 
     Raises DataError, PolicyError, AttachError or StudyError with one line.
@@ -106,7 +108,7 @@ def evaluate(
     policies = _policies(policy)
     named = {"target": target, "out": None if out is None else str(out), "seeds": seeds}
     given = {**settings, **{k: v for k, v in named.items() if v is not None}}
-    observer = progress if isinstance(progress, Observer) else Lines() if progress else Observer()
+    observer = observer_for(progress)
     with ExitStack() as stack:
         config, factory, made = placed(data, given, model, stack, home=EVALUATIONS)
         if is_path(data) and "out" not in given:

@@ -17,7 +17,8 @@ from autonoise.phases import run_search
 from autonoise.space.space import SearchSpace
 from autonoise.study.config import StudyConfig
 from autonoise.study.folder import StudyFolder
-from autonoise.study.observer import Lines, Observer
+from autonoise.study.notebook import observer_for
+from autonoise.study.observer import Observer
 
 if TYPE_CHECKING:
     from autonoise.types import InputSpec
@@ -49,7 +50,8 @@ def search(
         model: ``factory(spec, classes)`` that makes a fresh model, or ``"file.py:factory"``; None: a small proxy.
         space: a search space, its file or its shipped name; None: that of the data type.
         out: the folder of the study; None: ``studies/`` and the name of the data.
-        progress: print a line now and then, say nothing (False), or tell an :class:`Observer`.
+        progress: print a line now and then (in a notebook: an HTML block), say nothing (False), or tell an
+            :class:`Observer`.
         settings: any other option of ``autonoise search`` by its name (``workers=2``, ``noise_weight=0.3`` ...).
 
     Raises DataError, SpaceError or StudyError with one line; what is on disk stays valid.
@@ -72,7 +74,7 @@ def search(
             stack.enter_context(kept(made, Path(config.data), StudyFolder(config.out).study_file))
         if space is not None:
             config = _with_space(config, space)
-        observer = progress if isinstance(progress, Observer) else Lines() if progress else Observer()
+        observer = observer_for(progress)
         with quiet_optuna(), main_not_imported_again(), explained(config):
             outcome = run_search(config, observer=observer, factory=factory)
     return SearchResult(config, outcome.folder, outcome.result, stopped=outcome.stopped)

@@ -115,13 +115,6 @@ def percent(value: Any) -> str:
     return f"{100 * value:.0f} %" if isinstance(value, int | float) else "-"
 
 
-def duration(seconds: float) -> str:
-    """A time span as minutes and seconds, ``11:42``; from an hour on with hours, ``1:11:42``."""
-    whole = max(0, round(seconds))
-    hours, minutes = divmod(whole // 60, 60)
-    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
-
-
 def timing(step: Step) -> str:
     """When in training a step acts: the shape of its schedule, its part of training, every how many updates."""
     start, end = step.schedule.limits

@@ -148,6 +148,13 @@ class Budget:
         plan = self.plan(seconds, CONCLUDING_SHARE * whole)
         return max(end - self.reserve(plan, seconds) - TYPICAL_COST * seconds, self.begun + SEARCH_SHARE * whole)
 
+    def concluding(self, study: optuna.Study) -> float:
+        """Seconds that confirming and judging will take, an estimate by the speed of the trials so far."""
+        seconds, whole = measured_seconds(study, self.baseline_seconds), math.inf
+        if self.config.timeout is not None:
+            whole = max(self.started + self.config.timeout - self.begun, 0.0)
+        return self.reserve(self.plan(seconds, CONCLUDING_SHARE * whole), seconds)
+
     def after_search(self, study: optuna.Study, say: Callable[[str], None] = lambda text: None) -> Plan:
         """The plan for the time left after the search; ``say`` is told where not even the smallest plan fits."""
         seconds = measured_seconds(study, self.baseline_seconds)

@@ -8,7 +8,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a search stands. Times in seconds; ``left`` None when unknown."""
+    """Where a search stands. Times in seconds; None where unknown.
+
+    ``left``: until the last trial has ended. ``trying``: the policy of the newest trial, in words. ``after``: what
+    confirming and judging will take then, an estimate.
+    """
 
     done: int
     total: int
@@ -20,6 +24,44 @@ class Progress:
     failed: int = 0
     left: float | None = None
     trying: str = ""
+    after: float | None = None
+
+
+def duration(seconds: float) -> str:
+    """A time span as minutes and seconds, ``11:42``; from an hour on with hours, ``1:11:42``."""
+    whole = max(0, round(seconds))
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+def in_words(p: Progress) -> str:
+    """How far the search is, in a line.
+
+    ``best 0.795 (clean 0.858, noisy 0.731), baseline 0.691 · 31 pruned · 0 failed · 11:42 left, then about 4:10 to
+    confirm and judge``.
+    """
+    parts = []
+    if p.best is not None:
+        scores = f"best {_fixed(p.best)} (clean {_fixed(p.best_clean)}, noisy {_fixed(p.best_noisy)})"
+        parts.append(scores + (f", baseline {_fixed(p.baseline)}" if p.baseline is not None else ""))
+    parts += [f"{p.pruned} pruned", f"{p.failed} failed"]
+    if p.done < p.total:
+        later = "" if p.after is None else f"then about {duration(p.after)} to confirm and judge"
+        left = "" if p.left is None else f"{duration(p.left)} left"
+        parts.append(", ".join(part for part in (left, later) if part))
+    return " · ".join(part for part in parts if part)
+
+
+def phase_in_words(name: str, done: int, total: int, elapsed: float) -> str:
+    """How far a later phase is: ``verdict: 3 of 15 trainings, each from a fresh seed, about 1:20 left``."""
+    if total <= 1:
+        return name
+    left = f", about {duration(elapsed / done * (total - done))} left" if 0 < done < total else ""
+    return f"{name}: {done} of {total} trainings, each from a fresh seed{left}"
+
+
+def _fixed(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 class Observer:

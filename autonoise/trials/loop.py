@@ -179,4 +179,5 @@ def progress_of(session: Session, begun: float, before: int, trying: str) -> Pro
         sum(t.state == TrialState.FAIL for t in trials),
         left,
         trying,
+        session.budget.concluding(study),
     )

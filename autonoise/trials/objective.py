@@ -58,7 +58,7 @@ class Objective:
         policy = self.space.suggest(trial)
         write_facts(trial, policy_hash=policy.hash, passes=policy.passes)
         tell(trial, policy_in_words(policy.steps))
-        self.watch(_words(policy))
+        self.watch(policy_in_words(policy.steps))
         self._cost_constraint(trial, policy)
         known = self._known(trial, policy)
         if known is not None:
@@ -218,10 +218,6 @@ def _result(clean: float, noisy: float, score: Score | None) -> str:
     """What a trial reached, for people."""
     worst = "" if score is None else f", worst family {score.worst[1]:.3f} ({score.worst[0].replace('_', ' ')})"
     return f"clean {clean:.3f}, noisy {noisy:.3f}{worst}"
-
-
-def _words(policy: Policy) -> str:
-    return " + ".join(s.name for s in policy.steps) or "no noise"
 
 
 def _mean_of(scores: list[Score]) -> Score:

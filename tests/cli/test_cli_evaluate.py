@@ -60,7 +60,7 @@ def test_the_verdict_of_ones_own_model(command: Any, place: Path, monkeypatch: p
     assert again.status == 0 and told == json.loads((place / "evaluations" / "iris" / "result.json").read_text())
     assert list(told["contestants"]) == ["baseline", "policy", "policy 2"]
     quiet = command("evaluate", *asked, "--policy", "swap.yaml", "--quiet")
-    assert quiet.out.startswith(told["verdict"]) and "verdict 0/" not in quiet.out
+    assert quiet.out.startswith(told["verdict"]) and "verdict: 0 of" not in quiet.out
 
 
 def _table(out: str, first: str) -> tuple[str, list[str]]:

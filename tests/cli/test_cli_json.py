@@ -121,7 +121,7 @@ def test_an_evaluation_with_a_model_that_prints(place: Path, capfd: pytest.Captu
     assert main(["evaluate", "policy.yaml", "wine", *few]) == 0
     done = capfd.readouterr()
     assert json.loads(done.out)["contestants"]["policy"]["seeds"] == 3
-    assert "a model that prints" in done.err and "verdict 0/6" in done.err
+    assert "a model that prints" in done.err and "verdict: 0 of 6 trainings" in done.err
 
 
 def test_a_search(place: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
