@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import warnings
 from collections.abc import Sequence
@@ -9,6 +10,8 @@ from collections.abc import Sequence
 from autonoise.errors import AutonoiseError, plain, search_extra
 
 MISTAKE, INTERRUPTED = 2, 130
+FRAMED = 80
+"""Columns from which the help has frames and colours."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,6 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 warnings.simplefilter("ignore")
             from autonoise.cli.app import app
 
+            # below 80 columns typer's framed help cuts names and words; the plain one wraps them
+            app.rich_markup_mode = "rich" if shutil.get_terminal_size().columns >= FRAMED else None
             status = app(list(sys.argv[1:] if arguments is None else arguments), "autonoise", standalone_mode=False)
         return status if isinstance(status, int) else 0
     except KeyboardInterrupt:

@@ -28,11 +28,12 @@ from autonoise.cli import (
 app = typer.Typer(
     name="autonoise",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Finds, by search, which noise to train a model with, and hands it over as a portable policy.",
+    help="Finds, by search, which noise to train a model with, and hands it over as a portable policy.\n\n"
+    "Example: autonoise search shop.csv --target bought --timeout 20m",
 )
 
 

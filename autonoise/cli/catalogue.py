@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from autonoise.cli import completing
 from autonoise.cli.options import Json, ListedType, filled
 from autonoise.cli.output import make_console, print_json, table
 from autonoise.errors import AutonoiseError, UnknownNameError
@@ -31,7 +32,13 @@ def data_type_of(text: str | None) -> DataType | None:
 
 def techniques(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="A technique to be described in full.", callback=filled)
+        str | None,
+        typer.Argument(
+            metavar="[NAME]",
+            help="A technique to be described in full.",
+            callback=filled,
+            autocompletion=completing.techniques,
+        ),
     ] = None,
     data_type: ListedType = None,
     as_json: Json = False,
@@ -131,7 +138,12 @@ def _shown(value: Any) -> str:
 def spaces(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[NAME]", help="A shipped space, or a YAML file, to be shown in full.", callback=filled),
+        typer.Argument(
+            metavar="[NAME]",
+            help="A shipped space, or a YAML file, to be shown in full.",
+            callback=filled,
+            autocompletion=completing.spaces,
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:

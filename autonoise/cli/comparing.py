@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from autonoise.cli import options
+from autonoise.cli import completing, options
 from autonoise.cli.output import make_console, print_json, table
 
 if TYPE_CHECKING:
@@ -18,7 +18,12 @@ DIFFERENT = 1
 """Exit status where the two are not equal."""
 _Second = Annotated[
     str,
-    typer.Argument(metavar="POLICY", help="The policy to compare it with.", callback=options.filled),
+    typer.Argument(
+        metavar="POLICY",
+        help="The policy to compare it with.",
+        callback=options.filled,
+        autocompletion=completing.policies,
+    ),
 ]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from autonoise.cli import options
+from autonoise.cli import completing, options
 from autonoise.cli.output import interval, make_console, number, print_json, stdout_is_for_json, table
 from autonoise.cli.searching import check_device, check_machine, closed
 
@@ -29,6 +29,7 @@ def evaluate(
             metavar="DATA",
             help="A folder, a file, a built-in data set, or the folder of a study, whose settings are then taken over.",
             callback=options.filled,
+            autocompletion=completing.data,
         ),
     ],
     also: Annotated[

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autonoise.cli import options
+from autonoise.cli import completing, options
 from autonoise.cli.output import make_console, print_json
 from autonoise.cli.studies import current, tell_found
 from autonoise.errors import StudyError
@@ -29,6 +29,7 @@ def export(
             help="Folder of a study, or its name under studies/; with --to also a policy file, or the name of a policy "
             "that autonoise policies lists.",
             callback=options.filled,
+            autocompletion=completing.studies_and_policies,
         ),
     ],
     trial: Annotated[
@@ -41,6 +42,7 @@ def export(
             "albumentations, audiomentations, kornia or torchvision.",
             callback=options.filled,
             show_default=False,
+            autocompletion=completing.libraries,
         ),
     ] = None,
     out: Annotated[

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from autonoise.cli import options
+from autonoise.cli import completing, options
 from autonoise.cli.output import make_console, print_json
 
 
@@ -17,6 +17,7 @@ def inspect(
             metavar="DATA",
             help="A folder, a file, a built-in data set (see: autonoise datasets), or the folder of a study.",
             callback=options.filled,
+            autocompletion=completing.data,
         ),
     ],
     data_type: options.DataType = None,

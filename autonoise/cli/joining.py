@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autonoise.cli import options
+from autonoise.cli import completing, options
 from autonoise.cli.output import make_console, print_json, stdout_is_for_json
 from autonoise.errors import StudyError
 from autonoise.study.address import VARIABLE
@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 def worker(
     place: Annotated[
         str | None,
-        typer.Argument(metavar="[STUDY]", help="Folder of the study, or its name.", callback=options.filled),
+        typer.Argument(
+            metavar="[STUDY]",
+            help="Folder of the study, or its name.",
+            callback=options.filled,
+            autocompletion=completing.studies,
+        ),
     ] = None,
     storage: Annotated[
         str | None,

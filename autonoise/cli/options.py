@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
 
+from autonoise.cli import completing
 from autonoise.errors import StudyError
 
 T = TypeVar("T")
@@ -24,9 +25,9 @@ def filled(value: T) -> T:
     return value
 
 
-def option(text: str, *, panel: str = RUN) -> Any:
+def option(text: str, *, panel: str = RUN, complete: Callable[[str], list[str]] | None = None) -> Any:
     """An option of search or evaluate; what it is where it is left out stands in the text."""
-    return typer.Option(help=text, rich_help_panel=panel, show_default=False)
+    return typer.Option(help=text, rich_help_panel=panel, show_default=False, autocompletion=complete)
 
 
 def refuse_empty(data: str, given: Mapping[str, Any]) -> None:
@@ -70,12 +71,21 @@ def _writable(path: Path | None, endings: tuple[str, ...]) -> Path | None:
     return path
 
 
-Data = Annotated[str, typer.Argument(metavar="DATA", help="A folder, a file or a built-in data set.", callback=filled)]
+Data = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="A folder, a file or a built-in data set.",
+        callback=filled,
+        autocompletion=completing.data,
+    ),
+]
 DataType = Annotated[
     str | None,
     typer.Option(
         help="image, text, tabular, timeseries or audio; left out: found from the data.",
         callback=filled,
+        autocompletion=completing.data_types,
         show_default=False,
     ),
 ]
@@ -86,6 +96,7 @@ ListedType = Annotated[
         "--type",
         help="image, text, tabular, timeseries or audio; left out: all of them.",
         callback=filled,
+        autocompletion=completing.data_types,
         show_default=False,
     ),
 ]
@@ -117,11 +128,22 @@ TextColumn = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 Study = Annotated[
-    str, typer.Argument(metavar="STUDY", help="Folder of a study, or its name under studies/.", callback=filled)
+    str,
+    typer.Argument(
+        metavar="STUDY",
+        help="Folder of a study, or its name under studies/.",
+        callback=filled,
+        autocompletion=completing.studies,
+    ),
 ]
 PolicyFile = Annotated[
     str,
-    typer.Argument(metavar="POLICY", help="A policy file, or the name of a shipped policy.", callback=filled),
+    typer.Argument(
+        metavar="POLICY",
+        help="A policy file, or the name of a shipped policy.",
+        callback=filled,
+        autocompletion=completing.policies,
+    ),
 ]
 PolicyOut = Annotated[
     Path | None, typer.Option(help="File to write the policy to: .yaml or .json.", callback=policy_file)

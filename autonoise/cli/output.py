@@ -11,8 +11,10 @@ from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
+from rich.text import Text
 
 from autonoise.errors import plain
 
@@ -61,18 +63,59 @@ def stdout_is_for_json(wanted: bool) -> Iterator[None]:
             os.close(kept)
 
 
+LONGEST_WORD = 32
+"""Characters of a word of text that a column makes room for; longer ones (paths) are broken."""
+
+
+class Fitting:
+    """A table where it fits the width; else one block of lines per row, so that no column is cut or a letter wide."""
+
+    def __init__(
+        self, columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str], whole: Sequence[str]
+    ) -> None:
+        self.columns, self.rows, self.right, self.whole = columns, rows, right, whole
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        needed = [self._needed(i) for i in range(len(self.columns))]
+        # two blanks around each column and one between two
+        if sum(needed) + 3 * len(needed) > options.max_width:
+            yield from self._blocks()
+            return
+        made = Table(box=SIMPLE_HEAD, pad_edge=False)
+        for name, width in zip(self.columns, needed, strict=True):
+            if name in self.right:  # a fixed width: rich would break numbers before it takes all it can from text
+                made.add_column(name, justify="right", overflow="fold", width=width)
+            else:
+                made.add_column(name, overflow="fold", no_wrap=name in self.whole, min_width=width)
+        for row in self.rows:
+            made.add_row(*row)
+        yield made
+
+    def _needed(self, column: int) -> int:
+        """The width below which a column cannot be read: of numbers the whole cell, of text its longest word."""
+        name = self.columns[column]
+        cells = [line for row in self.rows for line in row[column].splitlines()]
+        if name in (*self.right, *self.whole):
+            return max(map(cell_len, (*name.split(), *cells)), default=0)
+        return min(max((cell_len(w) for cell in (name, *cells) for w in cell.split()), default=0), LONGEST_WORD)
+
+    def _blocks(self) -> Iterator[Text]:
+        for row in self.rows:
+            first, *others = zip(self.columns, row, strict=True)
+            yield Text(first[1] or "-", overflow="fold")
+            for name, value in others:
+                if value:
+                    yield Text(f"  {name}: " + value.replace("\n", ", "), overflow="fold")
+        yield Text("")
+
+
 def table(
     columns: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence[str] = (), whole: Sequence[str] = ()
-) -> Table:
+) -> Fitting:
     """A table; ``right`` names the columns that hold numbers, which are set flush right, ``whole`` those that are never
     broken into lines.
     """
-    made = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name in columns:
-        made.add_column(name, justify="right" if name in right else "left", overflow="fold", no_wrap=name in whole)
-    for row in rows:
-        made.add_row(*("" if v is None else plain(str(v)) for v in row))
-    return made
+    return Fitting(columns, [["" if v is None else plain(str(v)) for v in row] for row in rows], right, whole)
 
 
 def print_json(value: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from autonoise.cli import options
+from autonoise.cli import completing, options
 from autonoise.cli.output import make_console
 from autonoise.errors import DataError
 
@@ -20,6 +20,7 @@ def preview(
             metavar="DATA",
             help="A folder, a file, a built-in data set (see: autonoise datasets), or the folder of a study.",
             callback=options.filled,
+            autocompletion=completing.data,
         ),
     ],
     out: Annotated[

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from autonoise.cli import options
 from autonoise.cli.output import make_console, print_json
@@ -13,10 +10,7 @@ from autonoise.errors import StudyError
 
 
 def report(
-    place: Annotated[
-        str,
-        typer.Argument(metavar="STUDY", help="Folder of a study, or its name under studies/.", callback=options.filled),
-    ],
+    place: options.Study,
     as_json: options.Json = False,
 ) -> None:
     """Make report.html and report.md of a study again, from what lies in its folder; the data are not needed.

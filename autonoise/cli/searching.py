@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from autonoise.cli import options
+from autonoise.cli import completing, options
 from autonoise.errors import StudyError
 
 if TYPE_CHECKING:
@@ -26,7 +26,11 @@ _STRICT = "Exit with 1 unless the policy is better than no noise, with 3 unless 
 # Nothing has a default here: what was left out comes from study.yaml or from StudyConfig.
 def search(
     data: Annotated[
-        str, typer.Argument(help="A folder, a file, a built-in data set (see: autonoise datasets), or a study.yaml.")
+        str,
+        typer.Argument(
+            help="A folder, a file, a built-in data set (see: autonoise datasets), or a study.yaml.",
+            autocompletion=completing.data,
+        ),
     ],
     trials: Annotated[int | None, options.option("Trials in total, those of earlier runs included (60).")] = None,
     timeout: Annotated[
@@ -87,7 +91,11 @@ def search(
     ] = None,
     space: Annotated[
         str | None,
-        options.option("Search space: a YAML file or a shipped name (the data type's).", panel=options.SCORE),
+        options.option(
+            "Search space: a YAML file or a shipped name (the data type's).",
+            panel=options.SCORE,
+            complete=completing.spaces,
+        ),
     ] = None,
     steps: Annotated[
         str | None,

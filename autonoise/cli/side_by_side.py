@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from autonoise.cli import options
+from autonoise.cli import completing, options
 from autonoise.cli.comparing import plain_diff, show_diff
 from autonoise.cli.output import interval, make_console, number, percent, print_json, signed, table
 from autonoise.errors import StudyError
@@ -24,8 +24,24 @@ _WHAT = "A study or an evaluation (folder or name), a policy file, or the name o
 
 
 def compare(
-    first: Annotated[str, typer.Argument(metavar="FIRST", help=_WHAT, callback=options.filled)],
-    second: Annotated[str, typer.Argument(metavar="SECOND", help="The same, to compare it with.")],
+    first: Annotated[
+        str,
+        typer.Argument(
+            metavar="FIRST",
+            help=_WHAT,
+            callback=options.filled,
+            autocompletion=completing.studies_and_policies,
+        ),
+    ],
+    second: Annotated[
+        str,
+        typer.Argument(
+            metavar="SECOND",
+            help="The same, to compare it with.",
+            callback=options.filled,
+            autocompletion=completing.studies_and_policies,
+        ),
+    ],
     as_json: options.Json = False,
 ) -> None:
     """Put two studies or two policies side by side: settings that differ, what the policies do, scores, a paired test.
@@ -34,7 +50,6 @@ def compare(
 
     Example: autonoise compare studies/first studies/second
     """
-    options.filled(second)
     if all(is_judged(place) for place in (first, second)):
         _studies(first, second, as_json)
     else:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from autonoise.cli import options
+from autonoise.cli import completing, options
 from autonoise.cli.output import make_console, number, print_json, table
 from autonoise.errors import StudyError
 from autonoise.study.places import STUDIES, optuna_study, study_of
@@ -35,6 +35,7 @@ def status(
             metavar="[STUDY]",
             help="Folder of a study, or its name; left out: all studies under studies/.",
             callback=options.filled,
+            autocompletion=completing.studies,
         ),
     ] = None,
     storage: Annotated[

@@ -76,6 +76,6 @@ def test_how_long_confirming_and_judging_will_take() -> None:
     """60 trials, no presets: 7 entries * (1 + 0.55 * 2), 3 * 3 to minimise, 4 * 5 to judge, 1.5 * 2 s each, 5 s."""
     budget = Budget(config_of(Path("nowhere"), seeds=5), baseline_seconds=2.0)
     assert budget.concluding(new_study()) == pytest.approx(5 + 3 * (7 * 2.1 + 9 + 20))
-    short = Budget(config_of(Path("nowhere"), seeds=5, timeout=40.0), baseline_seconds=2.0)
-    # of 40 s half may be used: only the smallest plan is left, 3 entries and 3 * 3 to judge
+    short = Budget(config_of(Path("nowhere"), seeds=5, timeout=100.0), baseline_seconds=2.0)
+    # half of 100 s may be used, and the next larger plan takes 88: the smallest is left, 3 entries and 3 * 3 to judge
     assert short.concluding(new_study()) == pytest.approx(5 + 3 * (3 + 9))
