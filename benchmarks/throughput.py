@@ -84,7 +84,7 @@ def data_for(data_type: str, shape: tuple[int, ...]) -> Any:
 def spec_for(data_type: str, shape: tuple[int, ...]) -> InputSpec:
     rate = shape[1] // 2 if data_type == "audio" else None
     numeric = tuple(range(shape[1])) if data_type == "tabular" else ()
-    scale = "unit" if data_type == "image" else "standardised"
+    scale = "unit" if data_type in ("image", "audio") else "standardised"
     return InputSpec(
         data_type=DataType(data_type), layout=shape[1:], classes=10, sample_rate=rate, numeric=numeric, scale=scale
     )

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor
 
-from autonoise.batches.base import BatchAdapter, few, log, step_mask
+from autonoise.batches.base import BatchAdapter, canonical, few, log, step_mask
 from autonoise.errors import AttachError
 from autonoise.types import Batch, BatchInfo, DataType, InputSpec, Scale
 
@@ -83,7 +83,7 @@ class Adapter(BatchAdapter):
         x = x[:, 0] if x.ndim == 3 else x
         pair = self.affine(x, spec)
         if pair is not None:
-            x = pair[0] * x + pair[1]
+            x = canonical(x, pair)
         lengths, valid = step_mask(batch, x)
         # the full scale of other numbers is the peak of the clips one has seen: a later one may go beyond
         bounds = (-1.0, 1.0) if spec.scale == Scale.UNIT else None

@@ -16,6 +16,7 @@ from torch import Generator, Tensor, nn
 
 from autonoise.batches.mappings import rebuilt
 from autonoise.errors import AttachError
+from autonoise.ops.buffers import in_blocks
 from autonoise.types import Batch, BatchInfo, DataType, InputSpec, Scale, member
 
 log = logging.getLogger("autonoise")
@@ -155,7 +156,7 @@ class BatchAdapter:
         if x.dtype == torch.uint8:
             x = x.float()
         pair = self.affine(x, spec)
-        return (x if pair is None else pair[0] * x + pair[1]), BatchInfo(spec=spec)
+        return (x if pair is None else canonical(x, pair)), BatchInfo(spec=spec)
 
     def close(self, batch: Batch, x: Tensor, spec: InputSpec) -> Batch:
         """The batch with its main tensor replaced by canonical ``x``, in the units and dtype it came in."""
@@ -192,6 +193,13 @@ class BatchAdapter:
     def synthetic(self, spec: InputSpec, size: int, rng: Generator) -> Batch:
         """A made-up batch in canonical units that fits the spec, for ``verify`` and previews."""
         return torch.randn((size, *spec.layout), generator=rng)
+
+
+def canonical(x: Tensor, pair: tuple[Tensor, Tensor]) -> Tensor:
+    """``factor * x + shift``; both must have one row."""
+    if pair[0].dtype != x.dtype or x.requires_grad:
+        return pair[0] * x + pair[1]
+    return in_blocks(lambda x, out, factor, shift: torch.mul(x, factor, out=out).add_(shift), x, *pair)
 
 
 def entry(batch: Batch, key: str) -> Tensor | None:

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+from typing import ClassVar
+
+import torch
 from torch import Generator, Tensor
 
+from autonoise.ops.buffers import clip_, in_blocks
 from autonoise.ops.precision import signed
 from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
 
@@ -14,11 +18,13 @@ from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
 class Gain(InputNoise):
     """Make each clip louder or softer: x * 10^(g / 20), with g uniform in +-``strength * gain_db`` decibels.
 
-    x: (B, T); each row draws its own g. The injector clips values beyond -1..1, as a recorder would.
+    x: (B, T); each row draws its own g. Values beyond -1..1 are clipped, as a recorder would do.
     """
 
+    keeps_bounds: ClassVar[bool] = True
     gain_db: float = ranged(1.0, 20.0, default=6.0, unit="dB", maximum=60.0)
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
         decibels = strength.float() * self.gain_db * signed((x.shape[0], 1), rng, x)
-        return x * (10 ** (decibels / 20)).to(x.dtype)
+        factor = (10 ** (decibels / 20)).to(x.dtype)
+        return in_blocks(lambda x, out, factor: clip_(torch.mul(x, factor, out=out), info.bounds), x, factor)

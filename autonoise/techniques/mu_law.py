@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor
 
+from autonoise.ops.buffers import in_blocks, put
+from autonoise.ops.powers import expm1_, log1p_
 from autonoise.ops.precision import widen
 from autonoise.technique import BatchInfo, Family, InputNoise, technique, whole
 
@@ -21,12 +24,18 @@ class MuLaw(InputNoise):
     So quiet sounds are rounded more finely than loud ones. The strength multiplies the error that the rounding makes.
     """
 
+    keeps_bounds: ClassVar[bool] = True
     bits: int = whole(3, 8, default=5, unit="bits", minimum=2, maximum=16)
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
-        clean = widen(x).clamp(-1, 1)
         steps = 2 ** (self.bits - 1) - 1
-        # in place, because a batch of clips is large and each copy of it takes noticeable time; 255 is mu
-        code = clean.abs().mul_(255).log1p_().mul_(steps / math.log(256)).round_()
-        decoded = code.mul_(math.log(256) / steps).expm1_().div_(255).copysign_(clean)
-        return torch.addcmul(widen(x), strength.to(clean.dtype), decoded.sub_(clean)).to(x.dtype)
+
+        def change(x: Tensor, out: Tensor, strength: Tensor) -> None:
+            wide = widen(x)
+            clean = wide.clamp(-1, 1)
+            # 255 is mu
+            code = log1p_(clean.abs().mul_(255)).mul_(steps / math.log(256)).round_()
+            decoded = expm1_(code.mul_(math.log(256) / steps)).div_(255).copysign_(clean)
+            put(torch.addcmul(wide, strength.to(wide.dtype), decoded.sub_(clean)), out, info.bounds)
+
+        return in_blocks(change, x, strength)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Generator, Tensor
 
+from autonoise.ops.boxes import quick_alone
+from autonoise.ops.buffers import clip_, copied
 from autonoise.ops.precision import flat
 from autonoise.ops.series import row_lengths
 from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
@@ -24,6 +28,7 @@ class TemporalDropout(InputNoise):
     -log(1 - r) / w, which makes r exact: a step stays if none of the w spans that could cover it has started.
     """
 
+    keeps_bounds: ClassVar[bool] = True
     rate: float = ranged(0.02, 0.4, default=0.1, unit="fraction of steps", maximum=0.95)
     span: float = ranged(0.02, 0.2, default=0.05, unit="fraction of the length", maximum=1.0)
 
@@ -37,10 +42,17 @@ class TemporalDropout(InputNoise):
         number = torch.poisson(-(1 - rate).log() / width * places, generator=rng)
         most = int(number.max())
         first = (torch.rand(len(x), most, generator=rng, device=x.device) * places).floor() - width
+        if quick_alone(x):
+            out = copied(x, info.bounds)
+            spans = torch.stack([first.clamp(0, size), (first + width).clamp(0, size)], dim=2).long().tolist()
+            for row, some, count in zip(out.numpy(), spans, number[:, 0].long().tolist(), strict=True):
+                for start, end in some[:count]:
+                    row[..., start:end] = 0
+            return out
         real = (torch.arange(most, device=x.device) < number).to(first.dtype)
         # +1 where a span begins and -1 just after its end, so that the running sum counts the spans over each step
         edges = torch.zeros(len(x), size + 1, device=x.device)
         edges.scatter_add_(1, first.clamp(0, size).long(), real)
         edges.scatter_add_(1, (first + width).clamp(0, size).long(), -real)
         free = torch.lt(edges.cumsum(1)[:, :size], 0.5, out=torch.empty(len(x), size, device=x.device)).to(x.dtype)
-        return x * (free if x.ndim == 2 else free[:, None])
+        return clip_(x * (free if x.ndim == 2 else free[:, None]), info.bounds)

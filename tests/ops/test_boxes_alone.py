@@ -12,6 +12,8 @@ from autonoise.techniques.cutout import Cutout
 from autonoise.techniques.horizontal_flip import HorizontalFlip
 from autonoise.techniques.patch_gaussian import PatchGaussian
 from autonoise.techniques.random_crop import RandomCrop
+from autonoise.techniques.temporal_dropout import TemporalDropout
+from autonoise.techniques.time_shift import TimeShift
 from autonoise.types import BatchInfo, DataType, InputSpec
 
 INFO = BatchInfo(spec=InputSpec(data_type=DataType.IMAGE, layout=(3, 17, 23)))
@@ -51,3 +53,17 @@ def test_cutmix_both_ways(shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("autonoise.techniques.cutmix.quick_alone", lambda x: False)
     assert (alone != x).any()
     assert torch.equal(alone, technique.mix(x, plan, rng=generator(3), info=INFO))
+
+
+@pytest.mark.parametrize("kind", [TemporalDropout(rate=0.4), TimeShift(fraction=0.4)])
+@pytest.mark.parametrize("shape", [(40, 300), (40, 2, 300)])
+def test_spans_both_ways(kind: TemporalDropout, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    x = torch.rand(shape, generator=generator(1))
+    data_type = DataType.AUDIO if len(shape) == 2 else DataType.TIMESERIES
+    info = BatchInfo(spec=InputSpec(data_type=data_type, layout=shape[1:]))
+    strength = torch.linspace(0, 1, 40).reshape(-1, *[1] * (len(shape) - 1))
+    alone = kind.perturb(x, strength=strength, rng=generator(2), info=info)
+    for module in ("temporal_dropout", "time_shift"):
+        monkeypatch.setattr(f"autonoise.techniques.{module}.quick_alone", lambda x: False)
+    assert (alone != x).any()
+    assert torch.equal(alone, kind.perturb(x, strength=strength, rng=generator(2), info=info))
