@@ -16,6 +16,7 @@ from autonoise.errors import StudyError, one_line
 from autonoise.files import write_whole
 from autonoise.study.address import NOT_KEPT, check_password, has_password, hidden, masked, with_password
 from autonoise.study.config import StudyConfig
+from autonoise.study.few_reads import FewReads
 from autonoise.study.folder import StudyFolder
 from autonoise.study.patient import PatientStorage
 from autonoise.study.trial_record import TOLD, StudyRecord, TrialRecord, column_name, write_facts
@@ -41,11 +42,12 @@ def open_storage(url: str) -> BaseStorage:
     if url.startswith("sqlite"):
         engine = {"connect_args": {"timeout": 100}}
     elif url.startswith("postgresql"):
-        engine["connect_args"] = {"connect_timeout": 10}
+        # a worker keeps one connection, since a thousand workers are many; its signs of life may take one for a moment
+        engine |= {"connect_args": {"connect_timeout": 10}, "pool_size": 1, "max_overflow": 1}
     try:
         # Optuna fills in what stands in braces
         address = url.replace("{", "{{").replace("}", "}}")
-        return PatientStorage(address, heartbeat_interval=HEARTBEAT, grace_period=GRACE, engine_kwargs=engine)
+        return FewReads(PatientStorage(address, heartbeat_interval=HEARTBEAT, grace_period=GRACE, engine_kwargs=engine))
     except Exception as e:
         why = hidden(one_line(e), url)
         lost = f"; {NOT_KEPT}" if "password" in why and not has_password(url) else ""

@@ -171,10 +171,10 @@ class Objective:
         return None
 
     def _known(self, trial: optuna.Trial, policy: Policy) -> TrialRecord | None:
-        states = (TrialState.COMPLETE, TrialState.PRUNED)
+        states, wanted = (TrialState.COMPLETE, TrialState.PRUNED), policy.hash
         for t in trial.study.get_trials(deepcopy=False, states=states):
             record = TrialRecord.of(t)
-            if record.policy_hash == policy.hash and record.rung is not None:
+            if record.policy_hash == wanted and record.rung is not None:
                 return record
         return None
 
