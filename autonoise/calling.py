@@ -8,13 +8,10 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import BrokenExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from autonoise.data import Dataset
 from autonoise.data.objects import is_path, store
@@ -22,6 +19,7 @@ from autonoise.errors import AutonoiseError, DataError, StudyError
 from autonoise.policy import Policy
 from autonoise.study.address import VARIABLE
 from autonoise.study.config import StudyConfig, is_name
+from autonoise.study.faults import of_machine
 from autonoise.study.places import STUDIES, is_study, seconds_of, study_name, study_of
 from autonoise.study.prepare import load_data
 from autonoise.training.factory import IN_MEMORY, ModelFactory
@@ -166,12 +164,10 @@ def explained(config: StudyConfig) -> Iterator[None]:
         yield
     except AutonoiseError:
         raise
-    except (BrokenExecutor, MemoryError, torch.OutOfMemoryError) as e:
-        raise StudyError(
-            f"a training process died, probably for lack of memory ({type(e).__name__}); everything finished is kept: "
-            f"run again with fewer --workers, or as another --study with fewer --train-rows"
-        ) from None
     except (Exception, SystemExit) as e:
+        told = of_machine(e, workers=config.workers, url=config.storage or "")
+        if told is not None:
+            raise StudyError(told) from None
         if config.model is None:
             raise
         frames = traceback.extract_tb(e.__traceback__)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,9 +18,10 @@ from autonoise.files import dump_yaml, write_whole
 from autonoise.space.space import SearchSpace
 from autonoise.study.budget import Budget, Evaluations
 from autonoise.study.config import StudyConfig
+from autonoise.study.export import versions
 from autonoise.study.folder import StudyFolder
 from autonoise.study.noise_data import with_noise_data
-from autonoise.study.observer import Observer
+from autonoise.study.observer import Observer, WhileSeen
 from autonoise.study.prepare import (
     baseline_numbers,
     build_task,
@@ -72,12 +74,12 @@ def run_search(
 
     Raises DataError, SpaceError or StudyError in one line; what is on disk stays valid.
     """
-    observer = observer or Observer()
+    observer = WhileSeen(observer or Observer())
     started = time.time()
     one_thread()
     folder = StudyFolder(config.out)
-    with folder.nothing_half_begun():
-        return _run(config, space, observer, folder, started, factory)
+    with folder.nothing_half_begun(), ExitStack() as held:
+        return _run(config, space, observer, folder, started, factory, held)
 
 
 def _run(
@@ -87,19 +89,26 @@ def _run(
     folder: StudyFolder,
     started: float,
     factory: ModelFactory | None,
+    held: ExitStack,
 ) -> Outcome:
     _compare_with_disk(config, folder)
     task = build_task(config, factory=factory)
     tell_noisy_parts(task)
     space = _space_for(config, space, task)
     folder.create()
+    held.enter_context(folder.alone())
     untold: list[str] = []
     space = with_noise_data(config, space, task, folder)
     with limited(config.trial_timeout, "--trial-timeout"):
         space = offered(space, task, untold.append)
     study = open_study(config, open_storage(config.storage_url))
     heed(study, lambda: False, observer.line)
-    claim(study, config, {"space_hash": space.hash, "data_fingerprint": task.dataset.fingerprint})
+    facts = {
+        "space_hash": space.hash,
+        "data_fingerprint": task.dataset.fingerprint,
+        "version_of_autonoise": versions()["autonoise"],
+    }
+    claim(study, config, facts)
     shared = Shared.of(study)
     if shared is not None:
         # begun in another folder, on another machine perhaps: it goes on with the same corruptions
@@ -155,6 +164,7 @@ def _phases(
         write_facts(study, phase="verdict")
         plan = budget.after_search(study, observer.line)
         runner = _runner(session, ahead=budget.reserve(plan, numbers["seconds"], 1))
+        runner.say = observer.line
         try:
             result = conclude(session, runner, plan)
         finally:

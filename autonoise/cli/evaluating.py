@@ -97,6 +97,7 @@ def run(files: list[str], data: str, given: dict[str, Any], *, once: bool, quiet
     from autonoise.data.notes import unlogged
     from autonoise.evaluating import evaluate
     from autonoise.study.places import EVALUATION, EVALUATIONS
+    from autonoise.study.processes import ended_like_interrupted
 
     options.refuse_empty(data, given)
     config = config_of(data, given)
@@ -104,7 +105,7 @@ def run(files: list[str], data: str, given: dict[str, Any], *, once: bool, quiet
     check_machine(config)
     console = make_console(messages=as_json)
     try:
-        with unlogged(), stdout_is_for_json(as_json):  # the display shows what is logged
+        with unlogged(), stdout_is_for_json(as_json), ended_like_interrupted():  # the display shows what is logged
             result = evaluate(list(files), data, once=once, progress=make_display(console, quiet=quiet), **given)
     except KeyboardInterrupt:
         folder = Path(given.get("out", EVALUATIONS / config.study))

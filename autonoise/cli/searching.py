@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -174,6 +175,7 @@ def run(data: str, given: dict[str, Any], *, quiet: bool, strict: bool, as_json:
     from autonoise.cli.output import make_console, stdout_is_for_json
     from autonoise.data.notes import unlogged
     from autonoise.run import search
+    from autonoise.study.processes import ended_like_interrupted
 
     options.refuse_empty(data, given)
     config = config_of(data, given)
@@ -181,7 +183,7 @@ def run(data: str, given: dict[str, Any], *, quiet: bool, strict: bool, as_json:
     check_machine(config)
     console = make_console(messages=as_json)
     try:
-        with unlogged(), stdout_is_for_json(as_json):  # the display shows what is logged
+        with unlogged(), stdout_is_for_json(as_json), ended_like_interrupted():  # the display shows what is logged
             result = search(data, progress=make_display(console, quiet=quiet), **given)
     except KeyboardInterrupt:
         _say_how_to_continue(console, config)
@@ -222,9 +224,10 @@ def _say_how_to_continue(console: Console, config: StudyConfig) -> None:
         text, command = "everything that was finished is kept. Continue with", ["search", config.out]
     else:
         text, command = "nothing was begun. Start again with", [masked(a) for a in sys.argv[1:]]
-    console.print(f"stopped; {text}:\n  {shlex.join(['autonoise', *command])}", soft_wrap=True)
-    if not told_by_environment(config.storage):
-        console.print(NOT_KEPT, soft_wrap=True)
+    with suppress(OSError):  # of a closed terminal
+        console.print(f"stopped; {text}:\n  {shlex.join(['autonoise', *command])}", soft_wrap=True)
+        if not told_by_environment(config.storage):
+            console.print(NOT_KEPT, soft_wrap=True)
 
 
 def show_outcome(console: Console, config: StudyConfig, outcome: SearchResult) -> None:

@@ -12,6 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 import numpy as np
 
 from autonoise.array_files import BROKEN_ZIP, open_npz
@@ -25,6 +30,10 @@ UNUSABLE = (
     "the model trained without noise is of no use: its loss, weights or outputs are NaN or infinite, so there is "
     "nothing to compare policies with; look for the cause in --model or the data (a learning rate too high, a log of 0)"
 )
+
+
+class OccupiedError(StudyError):
+    """Another search is at work in the folder, so that nothing there may be touched."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +131,8 @@ class StudyFolder:
         existed, before = root.exists(), set(root.iterdir()) if root.is_dir() else set()
         try:
             yield
+        except OccupiedError:
+            raise
         except Exception:
             if root.is_dir() and not self.corruptions_file.exists():
                 for path in set(root.iterdir()) - before:
@@ -133,6 +144,32 @@ class StudyFolder:
     def forget_sets(self) -> None:
         """Give back the disk that corrupted rows took, once a study has its verdict."""
         shutil.rmtree(self.sets, ignore_errors=True)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the folder, which must exist, for this process; the system lets go of it when the process ends.
+
+        Raises OccupiedError where another search is at work in it. Where the system or the file system knows no locks,
+        nothing is held.
+        """
+        if fcntl is None:
+            yield
+            return
+        handle = os.open(self.root, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            raise OccupiedError(
+                f"another search is at work in {self.root}: let it end, join it by autonoise worker {self.root}, or "
+                f"name another folder by --out"
+            ) from None
+        except OSError:
+            pass
+        try:
+            yield
+        finally:
+            os.close(handle)
 
     def run_file(self, policy_hash: str, part: str, fold: int, seed: int, tag: str = "") -> Path:
         return self.runs / f"{policy_hash}-{part}-f{fold}-s{seed}{tag}.npz"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -78,6 +80,35 @@ class Observer:
 
     def close(self) -> None:
         """The display is no longer needed."""
+
+
+class WhileSeen(Observer):
+    """Tells another observer, until its terminal is gone: then nobody is told anything, and the search goes on."""
+
+    def __init__(self, inner: Observer) -> None:
+        self._inner, self._gone = inner, False
+
+    def line(self, text: str) -> None:
+        self._tell(lambda: self._inner.line(text))
+
+    def progress(self, progress: Progress) -> None:
+        self._tell(lambda: self._inner.progress(progress))
+
+    def phase(self, name: str, done: int, total: int) -> None:
+        self._tell(lambda: self._inner.phase(name, done, total))
+
+    def close(self) -> None:
+        self._tell(self._inner.close)
+
+    def _tell(self, call: Callable[[], None]) -> None:
+        if self._gone:
+            return
+        try:
+            call()
+        except OSError as e:
+            if e.errno not in (errno.EIO, errno.ENXIO):
+                raise
+            self._gone = True
 
 
 class Lines(Observer):

@@ -6,6 +6,7 @@ import functools
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from random import SystemRandom
 from typing import Any
@@ -204,8 +205,9 @@ class PatientStorage(RDBStorage):
 
 
 def _to_stderr(text: str) -> None:
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
+    with suppress(OSError):  # of a closed terminal
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
 
 
 def _waiting(name: str) -> Callable[..., Any]:

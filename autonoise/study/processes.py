@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -77,19 +77,48 @@ class Stop:
         return deadline is not None and time.time() > deadline
 
 
+def _ends() -> list[signal.Signals]:
+    """SIGTERM, and SIGHUP where there is one and it is not ignored."""
+    closed = [s for s in signal.Signals if s.name == "SIGHUP" and signal.getsignal(s) is not signal.SIG_IGN]
+    return [signal.SIGTERM, *closed]
+
+
 @contextmanager
-def stop_on_interrupt(stop: Stop, say: Callable[[str], None]) -> Iterator[None]:
-    """The first Ctrl-C (or SIGTERM) asks to stop, the second kills as usual. Outside the main thread: nothing."""
+def ended_like_interrupted() -> Iterator[None]:
+    """SIGTERM and SIGHUP raise KeyboardInterrupt in the block, as Ctrl-C does: whoever catches it says how to go on."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
+
+    def interrupt(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = {s: signal.signal(s, interrupt) for s in _ends()}
+    try:
+        yield
+    finally:
+        for s, handler in before.items():
+            signal.signal(s, handler)
+
+
+@contextmanager
+def stop_on_interrupt(stop: Stop, say: Callable[[str], None]) -> Iterator[None]:
+    """The first Ctrl-C (SIGTERM, SIGHUP of a closed terminal) asks to stop, the second does what it did before.
+
+    A SIGHUP that is ignored (nohup) stays so. Outside the main thread: nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {s: signal.getsignal(s) for s in (signal.SIGINT, *_ends())}
 
     def ask(number: int, frame: Any) -> None:
         stop.asked = True
         for s, handler in before.items():
             signal.signal(s, handler)
-        say("stopping after what is running now; Ctrl-C again stops at once")
+        # the terminal may be gone, and what is printed right now cannot be interrupted by another line
+        with suppress(OSError, RuntimeError):
+            say("stopping after what is running now; Ctrl-C again stops at once")
 
     for s in before:
         signal.signal(s, ask)

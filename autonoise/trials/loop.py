@@ -15,6 +15,7 @@ from autonoise.errors import StudyError
 from autonoise.policy import Policy
 from autonoise.study.bank import warm_start
 from autonoise.study.export import write_current
+from autonoise.study.faults import KEPT, ended_by, less_memory
 from autonoise.study.observer import Progress
 from autonoise.study.session import Session
 from autonoise.study.storage import GRACE, HEARTBEAT, completed, finished, heed, running, sweep
@@ -149,6 +150,11 @@ def _processes(session: Session, watch: _Watch) -> None:
             watch.after_trial(study)
             deadline.value = stop.deadline or math.inf
     faulty = [p.exitcode for p in workers if p.exitcode not in (0, 130)]
+    killed = ended_by(faulty) if -9 in faulty and not stop.asked else ""
+    if killed and len(faulty) == len(workers):
+        raise StudyError(f"no worker is left, and one {killed}; {KEPT}: {less_memory(config.workers)}")
+    if killed:
+        session.observer.line(f"a worker {killed}; its trial is run again")
     if len(faulty) == len(workers) and not stop.asked:
         reason = next((r.reason for r in finished(study) if r.state == TrialState.FAIL and r.reason), "")
         told = f"the first trial that failed ended with: {reason}; mend that and" if reason else "to see why,"

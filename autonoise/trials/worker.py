@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import optuna
@@ -15,6 +16,7 @@ from autonoise.data.notes import told_already
 from autonoise.errors import AutonoiseError, StudyError
 from autonoise.space.space import SearchSpace
 from autonoise.study.config import StudyConfig
+from autonoise.study.faults import is_memory, less_memory, of_machine
 from autonoise.study.folder import StudyFolder
 from autonoise.study.prepare import build_task, ensure_corruptions, share_sets
 from autonoise.study.processes import Stop, die_with, one_thread, stop_on_interrupt
@@ -64,7 +66,8 @@ def work(
         alike = [f for f in faults[-ALIKE_IN_A_ROW:] if _kind(f) == _kind(faults[-1])]
         if len(alike) == ALIKE_IN_A_ROW or len(faults) >= FAULTS_IN_A_ROW:
             first = alike[0] if len(alike) == ALIKE_IN_A_ROW else faults[0]
-            raise StudyError(f"{len(faults)} trials in a row failed, the first with: {first}; mend that and run again")
+            helps = less_memory(objective.config.workers) if is_memory(first) else "mend that and run again"
+            raise StudyError(f"{len(faults)} trials in a row failed, the first with: {first}; {helps}")
 
 
 def _kind(reason: str) -> str:
@@ -125,8 +128,9 @@ def run_worker(
 
 
 def _say(index: int, text: str) -> None:
-    sys.stderr.write(f"worker {index}: {text}\n")
-    sys.stderr.flush()
+    with suppress(OSError):  # of a closed terminal
+        sys.stderr.write(f"worker {index}: {text}\n")
+        sys.stderr.flush()
 
 
 def process_entry(
@@ -140,4 +144,10 @@ def process_entry(
         os._exit(130)
     except AutonoiseError as e:
         _say(index, str(e))
+        sys.exit(2)
+    except Exception as e:
+        told = of_machine(e, workers=config.workers, url=config.storage or "")
+        if told is None:
+            raise
+        _say(index, told)
         sys.exit(2)

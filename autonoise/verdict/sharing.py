@@ -6,12 +6,14 @@ import math
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from random import SystemRandom
 
 from autonoise.errors import AutonoiseError, StudyError, one_line
 from autonoise.files import write_whole
 from autonoise.study.config import StudyConfig
+from autonoise.study.faults import KEPT, less_memory
 from autonoise.study.folder import RunResult, StudyFolder
 from autonoise.study.processes import Stop, limited
 from autonoise.training.task import Task
@@ -64,6 +66,9 @@ class SharedRunner(Runner):
                 if time.monotonic() - looked > SWEEP:
                     self.queue.sweep()
                     looked = time.monotonic()
+        except BrokenProcessPool:
+            how = self._how_one_ended()
+            raise StudyError(f"a training process {how}; {KEPT}: {less_memory(self._processes)}") from None
         finally:
             for _, signs in running.values():
                 signs.close()

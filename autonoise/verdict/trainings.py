@@ -20,6 +20,7 @@ from autonoise.evaluation.score import Score, evaluate
 from autonoise.policy import Policy
 from autonoise.study.budget import CONFIRM_SEVERITIES
 from autonoise.study.config import StudyConfig
+from autonoise.study.faults import KEPT, ended_by, is_memory, less_memory, of_machine
 from autonoise.study.folder import UNUSABLE, RunResult, StudyFolder
 from autonoise.study.prepare import build_task, ensure_corruptions, share_sets
 from autonoise.study.processes import die_with, limited, one_thread
@@ -119,7 +120,10 @@ class Runner:
         """``ahead``: seconds that all trainings to come may take; for few short ones no processes are started."""
         self._config, self._task, self._folder = config, task, folder
         self._processes = processes if ahead > POOL_PAYS else 1
+        self._apart = self._processes > 1
         self._pool: ProcessPoolExecutor | None = None
+        self._members: list[Any] = []
+        self.say: Callable[[str], None] = lambda text: None
 
     def run(
         self,
@@ -133,19 +137,40 @@ class Runner:
         self._train([j for j in different.values() if self._stored(j) is None], stop, done)
         return [self._stored(job) for job in jobs]
 
-    def _train(self, missing: list[Job], stop: Callable[[], bool], done: Callable[[int], None]) -> None:
-        if self._processes > 1 and len(missing) > 1:
-            self._run_pool(missing, stop, done)
-        else:
-            for n, job in enumerate(missing):
-                if stop():
-                    break
-                with told(job), limited(self._config.trial_timeout, "--trial-timeout"):
-                    run_job(self._task, self._folder, job)
-                done(n + 1)
-
     def _file(self, job: Job) -> Path:
         return job_file(self._task, self._folder, job)
+
+    def _train(self, missing: list[Job], stop: Callable[[], bool], done: Callable[[int], None]) -> None:
+        if self._apart and (len(missing) > 1 or self._processes == 1):
+            try:
+                self._run_pool(missing, stop, done)
+            except BrokenProcessPool:
+                if stop():
+                    self.close()
+                else:
+                    self._take_fewer()
+                    self._train([j for j in missing if self._stored(j) is None], stop, done)
+            return
+        for n, job in enumerate(missing):
+            if stop():
+                break
+            with told(job), limited(self._config.trial_timeout, "--trial-timeout"):
+                run_job(self._task, self._folder, job)
+            done(n + 1)
+
+    def _how_one_ended(self) -> str:
+        self.close()  # how its processes ended is known once all have
+        return ended_by(p.exitcode for p in self._members)
+
+    def _take_fewer(self) -> None:
+        """After a process of the pool was killed: half as many at a time. StudyError where that cannot help."""
+        how = self._how_one_ended()
+        if "SIGKILL" not in how:
+            raise StudyError(f"a training process {how}; {KEPT}: look for the cause in what it runs, and run again")
+        if self._processes == 1:
+            raise StudyError(f"a training process {how}, though it was the only one; {KEPT}: {less_memory(1)}")
+        self._processes //= 2
+        self.say(f"a training process {how}; going on with {self._processes} at a time")
 
     def _stored(self, job: Job) -> RunResult | None:
         return RunResult.load(self._file(job))
@@ -157,7 +182,9 @@ class Runner:
             self._pool = ProcessPoolExecutor(
                 self._processes, context, initializer=_start, initargs=(self._config, os.getpid())
             )
-        return self._pool.submit(_work, job.to_dict())
+        future = self._pool.submit(_work, job.to_dict())
+        self._members = list(self._pool._processes.values())
+        return future
 
     def _run_pool(self, jobs: list[Job], stop: Callable[[], bool], done: Callable[[int], None]) -> None:
         waiting: Iterator[Job] = iter(jobs)
@@ -189,13 +216,11 @@ def told(job: Job) -> Iterator[None]:
     """A fault in a training becomes one line that names the policy and the remedy."""
     try:
         yield
-    except AutonoiseError:
+    except (AutonoiseError, BrokenProcessPool):
         raise
-    except BrokenProcessPool:
-        raise StudyError(
-            "a training process died (out of memory?): use fewer --workers, or, as another --study, fewer --train-rows"
-        ) from None
     except Exception as e:
+        if is_memory(one_line(e)):
+            raise StudyError(str(of_machine(e))) from None
         raise StudyError(f"training with {job.policy.name!r} failed ({one_line(e)}): mend that and run again") from e
 
 
@@ -207,7 +232,10 @@ def _start(config: StudyConfig, parent: int) -> None:
     die_with(parent)
     import signal
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # who started this process says what is to end, and when it is gone, this process ends as well
+    for name in ("SIGINT", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     with told_already():
         task, folder = build_task(config), StudyFolder(config.out)
     ensure_corruptions(task, folder, seed=config.seed)

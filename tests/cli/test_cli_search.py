@@ -55,7 +55,7 @@ def sound(spec, classes):
 def sometimes(spec, classes):
     global made
     made += 1
-    return Net(spec.layout[0], classes, 6 <= made <= 8)
+    return Net(spec.layout[0], classes, 6 <= made <= 7)
 
 def always(spec, classes):
     return Net(spec.layout[0], classes, True)
@@ -219,7 +219,7 @@ def test_a_model_that_fails_sometimes_costs_its_trials_only(quick: list[str], tm
     assert done.err == ""
     frame = trials(folder)
     failed = frame[frame.state == "FAIL"]
-    assert 1 <= len(failed) <= 3 and len(frame) == 8
+    assert 1 <= len(failed) <= 2 and len(frame) == 8
     assert set(failed.reason) == {"RuntimeError: a fault of the user's own"}
     assert f"{len(failed)} trials failed" in done.out.replace("1 trial failed", "1 trials failed")
     assert load_policy(folder / "policies" / "found.yaml", warn=False).steps
