@@ -71,6 +71,20 @@ def ece_terms(probabilities: Floats, labels: Labels, *, bins: int = BINS) -> Flo
     return np.asarray(np.sign(excess)[bin_of] * gap)
 
 
+def reliability(probabilities: Floats, labels: Labels, *, bins: int = BINS) -> Floats:
+    """The reliability diagram in numbers (bins, 3): of each range of the confidence, lowest first, what it adds.
+
+    The columns are the share of all rows that fall into the range (low, high], the sum of their confidence and the sum
+    of their hits, both divided by the number of all rows. So hits / share is the accuracy in the range, confidence /
+    share its mean confidence, and the sum of |hits - confidence| is :func:`ece`.
+    """
+    p, y = _checked(probabilities, labels)
+    bin_of, gap, _ = _calibration(p, y, bins)
+    confidence = p.max(1)
+    columns = (np.ones(len(y)), confidence, gap + confidence)
+    return np.stack([np.bincount(bin_of, weights=c, minlength=bins) for c in columns], axis=1) / len(y)
+
+
 def _calibration(probabilities: Floats, labels: Labels, bins: int) -> tuple[Labels, Floats, Floats]:
     """Of each row the range it falls into and its hit - confidence, both (N,); and the sum of these in each range."""
     p, y = _checked(probabilities, labels)

@@ -29,6 +29,8 @@ class Score:
         correct: (N,) 1 where a clean row is classified rightly, else 0.
         noisy_correct: (N,) the share of severities at which a row is classified rightly, by the corruption's name.
         usable: False where the model tells no class of any clean row from another, as one does whose outputs are NaN.
+        reliability: "clean" and "noisy" → the reliability diagram in numbers, see
+            :func:`~autonoise.evaluation.metrics.reliability`; noisy is a mean over noisy sets, as the accuracy is.
     """
 
     accuracy: float
@@ -46,6 +48,7 @@ class Score:
     correct: Array = field(repr=False)
     noisy_correct: Mapping[str, Array] = field(repr=False)
     usable: bool = True
+    reliability: Mapping[str, Array] = field(default_factory=dict, repr=False)
 
     def mixed(self, weight: float) -> float:
         """(1 - weight) * clean accuracy + weight * noisy accuracy."""
@@ -115,6 +118,7 @@ def evaluate(
         correct=correct,
         noisy_correct=by_row,
         usable=not bool((clean == clean[:, :1]).all()),
+        reliability={"clean": metrics.reliability(clean, labels), "noisy": overall.bins},
     )
 
 
@@ -128,6 +132,7 @@ class _Noisy:
     ece: float
     auroc: float
     correct: Array
+    bins: Array
 
     @classmethod
     def of(cls, p: Array, labels: Array) -> _Noisy:
@@ -139,6 +144,7 @@ class _Noisy:
             metrics.ece(p, labels),
             metrics.error_auroc(p, labels),
             correct,
+            metrics.reliability(p, labels),
         )
 
     @classmethod
@@ -155,6 +161,7 @@ class _Noisy:
             over([r.ece for r in runs]),
             over([r.auroc for r in runs]),
             np.mean([r.correct for r in runs], axis=0) if same else runs[0].correct,
+            np.mean([r.bins for r in runs], axis=0),
         )
 
 

@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,8 @@ class RunResult:
 
     ``numbers``: group ("search", "held_out") → name → value; ``corruptions``: group → name → accuracies;
     ``correct`` (N,) on clean rows; ``noisy``: corruption → (N,) share of severities that were right.
+    ``reliability``: group → "clean" and "noisy" → the reliability diagram in numbers (bins, 3), see
+    :func:`~autonoise.evaluation.metrics.reliability`; empty in files of older versions.
     """
 
     numbers: Mapping[str, Mapping[str, float]]
@@ -51,6 +53,7 @@ class RunResult:
     seconds: float = 0.0
     passes: float = 0.0
     diverged: bool = False
+    reliability: Mapping[str, Mapping[str, list[list[float]]]] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
         head = {
@@ -59,6 +62,7 @@ class RunResult:
             "seconds": self.seconds,
             "passes": self.passes,
             "diverged": self.diverged,
+            "reliability": self.reliability,
         }
         arrays = {f"noisy/{k}": v.astype(np.float32) for k, v in self.noisy.items()}
         buffer = io.BytesIO()
@@ -85,6 +89,7 @@ class RunResult:
                     head["seconds"],
                     head["passes"],
                     head["diverged"],
+                    head.get("reliability", {}),
                 )
         except FileNotFoundError:
             return None

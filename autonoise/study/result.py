@@ -64,6 +64,9 @@ class ContestantResult:
     """Trainings that ended in numbers which are not finite."""
     seeds: int = 0
     """Trainings, each from a seed of its own."""
+    reliability: Mapping[str, tuple[tuple[Number, ...], ...]] = field(default_factory=dict)
+    """"clean", "search" or "held_out" → for each range of the confidence, lowest first: the share of all rows in it,
+    and the sums of their confidence and of their hits, divided by the number of all rows; means over trainings."""
 
     @property
     def worst(self) -> float:
@@ -134,6 +137,7 @@ class StandingResult:
     seeds: int = 0
     passes: Number = math.nan
     techniques: tuple[str, ...] = ()
+    hash: str = ""
 
 
 @dataclass(frozen=True)
@@ -159,6 +163,7 @@ class WinnerResult:
     noisy: Number | str = math.nan
     passes: Number = math.nan
     techniques: tuple[str, ...] = ()
+    hash: str = ""
 
 
 @dataclass(frozen=True)
@@ -175,6 +180,14 @@ class Counts:
     seconds_last_run: Number = math.nan
     seconds_search: Number = math.nan
     work: Number = math.nan
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a phase of the study cost: how many trainings it took, and the seconds of all of them together."""
+
+    trainings: int = 0
+    seconds: Number = math.nan
 
 
 @dataclass(frozen=True)
@@ -227,6 +240,8 @@ class Result:
     sentence: str = ""
     recommended: str = "policy"
     """The label of the contestant to train with, or "undecided"."""
+    exported: str = ""
+    """The label of the contestant that policy.yaml holds; empty where that is not known."""
     recommendation: str = ""
     answers: Mapping[str, str] = field(default_factory=dict)
     """Question ("no noise", "best recipe") → answer ("better", "worse", "as good as" ...)."""
@@ -250,6 +265,8 @@ class Result:
     """None where the study was run without --calibrate."""
     warnings: tuple[str, ...] = ()
     counts: Counts | None = None
+    spent: Mapping[str, Spent] = field(default_factory=dict)
+    """Phase after the search ("confirm", "minimise", "verdict") → what it cost."""
 
     data: str = ""
     """Fingerprint of the data."""

@@ -19,12 +19,12 @@ from autonoise.study.config import StudyConfig
 from autonoise.study.export import utc_now, versions
 from autonoise.study.folder import RunResult
 from autonoise.study.prepare import describe, left_out
-from autonoise.study.result import ContributionResult, Counts, Result, StandingResult
+from autonoise.study.result import ContributionResult, Counts, Result, Spent, StandingResult
 from autonoise.study.session import Session
 from autonoise.study.storage import completed, finished
 from autonoise.study.trial_record import TrialRecord
 from autonoise.verdict.confirm import OPPONENTS, Contribution, Standing, minimise, pick_candidates, race, standing_of
-from autonoise.verdict.decide import KEPT, decide, recommend, sentence
+from autonoise.verdict.decide import KEPT, decide, exported, recommend, sentence
 from autonoise.verdict.export import write_verdict
 from autonoise.verdict.judge import judge
 from autonoise.verdict.trainings import Job, Runner
@@ -167,10 +167,12 @@ def _told(
         standings=_standing_results(standings, judged.contestants["policy"].hash),
         front=front_table(trials),
         counts=_counts(session),
+        spent=_spent(session, standings, judged),
     )
     result = replace(result, sentence=sentence(result))
     recommended, recommendation = recommend(result)
-    return replace(result, recommended=recommended, recommendation=recommendation)
+    result = replace(result, recommended=recommended, recommendation=recommendation)
+    return replace(result, exported=exported(result))
 
 
 def described(session: Session, judged: Result, deciding: int) -> Result:
@@ -206,7 +208,8 @@ def _standing_results(standings: Sequence[Standing], found: str) -> tuple[Standi
             number += 1
             name = "found" if s.policy.hash == found else f"candidate {number}"
         techniques = tuple(x.name for x in s.policy.steps)
-        out.append(StandingResult(name, s.role, s.score, s.clean, s.noisy, len(s.results), s.policy.passes, techniques))
+        numbers = (s.score, s.clean, s.noisy, len(s.results), s.policy.passes)
+        out.append(StandingResult(name, s.role, *numbers, techniques, s.policy.hash))
     return tuple(out)
 
 
@@ -244,3 +247,20 @@ def _counts(session: Session) -> Counts:
         seconds_search=sum(t.seconds for t in ended),
         work=sum(t.work for t in ended),
     )
+
+
+def _spent(session: Session, standings: Sequence[Standing], judged: Result) -> dict[str, Spent]:
+    """What the phases after the search cost, from the runs that they have left on disk, earlier calls included.
+
+    Minimising is what was trained for the confirm rows beyond confirming.
+    """
+    confirm = [r.seconds for r in _runs(standings)]
+    files = (f for f in session.folder.runs.glob("*-confirm-*.npz") if not f.stem.partition("-confirm-")[2].count("-z"))
+    every = [r.seconds for r in map(RunResult.load, files) if r is not None]
+    verdict = [(c.seeds, c.seconds * c.seeds) for c in judged.contestants.values()]
+    out = {
+        "confirm": Spent(len(confirm), sum(confirm)),
+        "minimise": Spent(len(every) - len(confirm), sum(every) - sum(confirm)),
+        "verdict": Spent(sum(n for n, _ in verdict), sum(seconds for _, seconds in verdict)),
+    }
+    return {name: s for name, s in out.items() if s.trainings > 0}

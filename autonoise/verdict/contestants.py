@@ -170,7 +170,18 @@ def table_of(c: Contestant, baseline: Contestant, numbers: Numbers) -> Contestan
         families=tuple(sorted(map(str, c.policy.families))),
         diverged=sum(r.diverged for r in c.runs),
         seeds=len(c.runs),
+        reliability=_reliability(c.runs),
     )
+
+
+def _reliability(runs: Sequence[RunResult]) -> dict[str, tuple[tuple[float, ...], ...]]:
+    """The reliability diagram in numbers, mean over trainings; empty where one of them was kept without it."""
+    if not all(r.reliability for r in runs):
+        return {}
+    groups = runs[0].reliability
+    kinds = {"clean": (next(iter(groups)), "clean"), **{g: (g, "noisy") for g in groups}}
+    means = {k: np.mean([r.reliability[g][part] for r in runs], axis=0) for k, (g, part) in kinds.items()}
+    return {k: tuple(tuple(map(float, row)) for row in v.round(6)) for k, v in means.items()}
 
 
 def gaps_of(baseline: Contestant, numbers: Numbers) -> dict[str, Gap | None]:

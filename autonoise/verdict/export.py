@@ -90,6 +90,7 @@ def _winners(result: Result, named: Winners, files: Mapping[str, str]) -> dict[s
             standing.noisy if standing else mean_of(judged.search),
             winner.passes,
             tuple(s.name for s in winner.steps),
+            winner.hash,
         )
         for label, (winner, standing) in named.items()
     }

@@ -108,6 +108,7 @@ def _result(scores: dict[str, Score], seconds: float, passes: float, diverged: b
         seconds,
         passes,
         diverged,
+        {g: {k: v.round(6).tolist() for k, v in s.reliability.items()} for g, s in scores.items()},
     )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from autonoise.errors import DataError
+from autonoise.evaluation import metrics
 from autonoise.evaluation.metrics import accuracy, balanced_accuracy, brier, ece, ece_terms, error_auroc, nll, nll_terms
 
 P = np.array([[0.7, 0.2, 0.1], [0.4, 0.5, 0.1], [0.1, 0.3, 0.6], [0.2, 0.7, 0.1]])
@@ -84,3 +85,13 @@ def test_bad_input_is_refused_in_one_line(p: np.ndarray, y: np.ndarray, message:
     with pytest.raises(DataError, match=message) as caught:
         nll(p, y)
     assert "\n" not in str(caught.value)
+
+
+def test_reliability_by_hand() -> None:
+    """Five ranges of 0.2: 0.55 and 0.6 fall into (0.4, 0.6], 0.7 into (0.6, 0.8], 1.0 into (0.8, 1]."""
+    p = np.array([[0.55, 0.45], [0.4, 0.6], [0.7, 0.3], [0.0, 1.0]])
+    y = np.array([0, 0, 0, 1])
+    table = metrics.reliability(p, y, bins=5)
+    expected = [[0, 0, 0], [0, 0, 0], [0.5, 1.15 / 4, 0.25], [0.25, 0.175, 0.25], [0.25, 0.25, 0.25]]
+    assert np.allclose(table, expected)
+    assert np.abs(table[:, 2] - table[:, 1]).sum() == pytest.approx(metrics.ece(p, y, bins=5))

@@ -75,6 +75,12 @@ def test_means_run_over_severities_then_corruptions_then_families() -> None:
     assert score.mixed(0.25) == pytest.approx(0.75 * clean + 0.25 * score.noisy)
     np.testing.assert_array_equal(score.correct, predicted(X) == Y)
     assert score.flat()["noisy.independent"] == score.families["independent"]
+    # the ranges of the diagram hold all rows, and their hits are the accuracy, by the same means
+    for part, right in (("clean", score.accuracy), ("noisy", score.noisy)):
+        shares, _, hits = score.reliability[part].sum(axis=0)
+        assert (shares, hits) == (pytest.approx(1), pytest.approx(right))
+    gaps = score.reliability["clean"][:, 2] - score.reliability["clean"][:, 1]
+    assert np.abs(gaps).sum() == pytest.approx(score.ece)
 
 
 def test_without_corruptions_the_noisy_figures_are_the_clean_ones() -> None:

@@ -74,7 +74,10 @@ def run_like(clean: float, held: float, search: float, passes: float = 1.0, seco
     corruptions = {"search": {"jitter": [search] * 5}, "held_out": {"drift": [held] * 5}}
     numbers = {g: dict.fromkeys(NUMBERS, search if g == "search" else held) for g in corruptions}
     noisy = {"jitter": search + wave, "drift": held + wave}
-    return RunResult(numbers, corruptions, clean + wave, noisy, seconds, passes)
+    bins = {
+        g: {"clean": [[1.0, 0.9, clean]], "noisy": [[1.0, 0.8, n]]} for g, n in (("search", search), ("held_out", held))
+    }
+    return RunResult(numbers, corruptions, clean + wave, noisy, seconds, passes, reliability=bins)
 
 
 class Runner:
@@ -159,6 +162,8 @@ def test_every_contestant_gets_its_own_runs_and_numbers() -> None:
     assert by_name["drift"] == {"baseline": (0.502,) * 5, "preset": (0.602,) * 5, "policy": (0.702,) * 5}
     assert found.contestants["policy"].numbers["nll_noisy_held_out"] == pytest.approx(0.702)
     assert found.contestants["policy"].numbers["nll_noisy_search"] == pytest.approx(0.652)
+    hits = {part: rows[0][2] for part, rows in found.contestants["policy"].reliability.items()}
+    assert hits == {"clean": 0.882, "search": 0.652, "held_out": 0.702}
 
 
 def test_the_weight_is_that_of_noise() -> None:
