@@ -19,8 +19,8 @@ from autonoise.pictures.glyphs import UNKNOWN, families, width
 from autonoise.pictures.values import Examples
 from autonoise.pictures.words import point, shares, step_line, title
 
-WIDTH, MARGIN = 8.0, 0.3
-"""Width of a picture and its margins, in inches."""
+MARGIN = 0.3
+"""Margin of a picture at its sides, in inches."""
 INK, MUTED, GRID, CLEAN, NOISY = "#1f2933", "#5f6b7a", "#e4e7eb", "#8b96a3", "#0072b2"
 ADDED, REMOVED, GONE = "#cfe6f7", "#fbdcd0", "#b3400a"
 """Backgrounds of what the noise has put in and taken out, and the ink of the latter."""
@@ -122,15 +122,15 @@ LINE = 0.165
 """Height of a line of small print, in inches."""
 
 
-def compose(e: Examples, body: Callable[[Examples, float], tuple[float, Draw]], *, frame: bool) -> Figure:
-    """The picture of examples: a title, what ``body`` draws, and all steps in words."""
-    inside = WIDTH - 2 * MARGIN
+def compose(e: Examples, body: Callable[[Examples, float], tuple[float, Draw]], *, frame: bool, width: float) -> Figure:
+    """The picture of examples, ``width`` inches wide: a title, what ``body`` draws, and all steps in words."""
+    inside = width - 2 * MARGIN
     with style():
         height, draw = body(e, inside)
         below = _notes(e, inside) if frame else []
         told = wrapped(shares(e), inside) if frame else []
         above = MARGIN + (0.35 + LINE * len(told) if frame else 0)
-        page = Page(WIDTH, above + height + (0.25 + LINE * len(below) if below else 0) + MARGIN)
+        page = Page(width, above + height + (0.25 + LINE * len(below) if below else 0) + MARGIN)
         if frame:
             page.text(MARGIN, MARGIN - 0.08, fitted(title(e), inside, 12, bold=True), size=12, weight="bold")
             for number, line in enumerate(told):
@@ -138,13 +138,13 @@ def compose(e: Examples, body: Callable[[Examples, float], tuple[float, Draw]], 
         draw(page, above)
         top = above + height + 0.25
         if below:
-            page.line(MARGIN, top - 0.12, WIDTH - MARGIN, GRID, 0.8)
+            page.line(MARGIN, top - 0.12, width - MARGIN, GRID, 0.8)
         for text, bold in below:
             page.text(MARGIN, top, text, size=8, weight="bold" if bold else "normal")
             top += LINE
         if page.lost:
             note = f"{UNKNOWN}: a letter that no font of this computer has; printed as text it is there"
-            page.text(WIDTH - MARGIN, page.height - MARGIN + 0.06, note, size=7, color=MUTED, ha="right")
+            page.text(width - MARGIN, page.height - MARGIN + 0.06, note, size=7, color=MUTED, ha="right")
         return page.figure
 
 

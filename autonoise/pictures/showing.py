@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def figure(examples: Examples, *, frame: bool = True) -> Figure:
-    """The picture. ``frame``: with a title above, and all steps in words below."""
+def figure(examples: Examples, *, frame: bool = True, width: float = 8.0) -> Figure:
+    """The picture, ``width`` inches wide. ``frame``: with a title above, and all steps in words below."""
     from autonoise.pictures.page import compose
 
-    return compose(examples, kind_of(examples.data_type).body, frame=frame)
+    return compose(examples, kind_of(examples.data_type).body, frame=frame, width=width)
 
 
 def lines(examples: Examples) -> list[str]:

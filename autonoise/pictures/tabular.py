@@ -24,8 +24,8 @@ COLUMNS = 20
 """Columns of the data that are shown of a row at most: those that the noise changes come first."""
 LEAST = 0.05
 """Share of a mixed category from which on it is named."""
-NAME, LINE, SIZE = 1.75, 0.185, 7.5
-"""Width of the column with names, height of a line (inches), size of type (points)."""
+LINE, SIZE = 0.185, 7.5
+"""Height of a line (inches), size of type (points)."""
 
 
 @dataclass(frozen=True)
@@ -118,13 +118,14 @@ def rest(row: Any) -> str:
 def body(e: Examples, width: float) -> tuple[float, Any]:
     """(height in inches, what draws it)."""
     heights = [LINE * (len(shown(r)[0]) + 1 + bool(rest(r))) + 0.2 for r in e.rows]
-    each = (width - NAME) / (1 + len(e.at))
+    names = min(1.75, 0.38 * width)
+    each = (width - names) / (1 + len(e.at))
 
     def draw(page: Any, top: float) -> None:
         from autonoise.pictures.page import ADDED, GRID, MUTED, fitted
 
         left = (page.width - width) / 2
-        lefts = [left + NAME + i * each for i in range(1 + len(e.at))]
+        lefts = [left + names + i * each for i in range(1 + len(e.at))]
         page.text(left, top, "column", size=8, weight="bold")
         for x, head in zip(lefts, ["clean", *map(headline, e.at)], strict=True):
             page.text(x, top, fitted(head, each - 0.08, 8), size=8, weight="bold")
@@ -136,7 +137,7 @@ def body(e: Examples, width: float) -> tuple[float, Any]:
             line = y
             for number, (name, cells) in enumerate(table):
                 weight = "normal" if number else "bold"
-                page.text(left, line, fitted(name, NAME - 0.1, SIZE), size=SIZE, weight=weight)
+                page.text(left, line, fitted(name, names - 0.1, SIZE), size=SIZE, weight=weight)
                 for i, (x, cell) in enumerate(zip(lefts, cells, strict=True)):
                     differs = i > 0 and cell != cells[0]
                     if differs:

@@ -12,8 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 
-WIDTH = 5.0
-"""Width of a picture in inches (480 CSS pixels): two fit side by side on a desktop screen, one fills a telephone's."""
+from autonoise.errors import plain
+
+WIDTH = 4.1
+"""Width of a picture in inches (394 CSS pixels): two fit side by side on a desktop screen, and on a telephone's, which
+one fills, its print does not shrink."""
 INK, MUTED, GRID = "#1f2933", "#6b7480", "#e4e7eb"
 _FONTS = "system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', 'Liberation Sans', Arial, sans-serif"
 
@@ -99,7 +102,11 @@ def to_png(canvas: Canvas, *, width: int) -> bytes:
 
 
 def short(text: str, length: int = 26) -> str:
-    """The text, cut to ``length`` characters: a long label would leave no room for the picture."""
+    """The text, cut to ``length`` characters: a long label would leave no room for the picture.
+
+    Control characters are written out: a picture that holds them is no valid SVG.
+    """
+    text = plain(text)
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
 

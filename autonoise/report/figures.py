@@ -11,11 +11,11 @@ from matplotlib.ticker import MaxNLocator
 
 from autonoise.report.drawing import GRID, INK, LOOKS, MUTED, drawing, note, panel, short, to_png, to_svg
 from autonoise.report.numbers import fixed, number, plain, plural
-from autonoise.study.names import called
+from autonoise.report.who import named
 from autonoise.study.result import CorruptionResult
 
 Curves = dict[str, list[float]]
-GROUPS = {"held_out": "Held-out families", "search": "Search families"}
+GROUPS = {"held_out": "New noise, kept for judging", "search": "Noise that the search used"}
 _FILL = {"same": "full", "related": "left", "unseen": "none"}
 
 
@@ -95,7 +95,7 @@ def _severity(axes: Axes, group: str, lines: Curves, counted: int, limits: tuple
             color=look.colour,
             marker=look.marker,
             markersize=look.size,
-            label=called(label),
+            label=named(label),
             linewidth=2.2 if label == "policy" else 1.5,
             markeredgecolor="white",
             markeredgewidth=0.7,
@@ -107,10 +107,10 @@ def _severity(axes: Axes, group: str, lines: Curves, counted: int, limits: tuple
     axes.set_xlabel("severity")
     axes.set_ylabel("accuracy")
     axes.grid(axis="x", visible=False)
-    axes.set_title(GROUPS[group] + (": noise never trained on" if group == "held_out" else ""), pad=18)
-    means = {k: fixed(float(np.mean(v[1:]))) for k, v in lines.items()}
+    axes.set_title(GROUPS[group], pad=18)
+    means = {named(k): fixed(float(np.mean(v[1:]))) for k, v in lines.items()}
     shown = ", ".join(f"{k} {v}" for k, v in means.items())
-    note(axes, f"{plural(counted, 'corruption')}; mean {shown}")
+    note(axes, f"{plural(counted, 'kind')}; mean {shown}")
 
 
 def corruption_panel(corruptions: Sequence[CorruptionResult], group: str, labels: Sequence[str]) -> str | None:
@@ -132,11 +132,11 @@ def corruption_panel(corruptions: Sequence[CorruptionResult], group: str, labels
         axes.tick_params(axis="y", pad=13)
         axes.set_ylim(len(kept) - 0.4, -0.6)
         axes.grid(axis="y", visible=False)
-        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
         axes.set_xlabel("accuracy, mean over severities")
         axes.set_title(GROUPS.get(group, plain(group)), pad=22)
         handles = [
-            axes.plot([], [], LOOKS[k].marker, color=LOOKS[k].colour, markersize=LOOKS[k].size, label=called(k))[0]
+            axes.plot([], [], LOOKS[k].marker, color=LOOKS[k].colour, markersize=LOOKS[k].size, label=named(k))[0]
             for k in labels
         ]
         axes.legend(

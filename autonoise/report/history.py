@@ -1,4 +1,4 @@
-"""The search as data and pictures: score per trial, the Pareto front, schedules, contributions.
+"""The search as data and pictures: score per trial, and the trials that no other beats.
 
 The functions that return plain data serve other plotting libraries as well (the dashboard).
 """
@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from autonoise.report.drawing import GRID, INK, LOOKS, MUTED, drawing, note, panel, short, to_svg
-from autonoise.report.numbers import fixed, number, plain, plural
-from autonoise.report.words import schedule_of
-from autonoise.study.result import ContributionResult, FrontResult, WinnerResult
+from autonoise.report.drawing import LOOKS, drawing, note, panel, to_svg
+from autonoise.report.numbers import fixed, number, plural
+from autonoise.study.result import FrontResult
 
-_BLUE, _GREY, _STAR = LOOKS["policy"].colour, "#b4bcc6", "#d55e00"
+_BLUE, _GREY = LOOKS["policy"].colour, "#b4bcc6"
 Row = Mapping[str, Any]
 
 
@@ -62,8 +61,8 @@ def history_panel(history: History) -> str | None:
     with drawing():
         canvas, axes = panel(3.6)
         for points, colour, face, label in (
-            (history.pruned, _GREY, "none", "pruned after a short training"),
-            (history.complete, _BLUE, _BLUE, "complete"),
+            (history.pruned, _GREY, "none", "given up early"),
+            (history.complete, _BLUE, _BLUE, "completed"),
         ):
             inside = [(n, v) for n, v in points if v >= floor]
             if inside:
@@ -105,7 +104,7 @@ def history_panel(history: History) -> str | None:
         axes.plot(*zip(*steps, strict=True), color=_BLUE, linewidth=1.8, drawstyle="steps-post", label="best so far")
         if history.baseline is not None:
             axes.axhline(
-                history.baseline, color=LOOKS["baseline"].colour, linestyle="--", linewidth=1.3, label="baseline"
+                history.baseline, color=LOOKS["baseline"].colour, linestyle="--", linewidth=1.3, label="no noise"
             )
         top = max(every)
         axes.set_ylim(floor, top + 0.08 * max(top - floor, 0.01))
@@ -116,8 +115,8 @@ def history_panel(history: History) -> str | None:
         axes.set_title("Score per trial", pad=18)
         note(
             axes,
-            f"{plural(len(history.complete), 'complete trial')}, {len(history.pruned)} pruned, "
-            f"{len(history.failed)} failed; best {fixed(history.best[-1][1])}",
+            f"{len(history.complete)} completed, {len(history.pruned)} given up, {len(history.failed)} failed; "
+            f"best {fixed(history.best[-1][1])}",
         )
         return to_svg(canvas)
 
@@ -130,15 +129,16 @@ def _floor(values: Sequence[float], baseline: float | None) -> float:
     return float(floor - 0.05 * max(top - floor, 0.01))
 
 
-def front_panel(front: Sequence[FrontResult], trials: Sequence[Row], winners: Mapping[str, WinnerResult]) -> str | None:
-    """SVG of noisy against clean accuracy: all trials, the Pareto front, the winners by name.
+def front_panel(front: Sequence[FrontResult], trials: Sequence[Row]) -> str | None:
+    """SVG of noisy against clean accuracy: all trials, and the Pareto front.
+
+    What was trained again later is not drawn: it was measured on other rows, and would seem worse than it is.
 
     A point of the front is the larger, the more forward and backward passes a training step takes.
     """
     points = [p for t in front if (p := _point(t.clean, t.noisy, t.passes)) is not None]
     if not points:
         return None
-    stars = [(name, p) for name, w in winners.items() if (p := _point(w.clean, w.noisy, w.passes)) is not None]
     rest = [p for t in trials if t.get("state") == "complete" and (p := _point_of(t)) is not None]
     with drawing():
         canvas, axes = panel(3.6)
@@ -161,22 +161,9 @@ def front_panel(front: Sequence[FrontResult], trials: Sequence[Row], winners: Ma
             alpha=0.75,
             linewidths=0.7,
             edgecolors="white",
-            label="Pareto front, size: passes",
+            label="no other beats it",
             zorder=3,
         )
-        if stars:
-            axes.plot(
-                [p[0] for _, p in stars],
-                [p[1] for _, p in stars],
-                "*",
-                color=_STAR,
-                markersize=10.5,
-                markeredgecolor="white",
-                markeredgewidth=0.6,
-                linestyle="none",
-                label="winner, fresh seeds",
-                zorder=4,
-            )
         without = (t for t in trials if t.get("state") == "complete" and not t.get("techniques"))
         base = next((p for t in without if (p := _point_of(t)) is not None), None)
         if base is not None:
@@ -189,31 +176,20 @@ def front_panel(front: Sequence[FrontResult], trials: Sequence[Row], winners: Ma
                 markersize=6,
                 markerfacecolor="white",
                 markeredgewidth=1.6,
-                label="baseline",
+                label="no noise",
                 zorder=4,
                 linestyle="none",
             )
-        for name, (x, y) in _merged(stars):
-            axes.annotate(
-                short(name, 40),
-                (x, y),
-                xytext=(7, 5),
-                textcoords="offset points",
-                fontsize=8,
-                color=INK,
-                zorder=5,
-                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.8},
-            )
-        shown = [*points, *(p for _, p in stars), *([base] if base is not None else [])]
+        shown = [*points, *([base] if base is not None else [])]
         for axis, values in (("x", [p[0] for p in shown]), ("y", [p[1] for p in shown])):
             others = [p["xy".index(axis)] for p in rest]
             low, high = _window(values, others)
             (axes.set_xlim if axis == "x" else axes.set_ylim)(low, high)
         axes.set_xlabel("clean accuracy")
-        axes.set_ylabel("noisy accuracy, search families")
+        axes.set_ylabel("accuracy under noise")
         canvas.legend(loc="outside lower center", ncols=2, fontsize=7.5)
-        axes.set_title("Clean against noisy accuracy", pad=18)
-        note(axes, f"{plural(len(points), 'trial')} that no other beats in clean, noisy and cost together")
+        axes.set_title("Accuracy, clean and under noise", pad=18)
+        note(axes, f"{plural(len(points), 'trial')} unbeaten in clean, noisy and cost together")
         return to_svg(canvas)
 
 
@@ -227,71 +203,9 @@ def _point_of(trial: Row) -> tuple[float, float, float] | None:
     return _point(trial.get("clean"), trial.get("noisy"), trial.get("passes"))
 
 
-def _merged(stars: Sequence[tuple[str, tuple[float, float, float]]]) -> list[tuple[str, tuple[float, float]]]:
-    """The winners with their places; those at the same place share one label."""
-    places: dict[tuple[float, float], list[str]] = {}
-    for name, (x, y, _) in stars:
-        places.setdefault((round(x, 4), round(y, 4)), []).append(name)
-    return [(", ".join(names), place) for place, names in places.items()]
-
-
 def _window(shown: Sequence[float], others: Sequence[float]) -> tuple[float, float]:
     """Ends of an axis that hold all of ``shown``, and of the other trials all but the lowest 15 %."""
     low = min([*shown, *([float(np.quantile(others, 0.15))] if others else [])])
     high = max([*shown, *others])
     pad = 0.09 * max(high - low, 0.01)
     return low - pad, high + pad
-
-
-def schedule_panel(steps: Sequence[Row]) -> str | None:
-    """SVG of how strongly each step acts over training, one row per step; None where no schedule is known."""
-    known = [(str(s.get("technique")), f) for s in steps if (f := schedule_of(s)) is not None]
-    if not known:
-        return None
-    x = np.linspace(0, 1, 401)
-    with drawing():
-        canvas, axes = panel(1.0 + 0.36 * len(known))
-        for i, (_, schedule) in enumerate(known):
-            y = np.array([schedule(float(t)) for t in x])
-            axes.fill_between(100 * x, i, i - 0.72 * y, color=_BLUE, alpha=0.25, linewidth=0)
-            axes.plot(100 * x, i - 0.72 * y, color=_BLUE, linewidth=1.3)
-            axes.axhline(i, color=GRID, linewidth=0.7, zorder=1)
-        axes.set_yticks([i - 0.36 for i in range(len(known))], [short(plain(name)) for name, _ in known], color=INK)
-        axes.set_ylim(len(known) - 0.85, -0.95)
-        axes.set_xlim(0, 100)
-        axes.grid(visible=False)
-        axes.spines["left"].set_visible(False)
-        axes.set_xlabel("training progress in %")
-        axes.set_title("When each technique acts")
-        return to_svg(canvas)
-
-
-def contribution_panel(contributions: Sequence[ContributionResult]) -> str | None:
-    """SVG of what each technique adds to the score, with its interval; grey where it was left out."""
-    rows = [c for c in contributions if number(c.mean) is not None]
-    if not rows:
-        return None
-    with drawing():
-        canvas, axes = panel(1.0 + 0.36 * len(rows))
-        axes.axvline(0, color=MUTED, linewidth=0.8)
-        for i, c in enumerate(rows):
-            colour = _BLUE if c.kept else "#9aa5b1"
-            low, high = number(c.low), number(c.high)
-            if low is not None and high is not None:
-                axes.plot([low, high], [i, i], color=colour, linewidth=2.2, alpha=0.55, solid_capstyle="butt")
-            axes.plot(
-                c.mean,
-                i,
-                "D" if c.kept else "o",
-                color=colour,
-                markersize=5.5,
-                markeredgecolor="white",
-                markeredgewidth=0.6,
-            )
-        axes.set_yticks(range(len(rows)), [short(plain(c.technique)) for c in rows], color=INK)
-        axes.set_ylim(len(rows) - 0.4, -0.6)
-        axes.grid(axis="y", visible=False)
-        axes.xaxis.set_major_locator(MaxNLocator(5))
-        axes.set_xlabel("score with the technique minus score without")
-        axes.set_title("What each technique adds")
-        return to_svg(canvas)

@@ -31,15 +31,48 @@ class Table:
     note: str = ""
     lead: int = 1
     wide: bool = False
+    stacked: bool = True
+    """On a narrow screen each row becomes a block of its own; without it, the table has to fit as it is."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """An SVG picture; ``alt`` says in words what it shows."""
+    """An SVG picture; ``alt`` says in words what it shows.
+
+    ``screen``: "wide" or "narrow" for one of two forms of a picture, of which only the one that suits is shown.
+    """
 
     svg: str
     alt: str
     caption: str = ""
+    screen: Literal["", "wide", "narrow"] = ""
+
+
+@dataclass(frozen=True)
+class Told:
+    """A step of a policy in words: what its technique does, how strongly it acts, how often and when; its source."""
+
+    name: str
+    what: str
+    how: Sequence[str]
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Import:
+    """How to use the policy in one framework: code to copy, and a sentence; no code where it cannot be used there."""
+
+    name: str
+    code: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Term:
+    """A word of the report with its meaning."""
+
+    word: str
+    meaning: str
 
 
 @dataclass(frozen=True)
@@ -50,13 +83,15 @@ class Section:
     title: str
     text: Sequence[str] = ()
     items: Sequence[str] = ()
+    steps: Sequence[Told] = ()
     figures: Sequence[Figure] = ()
+    examples: Sequence[Figure] = ()
     tables: Sequence[Table] = ()
     after: Sequence[str] = ()
 
     @property
     def filled(self) -> bool:
-        return bool(self.text or self.items or self.figures or self.tables)
+        return bool(self.text or self.items or self.steps or self.figures or self.tables)
 
 
 @dataclass(frozen=True)
@@ -69,8 +104,9 @@ class Page:
     verdict: str
     sentence: str
     recommendation: str
-    usage: str
-    usage_note: str
+    imports: Sequence[Import] = ()
+    import_note: str = ""
+    terms: Sequence[Term] = ()
     cautions: Sequence[str] = ()
     sections: Sequence[Section] = field(default_factory=tuple)
     created: str = ""

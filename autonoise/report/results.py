@@ -12,24 +12,14 @@ from autonoise.report.numbers import (
     interval,
     number,
     percent,
-    plain,
-    plural,
     signed,
     triple,
 )
 from autonoise.report.page import Cell, Section, Table, Tone
-from autonoise.study.names import called
+from autonoise.report.who import LABELS, named, what_it_is
 from autonoise.study.result import ContestantResult, CorruptionResult, Difference, Measured, Result
 
 Contestants = Mapping[str, ContestantResult]
-LABELS = ("baseline", "preset", "start", "policy")
-ROLES = {
-    "baseline": "trained without noise",
-    "preset": "the best published recipe",
-    "start": "the best starting policy of the search space, unchanged by the search",
-    "policy": "the policy that the search chose",
-}
-"""What each contestant is, in the words of the report."""
 NOTABLE = 0.01
 """A difference that has no interval gets a colour from here on: one point of accuracy, or as much in other measures."""
 UNKNOWN = "not measurable"
@@ -49,12 +39,12 @@ def counted(result: Result, group: str) -> list[CorruptionResult]:
 
 def main_section(result: Result) -> Section:
     """The comparison of the contestants on the test part."""
-    title = "Result on the test part"
+    title = "Result on the test rows"
     shown = contestants(result)
     if not shown:
         return Section("results", title)
     differences = {k: d for k, d in result.differences.items() if k in shown}
-    head = ["", *map(called, shown), *(f"found − {k}" for k in differences)]
+    head = ["", *map(named, shown), *(f"found − {named(k)}" for k in differences)]
     held = len(counted(result, "held_out"))
     empty = len(differences)
 
@@ -63,10 +53,10 @@ def main_section(result: Result) -> Section:
 
     rows = [
         accuracy("clean accuracy", "clean"),
-        accuracy("noisy accuracy, search families", "search"),
-        accuracy(f"noisy accuracy, held-out families{f' ({held})' if held else ''}", "held_out"),
-        _gap("gap closed, search", "search", shown, result, empty),
-        _gap("gap closed, held out", "held_out", shown, result, empty),
+        accuracy("accuracy under noise of the search", "search"),
+        accuracy(f"accuracy under new noise{f' ({held} kinds)' if held > 1 else ''}", "held_out"),
+        _gap("gap closed, noise of the search", "search", shown, result, empty),
+        _gap("gap closed, new noise", "held_out", shown, result, empty),
         accuracy("score", "score", strong=True),
         *_further(shown, empty),
         _cost("passes per training step", shown, lambda c: fixed(c.passes, 2), empty),
@@ -82,7 +72,7 @@ def _explained(result: Result, shown: Contestants) -> str:
     parts = []
     if weight is not None:
         parts.append(
-            f"Score = {fixed(1 - weight, 2)} × clean + {fixed(weight, 2)} × noisy accuracy on held-out families."
+            f"Score = {fixed(1 - weight, 2)} × clean accuracy + {fixed(weight, 2)} × accuracy under new noise."
         )
     parts.append(
         "Brackets hold 95 % intervals for further trainings and further rows like these. All contestants were tested "
@@ -93,14 +83,12 @@ def _explained(result: Result, shown: Contestants) -> str:
             f"The intervals of differences in the score allow for all looks at the test rows: together these miss the "
             f"true difference in at most 5 % of cases, and those of this verdict in {fixed(100 * level, 2)} %."
         )
-    parts.append("Gap closed: the share of the accuracy which noise costs the baseline that is won back.")
-    parts += [f"{called(label).capitalize()}: {_role(label, c)}." for label, c in shown.items()]
+    parts.append(
+        "Gap closed: the share of the accuracy which noise costs without a policy that is won back. Worst kind: the "
+        "kind of noise with the lowest accuracy. Passes: forward and backward passes."
+    )
+    parts += [f"{named(label).capitalize()}: {what_it_is(label, result)}." for label in shown]
     return " ".join(parts)
-
-
-def _role(label: str, c: ContestantResult) -> str:
-    name = f", {c.name}" if c.name and label not in ("baseline", "policy") else ""
-    return ROLES[label] + name + (f" ({plural(len(c.steps), 'technique')})" if c.steps else "")
 
 
 def _answers(result: Result) -> list[str]:
@@ -152,7 +140,7 @@ def _further(shown: Contestants, empty: int) -> list[list[Cell]]:
     pairs = [(number(c.clean and c.clean.mean), number(c.numbers.get("balanced_search"))) for c in shown.values()]
     if any(a is not None and b is not None and abs(b - a) > 0.005 for a, b in pairs):
         rows.append(("balanced clean accuracy", "balanced_search"))
-    rows += [("worst family, search", "worst_search"), ("worst family, all held out", "worst_held_out")]
+    rows += [("worst kind, noise of the search", "worst_search"), ("worst kind, kept for judging", "worst_held_out")]
     return [
         [Cell(title), *(Cell(fixed(c.numbers.get(key))) for c in shown.values()), *[Cell("")] * empty]
         for title, key in rows
@@ -167,72 +155,3 @@ def _cost(title: str, shown: Contestants, show: Callable[[ContestantResult], str
 def colour(gain: float | None) -> Tone:
     """The colour of a difference without an interval: none below ``NOTABLE``."""
     return "" if gain is None else "good" if gain >= NOTABLE else "bad" if gain <= -NOTABLE else ""
-
-
-_MEASURES = (("nll", "NLL"), ("ece", "ECE"), ("brier", "Brier"))
-_PARTS = (("clean_search", "clean"), ("noisy_search", "search families"), ("noisy_held_out", "held-out families"))
-
-
-def probability_section(result: Result) -> Section:
-    """How far the predicted probabilities can be trusted: NLL, ECE and Brier score on clean and noisy rows."""
-    title = "Quality of the probabilities"
-    shown = contestants(result)
-    rows = []
-    for key, name in _MEASURES:
-        for part, where in _PARTS:
-            values = {label: number(c.numbers.get(f"{key}_{part}")) for label, c in shown.items()}
-            if all(v is None for v in values.values()):
-                continue
-            base, policy = values.get("baseline"), values.get("policy")
-            change = None if base is None or policy is None else policy - base
-            tone = colour(None if change is None else -change)
-            cells = (Cell(fixed(v)) for v in values.values())
-            rows.append([Cell(f"{name}, {where}"), *cells, Cell(signed(change), tone=tone)])
-    if not rows:
-        return Section("probabilities", title)
-    note = (
-        "Lower is better; means over seeds. NLL: mean negative log-likelihood in nats. ECE, the expected calibration "
-        "error: how far confidence is from accuracy, in 15 bins. Brier: squared error of the probabilities. The "
-        "held-out rows hold all held-out corruptions, also those that do not count above. Differences have a colour "
-        "from 0.01 on."
-    )
-    table = Table(["", *map(called, shown), "found − baseline"], rows, note=note)
-    return Section("probabilities", title, tables=[table])
-
-
-def cautions(result: Result) -> list[str]:
-    """What a reader has to know beside the verdict: overused noise, lost clean accuracy, trainings that diverged."""
-    shown, out = contestants(result), []
-    if {"baseline", "policy"} <= shown.keys():
-        told = (_overused(shown["baseline"], shown["policy"], g) for g in ("search", "held_out"))
-        out += [t for t in told if t][:1]  # the second would say the same of other families
-    against = result.differences.get("baseline")
-    clean = triple(against.clean) if against is not None else None
-    if clean and clean[2] < 0:
-        change = f"{signed(clean[0])} {interval(clean, sign=True)}"
-        out.append(f"The policy costs clean accuracy: {change} against the baseline.")
-    for label, c in shown.items():
-        if c.diverged:
-            out.append(f"{plural(c.diverged, 'training')} of {called(label)} diverged; the accuracy counts as it is.")
-    return out
-
-
-def _overused(base: ContestantResult, policy: ContestantResult, group: str) -> str:
-    """Accuracy under noise rose while the probabilities on the same rows got worse; empty where that is not so."""
-    before, after = triple(getattr(base, group)), triple(getattr(policy, group))
-    if before is None or after is None or after[0] <= before[0]:
-        return ""
-    worse = []
-    for key, name in _MEASURES[:2]:
-        old, new = number(base.numbers.get(f"{key}_noisy_{group}")), number(policy.numbers.get(f"{key}_noisy_{group}"))
-        # smaller changes come from the seeds
-        if old is not None and new is not None and new - old > max(0.02 * old, 0.002):
-            worse.append(f"{name} rose from {fixed(old)} to {fixed(new)}")
-    if not worse:
-        return ""
-    return (
-        f"Noise may be overused: on {plain(group).replace('held out', 'held-out')} families accuracy rose by "
-        f"{fixed(after[0] - before[0])}, but {' and '.join(worse)}, so the probabilities are less to be trusted. Try "
-        f"the policy with less strength (policy.scaled(0.5)), or rescale the probabilities after training (temperature "
-        f"scaling)."
-    )

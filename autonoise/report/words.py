@@ -82,29 +82,27 @@ def usage(steps: Sequence[Mapping[str, Any]], file: str) -> tuple[str, str]:
     A policy that acts on the whole update (SAM, for example) is used by ``training_step``.
     """
     kinds = [k for k in map(technique_of, steps) if k is not None]
-    lines = [
-        "from autonoise import load_policy",
-        "",
-        f"policy = load_policy({json.dumps(file)})",
-        "injector = policy.attach(model, epochs=epochs, steps_per_epoch=len(loader), optimizer=optimizer)",
-        "",
-    ]
+    arguments = ["model", "epochs=epochs", "steps_per_epoch=len(loader)", "optimizer=optimizer"]
+    lines = ["from autonoise import load_policy", "", f"policy = load_policy({json.dumps(file)})"]
     notes = []
     if any(k.stage == Stage.RAW for k in kinds):
-        lines[3:3] = ["noise = policy.raw_transform(epochs=epochs)   # in the loader: text = noise(text, index)"]
-        lines[4] = lines[4].replace("optimizer=optimizer)", "optimizer=optimizer,")
-        lines[5:5] = ["                         raw_transform=noise)"]
+        lines += ["# in the loader: text = noise(text, index)", "noise = policy.raw_transform(epochs=epochs)"]
+        arguments.append("raw_transform=noise")
         notes.append("Call noise.set_epoch(epoch) at the start of each epoch.")
+    lines += ["injector = policy.attach(", *(f"    {a}," for a in arguments), ")", ""]
     whole = [k.name for k in kinds if k.whole_step]
     if any(getattr(k, "pretrains", False) for k in kinds):
-        lines.append("injector.pretrain(lambda: (x for x, y in loader))   # once, before training")
+        lines += ["# once, before training", "injector.pretrain(lambda: (x for x, y in loader))"]
     if whole:
-        lines.append("loss = injector.training_step(x, y, optimizer)   # one whole update: backward and optimiser too")
+        lines += ["# one whole update: backward and optimiser too", "loss = injector.training_step(x, y, optimizer)"]
         notes.append(f"The policy needs the whole training step for {', '.join(whole)}.")
     else:
         lines += [
-            "x, y = injector.perturb(x, y)               # in the loop, before the model",
-            "loss = injector.loss(model(x), y)           # in place of your loss function",
-            "injector.step()                             # after optimizer.step()",
+            "# in the loop, before the model",
+            "x, y = injector.perturb(x, y)",
+            "# in place of your loss function",
+            "loss = injector.loss(model(x), y)",
+            "# after optimizer.step()",
+            "injector.step()",
         ]
     return "\n".join(lines), " ".join(notes)

@@ -9,17 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from pydantic import BeforeValidator, TypeAdapter
+from pydantic import TypeAdapter
 
-
-def _nan_for_none(value: Any) -> Any:
-    return math.nan if value is None else value
-
-
-Number = Annotated[float, BeforeValidator(_nan_for_none)]
-"""A float that is null in the file where it is not known."""
+from autonoise.study.result_numbers import Number
+from autonoise.study.result_transfer import Transfer
 
 
 class Measured(NamedTuple):
@@ -188,33 +183,6 @@ class Spent:
 
     trainings: int = 0
     seconds: Number = math.nan
-
-
-@dataclass(frozen=True)
-class TransferSetting:
-    """Mixed score at each of ``strengths`` for one model width and share of the training rows.
-
-    ``best`` is the strength where a parabola through the scores is highest; ``flat``: no strength stands out.
-    """
-
-    size: Number = math.nan
-    rows: Number = math.nan
-    strengths: tuple[Number, ...] = ()
-    scores: tuple[Number, ...] = ()
-    best: Number = math.nan
-    flat: bool = False
-
-
-@dataclass(frozen=True)
-class Transfer:
-    """The strength (factor on all magnitudes) that suits the proxy, and a model ``bigger_factor`` times as wide."""
-
-    settings: tuple[TransferSetting, ...] = ()
-    proxy: Number = math.nan
-    bigger: Number = math.nan
-    bigger_factor: Number = math.nan
-    bigger_interval: tuple[Number, ...] = ()
-    sentence: str = ""
 
 
 @dataclass(frozen=True)

@@ -218,7 +218,8 @@ def _unchanged(judged: Result, standings: Sequence[Standing]) -> list[str]:
     chosen = next(s for s in standings if s.policy.hash == judged.contestants["policy"].hash)
     if chosen.role not in OPPONENTS:
         return []
-    return [f"the found policy is the {chosen.role} {chosen.policy.name}: the search has not changed it"]
+    kind = "published recipe" if chosen.role == "preset" else "starting policy"
+    return [f"the found policy is the {kind} {chosen.policy.name}: the search has not changed it"]
 
 
 def _warnings(session: Session, judged: Result, deciding: int) -> list[str]:

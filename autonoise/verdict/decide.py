@@ -118,7 +118,9 @@ def sentence(result: Result, rival: str = RECIPE) -> str:
 def _versus(result: Result, label: str, question: str, rival: str) -> str:
     """``better than no noise by +0.030 [+0.016, +0.044]``."""
     found = result.answers[question]
-    name = question if label == "baseline" else f"the {rival} ({result.contestants[label].name})"
+    # a recipe's label is the name of its file and that of its column in tables
+    kind = f"{label} " if label in ("preset", "start") else ""
+    name = question if label == "baseline" else f"the {rival} ({kind}{result.contestants[label].name})"
     numbers = _signed(result.differences[label].score)
     words = {
         BETTER: f"better than {name} by",

@@ -8,9 +8,13 @@ from typing import Any
 
 import optuna
 
+from autonoise.errors import one_line
+from autonoise.pictures.examples import examples
+from autonoise.pictures.values import Examples
 from autonoise.policy import Policy
 from autonoise.policy.judged import NOT_MEASURABLE, UNCONFIRMED
-from autonoise.report import write_report
+from autonoise.report import shown_label, write_report
+from autonoise.report.examples import forget
 from autonoise.study.bank import deposit
 from autonoise.study.export import complete_policy
 from autonoise.study.folder import StudyFolder
@@ -51,7 +55,7 @@ def write_verdict(
     write_trials(study, folder)
     chosen = exported(result)
     _complete(session, result, policies[chosen], "", scores_of(result, chosen)).save(folder.policy_file)
-    write_study_report(session, result)
+    write_study_report(session, result, policies)
     baseline = result.contestants["baseline"].clean
     write_facts(study, verdict=result.verdict, baseline=None if baseline is None else baseline.mean)
     deposit(task, folder, result, replace(made[FOUND], name=session.config.study))
@@ -172,11 +176,23 @@ def trial_rows(study: optuna.Study) -> list[dict[str, Any]]:
     ]
 
 
-def write_study_report(session: Session, result: Result) -> None:
-    """Write the report into the study's folder."""
-    write_report(session.folder, result, trial_rows(session.study))
+def write_study_report(session: Session, result: Result, policies: Mapping[str, Policy]) -> None:
+    """Write the report into the study's folder, with examples of what the policy does to rows of the data."""
+    shown = _examples(session, policies[shown_label(result)])
+    if shown is None:
+        forget(session.folder)
+    write_report(session.folder, result, trial_rows(session.study), shown)
 
 
 def report_again(folder: StudyFolder, result: Result, study: optuna.Study) -> None:
     """Write the report of a study that has ended, from its folder and its trials alone."""
     write_report(folder, result, trial_rows(study))
+
+
+def _examples(session: Session, policy: Policy) -> Examples | None:
+    """What the policy does to rows of the data; None where that cannot be shown, which costs no study its report."""
+    try:
+        return examples(policy, session.task.dataset, seed=session.config.seed)
+    except Exception as e:
+        session.observer.line(f"the report is made without examples of the noise: {one_line(e)}")
+        return None

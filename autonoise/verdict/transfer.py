@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from autonoise.policy import Policy
-from autonoise.study.result import Transfer, TransferSetting
+from autonoise.study.result_transfer import Transfer, TransferSetting
 from autonoise.study.session import Session
 from autonoise.types import Array
 from autonoise.verdict.statistics import parts_of, value

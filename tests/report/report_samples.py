@@ -70,6 +70,10 @@ def _contestant(clean: float, search: float, held_out: float, score: float, **mo
         "held_out": around(held_out),
         "score": around(score),
         "diverged": 0,
+        "reliability": {
+            "clean": [[0.2, 0.1, 0.12], [0.8, 0.72, round(clean - 0.12, 4)]],
+            "held_out": [[0.3, 0.15, 0.14], [0.7, 0.53, round(held_out - 0.14, 4)]],
+        },
         "families": [],
         "steps": [],
         "seconds": 21.4,
@@ -141,6 +145,12 @@ def plain() -> dict[str, Any]:
         "sentence": "better: noise never trained on costs 0.150 instead of 0.208 (gap closed 28 % [22 %, 34 %]); "
         "clean accuracy -0.004 [-0.010, +0.002]",
         "recommended": "policy",
+        "exported": "policy",
+        "spent": {
+            "confirm": {"trainings": 21, "seconds": 480.0},
+            "minimise": {"trainings": 10, "seconds": 250.0},
+            "verdict": {"trainings": 15, "seconds": 367.0},
+        },
         "recommendation": "train with fashion-mnist",
         "warnings": ["posterise: weak: even the harshest amount keeps 0.81 of the accuracy; not reached: 0.62"],
         "contestants": {
@@ -224,6 +234,7 @@ def plain() -> dict[str, Any]:
                 "noisy": 0.7593,
                 "seeds": 3,
                 "techniques": ["blur", "gaussian_noise", "label_smoothing", "mixup", "dropout"],
+                "hash": "37a1b2c3d4e5",
             },
             {
                 "name": "noise-and-dropout",
@@ -233,6 +244,7 @@ def plain() -> dict[str, Any]:
                 "noisy": 0.7201,
                 "seeds": 3,
                 "techniques": ["gaussian_noise", "dropout"],
+                "hash": "77aa0c8f2a01",
             },
             {
                 "name": "no-noise",
@@ -242,6 +254,7 @@ def plain() -> dict[str, Any]:
                 "noisy": 0.6636,
                 "seeds": 3,
                 "techniques": [],
+                "hash": "4b1d0c8f2a77",
             },
         ],
         "front": [
@@ -258,7 +271,8 @@ def plain() -> dict[str, Any]:
         ],
         "winners": {
             "balanced": {
-                "file": "policies/balanced.yaml",
+                "file": "policies/found.yaml",
+                "hash": "c0ffee123456",
                 "clean": 0.8585,
                 "noisy": 0.744,
                 "passes": 1.35,
@@ -266,6 +280,7 @@ def plain() -> dict[str, Any]:
             },
             "robust": {
                 "file": "policies/robust.yaml",
+                "hash": "0b0570000001",
                 "clean": 0.8502,
                 "noisy": 0.7984,
                 "passes": 2.1,
@@ -273,6 +288,7 @@ def plain() -> dict[str, Any]:
             },
             "cheap": {
                 "file": "policies/cheap.yaml",
+                "hash": "c4ea90000002",
                 "clean": 0.8606,
                 "noisy": 0.7702,
                 "passes": 1.0,
@@ -304,7 +320,10 @@ def trials(n: int = 60) -> list[dict[str, Any]]:
                 "passes": 1.0,
                 "seconds": 18.0,
                 "rung": 1 if state == "pruned" else 2,
-                "reason": None if done else "out of memory",
+                "reason": {"fail": "RuntimeError: out of memory", "pruned": "pruned after the short training"}.get(
+                    state
+                )
+                or ("training diverged; counted at chance" if i == 33 else None),
                 "techniques": ["gaussian_noise"] if i else [],
                 "work": 1.1,
             }

@@ -16,8 +16,17 @@ import pytest
 from PIL import Image
 from report_samples import STEPS, plain, result, trials
 
-from autonoise.report import build_page, figures, history, render_html, render_markdown, write_report
-from autonoise.report.results import cautions
+from autonoise.report import (
+    build_page,
+    figures,
+    history,
+    probabilities,
+    render_html,
+    render_markdown,
+    steps,
+    write_report,
+)
+from autonoise.report.probabilities import cautions
 from autonoise.study.folder import StudyFolder
 from autonoise.study.result import Result
 
@@ -73,7 +82,7 @@ def pages(value: dict[str, Any], rows: list[dict[str, Any]]) -> tuple[str, str]:
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures are laid out but not written: most of a report's time is in writing them."""
-    for module in (figures, history):
+    for module in (figures, history, probabilities, steps):
         monkeypatch.setattr(module, "to_svg", lambda canvas: "<svg/>")
     monkeypatch.setattr(figures, "to_png", lambda canvas, width: b"")
 
@@ -107,19 +116,21 @@ def test_the_page_is_well_formed_and_stands_alone(html: str) -> None:
     assert "http://" not in html
     assert "https://" not in html
     assert "@import" not in html
-    assert [len(i.get("alt") or "") > 20 for i in page.images] == [True] * 8
+    assert [len(i.get("alt") or "") > 20 for i in page.images] == [True] * 10
 
 
 def test_pictures_are_drawn_and_carry_their_words(html: str) -> None:
     pictures = [base64.b64decode(i["src"].split(",")[1]).decode() for i in read(html).images if i["src"]]
     words = [set(re.findall(r">([^<>]+)</text>", p)) for p in pictures]
-    assert {"Held-out families: noise never trained on", "severity", "found"} <= words[0]
-    assert "sine grating" in words[2]
-    assert "gaussian blur" in words[3]
-    assert {"blur", "gaussian noise", "mixup"} <= words[4]
-    assert "label smoothing" in words[5]
-    assert "best so far" in words[6]
-    assert {"balanced", "robust", "cheap", "baseline"} <= words[7]
+    assert {"blur", "gaussian noise", "mixup"} <= words[0]
+    assert "label smoothing" in words[1]
+    assert {"New noise, kept for judging", "severity", "found", "no noise"} <= words[2]
+    assert "sine grating" in words[4]
+    assert "gaussian blur" in words[5]
+    assert {"Reliability on clean rows", "accuracy", "preset"} <= words[6]
+    assert "Reliability on noise kept for judging" in words[7]
+    assert "best so far" in words[8]
+    assert {"trial", "no noise", "no other beats it"} <= words[9]
 
 
 @pytest.mark.parametrize(
@@ -139,7 +150,7 @@ def test_pictures_are_drawn_and_carry_their_words(html: str) -> None:
         "1.35",
         "28 s",
         "+0.0287",
-        "3 of 5 techniques matter",
+        "3 of 5 techniques kept",
         "18 min",
         "1,800 rows",
         "2026-11-20 12:31 UTC",
@@ -159,7 +170,17 @@ def test_numbers_appear_in_both_forms(html: str, markdown: str, number: str) -> 
 def test_verdict_and_sentence_come_first(html: str, markdown: str) -> None:
     text = "".join(read(html).text).replace("\xa0", " ")
     sentence = "Noise never trained on costs 0.150 instead of 0.208 (gap closed 28 % [22 %, 34 %])"
-    places = [text.index(t) for t in ("Better", sentence, "What to do", "Result on the test part")]
+    places = [
+        text.index(t)
+        for t in (
+            "Better",
+            sentence,
+            "of the accuracy that noise costs",
+            "What to do",
+            "Policy: found",
+            "Result on the test rows",
+        )
+    ]
     assert places == sorted(places)
     assert markdown.startswith(f"# fashion-mnist: better\n\n**{sentence}")
     assert 'class="verdict better"' in html
@@ -167,7 +188,7 @@ def test_verdict_and_sentence_come_first(html: str, markdown: str) -> None:
 
 def test_markdown_tables_have_equal_columns(markdown: str) -> None:
     tables = re.findall(r"(?:^\|.*\|\n)+", markdown, re.M)
-    assert len(tables) == 9
+    assert len(tables) == 11
     for table in tables:
         lines = table.splitlines()
         assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {len(lines[0].split("|")) - 1}
@@ -175,15 +196,27 @@ def test_markdown_tables_have_equal_columns(markdown: str) -> None:
 
 
 def test_exposure_and_what_counts_stand_at_each_corruption(markdown: str) -> None:
-    lines = [[c.strip() for c in line.split("|")] for line in markdown.splitlines() if line.startswith("| `")]
-    rows = {line[1]: line[2:-1] for line in lines}
-    assert rows["`pixelate`"][:4] == ["resampling", "held out", "◐ related", "no"]
-    assert rows["`impulse_noise`"][:4] == ["impulse", "search", "◐ related", "yes"]
+    rows = rows_of(markdown)
+    assert rows["pixelate"][:4] == ["resampling", "judging", "◐ related", "no"]
+    assert rows["impulse noise"][:4] == ["impulse", "search", "◐ related", "yes"]
 
 
-def test_winners_say_on_which_part_they_were_measured(markdown: str) -> None:
-    rows = {r.split("|")[1].strip(): r.split("|")[5].strip() for r in markdown.splitlines() if "`policies/" in r}
-    assert rows == {"balanced": "test", "robust": "confirm", "cheap": "confirm"}
+def rows_of(markdown: str) -> dict[str, list[str]]:
+    """First cell → the other cells, of all tables."""
+    lines = [[c.strip() for c in line.split("|")] for line in markdown.splitlines() if line.startswith("| ")]
+    return {line[1]: line[2:-1] for line in lines}
+
+
+def test_same_related_and_unseen_noise_side_by_side(markdown: str) -> None:
+    """The means over noises, worked out again from the sample's numbers."""
+    rows = rows_of(markdown)
+    value = plain()
+    for shown in ("● same", "◐ related", "○ unseen"):
+        own = [c["accuracy"] for c in value["corruptions"] if c["exposure"] == shown[2:]]
+        count, base, _, found, change = rows[f"{shown} kind"]
+        assert int(count) == len(own)
+        assert float(base) == pytest.approx(sum(sum(a["baseline"]) / 5 for a in own) / len(own), abs=6e-4)
+        assert float(change) == pytest.approx(float(found) - float(base), abs=1.1e-3)
 
 
 def test_techniques_that_add_nothing_are_not_said_to_matter() -> None:
@@ -193,6 +226,10 @@ def test_techniques_that_add_nothing_are_not_said_to_matter() -> None:
         {"technique": "mixup", "mean": -0.002, "low": -0.009, "high": 0.006, "kept": False},
     ]
     assert "### 1 of 2 techniques kept" in pages(value, [])[1]
+    value["contributions"][0] |= {"mean": 0.02, "low": -0.001}
+    assert "### 1 of 2 techniques kept" in pages(value, [])[1]  # what may be 0 is not said to matter
+    value["contributions"][0] |= {"low": 0.005}
+    assert "### 1 of 2 techniques matters" in pages(value, [])[1]
 
 
 def test_a_password_in_the_settings_is_not_passed_around(html: str, markdown: str) -> None:
@@ -212,7 +249,7 @@ def test_names_cannot_become_markup() -> None:
     html, markdown = pages(value, trials(10))
     page = read(html)
     assert "script" not in page.tags
-    assert len(page.images) == 8
+    assert len(page.images) == 10
     assert "<script>alert(1)</script>" in "".join(page.text)
     pictures = [base64.b64decode(i["src"].split(",")[1]).decode() for i in page.images if i["src"]]
     assert not any("<script" in p for p in pictures)
@@ -242,7 +279,7 @@ def test_only_what_must_be_there(tmp_path: Path) -> None:
     text = "".join(read((tmp_path / "report.html").read_text(encoding="utf-8")).text)
     assert "0.785" in text
     assert "found − preset" not in text
-    assert "Single corruptions" not in text
+    assert "Single kinds of noise" not in text
     assert not (tmp_path / "figure.png").exists()
 
 
@@ -283,8 +320,8 @@ def test_a_real_noisy_set_alone_is_a_corruption_with_one_accuracy() -> None:
     ]
     page, picture = build_page(Result.from_dict(value), trials())
     assert picture is None
-    assert "| `real` | real | held out | ○ unseen | yes | 0.601 | 0.623 | 0.677 | +0.076 | – |" in render_markdown(page)
-    assert "Severities were calibrated" not in render_markdown(page)
+    assert "| real | real | judging | ○ unseen | yes | 0.601 | 0.623 | 0.677 | +0.076 | – |" in render_markdown(page)
+    assert "How strong the noise of each severity is" not in render_markdown(page)
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -303,12 +340,21 @@ def test_a_recommended_preset_is_imported_from_the_file_that_holds_what_is_recom
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_overused_noise_is_told() -> None:
+def test_probabilities_that_got_worse_are_told_with_what_a_reader_can_weigh() -> None:
     assert cautions(result()) == []
     value = plain()
     value["contestants"]["policy"]["numbers"] |= {"nll_noisy_search": 1.4, "ece_noisy_search": 0.2}
     (told,) = cautions(Result.from_dict(value))
-    assert "accuracy rose by 0.098, but NLL rose from 1.210 to 1.400 and ECE rose from 0.142 to 0.200" in told
+    assert "higher than without noise (+0.098)" in told
+    assert "log loss (NLL) rose from 1.210 to 1.400 and calibration error (ECE) rose from 0.142 to 0.200" in told
+    assert "only the most probable class loses nothing" in told
+    assert "overused" not in told
+    value["contestants"]["policy"]["reliability"]["search"] = [[0.4, 0.2, 0.25], [0.6, 0.4, 0.5]]
+    assert (
+        "less sure of itself than it could be: mean confidence 0.600, accuracy 0.750"
+        in cautions(Result.from_dict(value))[0]
+    )
+    (told,) = cautions(Result.from_dict(value))
     html, markdown = pages(value, [])
     assert told in markdown.replace("&lt;", "<")
     assert 'class="caution"' in html
@@ -320,7 +366,7 @@ def test_one_trial_and_one_point_are_enough_for_the_pictures() -> None:
     value = plain()
     value["front"] = value["front"][:1]
     html, _ = pages(value, trials(1))
-    assert len(read(html).images) == 8
+    assert len(read(html).images) == 10
 
 
 def test_the_report_of_a_saved_result_is_the_same(written: Path, tmp_path: Path, html: str) -> None:

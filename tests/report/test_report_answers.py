@@ -5,9 +5,13 @@ from __future__ import annotations
 from report_samples import plain, result
 
 from autonoise.report import build_page, render_markdown
-from autonoise.report.page import Cell
+from autonoise.report.page import Cell, Page, Table
 from autonoise.report.results import difference_cell
 from autonoise.study.result import Result
+
+
+def main_table(page: Page) -> Table:
+    return next(s for s in page.sections if s.key == "results").tables[0]
 
 
 def test_answers_seeds_looks_and_groups_are_told() -> None:
@@ -22,7 +26,7 @@ def test_answers_seeds_looks_and_groups_are_told() -> None:
     )
     text = render_markdown(build_page(told, [])[0])
     assert "The found policy against no noise: better; against the best recipe: as good." in text
-    assert "was trained from 15 (baseline) and 5 (found) fresh seeds" in text
+    assert "was trained from 15 (no noise) and 5 (found) fresh seeds" in text
     assert "4 looks at the test part in 2 verdicts so far" in text
     assert "this verdict had 0.62 %" in text
     assert "The test rows come in 12 groups" in text
@@ -42,26 +46,25 @@ def test_what_is_not_measurable_is_no_number() -> None:
         "held_out": [],
     }
     page = build_page(Result.from_dict(told), [])[0]
-    rows = {r[0].text: [c.text for c in r[1:4]] for r in page.sections[0].tables[0].rows}
+    rows = {r[0].text: [c.text for c in r[1:4]] for r in main_table(page).rows}
     assert rows["score"] == ["not measurable"] * 3
-    assert next(v for k, v in rows.items() if k.startswith("noisy accuracy, held-out")) == ["not measurable"] * 3
-    assert rows["gap closed, held out"][1:] == ["not measurable"] * 2
-    assert rows["gap closed, search"][1:] == ["no gap to close"] * 2
-    assert "No held-out corruption counts" in render_markdown(page)
-    assert page.usage == ""
-    assert page.usage_note.startswith("Nothing is sure yet")
+    assert next(v for k, v in rows.items() if k.startswith("accuracy under new noise")) == ["not measurable"] * 3
+    assert rows["gap closed, new noise"][1:] == ["not measurable"] * 2
+    assert rows["gap closed, noise of the search"][1:] == ["no gap to close"] * 2
+    assert "No noise kept for judging counts" in render_markdown(page)
+    assert page.import_note.startswith("Nothing is sure yet")
 
 
 def test_the_contestants_are_explained() -> None:
     whole = plain()
     start = whole["contestants"]["preset"] | {"name": "dropout, weak"}
     told = result(contestants=whole["contestants"] | {"start": start})
-    note = build_page(told, [])[0].sections[0].tables[0].note
+    note = main_table(build_page(told, [])[0]).note
     assert (
-        "Baseline: trained without noise. Preset: the best published recipe, noise-and-dropout (2 techniques)." in note
+        "No noise: the same training without any noise. Preset: the best published recipe, noise-and-dropout." in note
     )
-    assert "Start: the best starting policy of the search space, unchanged by the search, dropout, weak" in note
-    assert "Found: the policy that the search chose (3 techniques)." in note
+    assert "Start: the best policy that the search began with, dropout, weak, unchanged" in note
+    assert "Found: what the search chose, without the techniques that add nothing." in note
 
 
 def test_an_end_that_rounds_to_nothing_shows_its_side() -> None:

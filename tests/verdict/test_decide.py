@@ -178,7 +178,7 @@ def test_who_breaks_the_clean_limit_is_not_recommended() -> None:
 def test_the_sentence() -> None:
     result = result_of(Measured(0.05, 0.03, 0.07), UP, Measured(0.02, 0.01, 0.03))
     assert sentence(result) == (
-        "better: better than no noise by +0.050 [+0.030, +0.070]; better than the best recipe (AugMix) by "
+        "better: better than no noise by +0.050 [+0.030, +0.070]; better than the best recipe (preset AugMix) by "
         "+0.020 [+0.010, +0.030]; under noise never trained on it lies 0.140 below the clean accuracy of no noise, "
         "instead of 0.240 below (gap closed 42 % [35 %, 49 %]); "
         "clean accuracy -0.004 [-0.011, +0.003]"
@@ -188,10 +188,10 @@ def test_the_sentence() -> None:
     unclear = sentence(result_of(UP, UP, OPEN))
     assert unclear.startswith(
         "no significant gain: better than no noise by +0.050 [+0.020, +0.080]; undecided against "
-        "the best recipe (AugMix): +0.010 [-0.020, +0.040]; "
+        "the best recipe (preset AugMix): +0.010 [-0.020, +0.040]; "
     )
     equal = sentence(result_of(UP, UP, CLOSE, limits={"policy": "may be broken"}))
-    assert "as good as the best recipe (AugMix) within 0.01: +0.001 [-0.004, +0.006]" in equal
+    assert "as good as the best recipe (preset AugMix) within 0.01: +0.001 [-0.004, +0.006]" in equal
     assert equal.endswith("perhaps more lost than --max-clean-drop allows")
     assert "worse than no noise by -0.050" in sentence(result_of(DOWN, UP, DOWN))
 
@@ -216,7 +216,7 @@ def test_the_sentence_names_the_recipe_that_decides() -> None:
         differences={**result.differences, "start": open_one},
         answers={**result.answers, "best recipe": "undecided"},
     )
-    assert "undecided against the best recipe (broad, weak)" in sentence(both)
+    assert "undecided against the best recipe (start broad, weak)" in sentence(both)
 
 
 def test_a_policy_above_the_baseline_is_said_to_be_above() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from study_samples import FakeRunner, policy_of, session_of
 
-from autonoise.study.result import Transfer
+from autonoise.study.result_transfer import Transfer
 from autonoise.verdict.trainings import Job
 from autonoise.verdict.transfer import SEEDS, SETTINGS, STRENGTHS, _vertex, measure_transfer, words
 
