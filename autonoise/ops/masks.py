@@ -11,6 +11,9 @@ from torch import Generator, Tensor
 from autonoise.ops.buffers import empty, is_own
 from autonoise.types import BatchInfo, DataType
 
+LARGEST_RATE = 0.95
+"""The largest share of units that is dropped, which bounds the factor 1 / (1 - rate) at 20."""
+
 
 def chance(rate: Tensor, shape: torch.Size | tuple[int, ...], rng: Generator) -> Tensor:
     """Return a mask that is True with probability ``rate``, which broadcasts to ``shape`` and is in [0, 1 - 2^-16].
@@ -29,7 +32,7 @@ def _bits(rate: Tensor, shape: torch.Size | tuple[int, ...], rng: Generator) -> 
     return _words(shape, rate.device, rng), limit
 
 
-def _words(shape: torch.Size | tuple[int, ...], device: torch.device, rng: Generator) -> Tensor:
+def _words(shape: torch.Size | tuple[int, ...], device: torch.device, rng: Generator | None) -> Tensor:
     """Return random int16 numbers of a shape; they are drawn four at a time, as 64-bit numbers."""
     size = math.prod(shape)
     words = torch.empty((size + 3) // 4, dtype=torch.int64, device=device)
@@ -91,17 +94,19 @@ def dropped(h: Tensor, rate: Tensor, shape: torch.Size | tuple[int, ...], rng: G
     ``shape`` is the shape of the mask and broadcasts to h: where it is 1, all values along that dimension share their
     fate.
     """
-    # the limit of 0.95 bounds the factor 1 / (1 - rate) at 20
-    rate = rate.float().clamp(0, 0.95)
+    rate = rate.float().clamp(0, LARGEST_RATE)
     limit = (rate * 65536 - 32768).to(torch.int16)
     gone = torch.lt(_words(shape, h.device, rng), limit, out=torch.empty(shape, dtype=h.dtype, device=h.device))
     scale = (1 - rate).reciprocal_().to(h.dtype)
     return h * torch.addcmul(scale, scale, gone, value=-1)
 
 
-def dropped_alike(w: Tensor, rate: float, rng: Generator) -> Tensor:
-    """Do as :func:`dropped` with one rate for all of w; a Python number is faster than a tensor of rates."""
-    rate = min(max(rate, 0.0), 0.95)
+def dropped_alike(w: Tensor, rate: float, rng: Generator | None) -> Tensor:
+    """Do as :func:`dropped` with one rate for all of w; a Python number is faster than a tensor of rates.
+
+    Without ``rng`` the numbers come from torch's global generator, as those of ``nn.Dropout`` do.
+    """
+    rate = min(max(rate, 0.0), LARGEST_RATE)
     bits = _words(w.shape, w.device, rng)
     limit = min(max(round(rate * 65536) - 32768, -32768), 32767)
     keep = torch.ge(bits, limit, out=torch.empty(w.shape, dtype=w.dtype, device=w.device))

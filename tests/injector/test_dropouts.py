@@ -149,3 +149,39 @@ def test_a_model_of_its_own_in_the_search_follows_the_same_rule_under_equal_keys
     attach(second, Step.of("dropout", p=0.6))
     torch.manual_seed(1)
     assert torch.equal(entering(first, "fc"), entering(second, "fc"))
+
+
+def test_the_models_own_mask_is_drawn_fast_and_elsewhere_keeps_its_rate() -> None:
+    """A dropout that stands before the classifier and elsewhere drops there as the module itself would."""
+    model = Passed()
+    attach(model, Step.of("dropout", p=0.5))
+    torch.manual_seed(3)
+    before = torch.random.get_rng_state()
+    seen: list[Tensor] = []
+    handle = model.drop.register_forward_hook(lambda _, args, out: seen.append(out.detach()))
+    model(ONES)
+    handle.remove()
+    early = seen[0]
+    gone = (early == 0).float().mean().item()
+    assert gone == pytest.approx(0.25, abs=4 * (0.25 * 0.75 / early.numel()) ** 0.5)
+    assert torch.allclose(early[early != 0], torch.tensor(1 / 0.75), atol=1e-4)
+    assert model.drop.p == 0.25
+    torch.random.set_rng_state(before)
+    seen.clear()
+    handle = model.drop.register_forward_hook(lambda _, args, out: seen.append(out.detach()))
+    model(ONES)
+    handle.remove()
+    assert torch.equal(seen[0], early), "the global seed decides, as for nn.Dropout"
+
+
+def test_the_rate_is_back_after_detaching_in_the_middle_of_a_call() -> None:
+    model = Transformer()
+    injector = attach(model, Step.of("dropout", p=0.5))
+
+    def leave(_: nn.Module, args: tuple[Tensor, ...]) -> None:
+        injector.detach()
+
+    handle = model.drop.register_forward_pre_hook(leave)
+    model(ONES)
+    handle.remove()
+    assert model.drop.p == 0.1
