@@ -48,6 +48,12 @@ def limited(seconds: float | None, option: str) -> Iterator[None]:
         return
 
     def ring(number: int, frame: Any) -> None:
+        while frame is not None:
+            if "importlib" in frame.f_code.co_filename:
+                # half a module would stay behind, and fail whoever needs it next
+                signal.setitimer(signal.ITIMER_REAL, 0.1)
+                return
+            frame = frame.f_back
         raise StudyError(f"took longer than {option} {seconds:g} s; give it more, or look for what hangs in --model")
 
     before = signal.signal(signal.SIGALRM, ring)

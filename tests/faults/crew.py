@@ -22,7 +22,7 @@ from autonoise.study.trial_record import TrialRecord
 HEARTBEAT, GRACE = 1, 3
 
 
-def until(holds: Callable[[], object], seconds: float = 60.0) -> None:
+def until(holds: Callable[[], object], seconds: float = 240.0) -> None:
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, "waited in vain"
@@ -63,7 +63,7 @@ class Crew:
     def told(self, worker: int = 0) -> str:
         return (self.folder / f"worker{worker}.log").read_text()
 
-    def done(self, seconds: float = 90.0) -> list[int]:
+    def done(self, seconds: float = 240.0) -> list[int]:
         """Wait for all workers; their exit statuses."""
         return [w.wait(seconds) for w in self.workers]
 

