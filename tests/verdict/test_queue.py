@@ -57,6 +57,19 @@ def test_each_training_is_taken_once_and_its_result_comes_back(queues: tuple[Que
     assert worker.take() is None
 
 
+def test_of_two_that_saw_the_same_training_one_takes_the_next(
+    queues: tuple[Queue, Queue], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver, worker = queues
+    driver.hand_out(JOBS)
+    seen = worker._storage.get_all_trials(worker._id, states=(TrialState.WAITING,))
+    first = driver.take()
+    monkeypatch.setattr(worker._storage, "get_all_trials", lambda *given, **options: seen)
+    second = worker.take()
+    assert first is not None and second is not None and (first.key, second.key) == ("a", "b")
+    assert worker.take() is None
+
+
 @pytest.mark.skipif(not process_mark(), reason="this system has no /proc")
 def test_what_a_lost_worker_had_is_run_by_the_next(queues: tuple[Queue, Queue]) -> None:
     driver, worker = queues
