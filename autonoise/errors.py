@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -125,6 +126,21 @@ def no_exit(what: str) -> Iterator[None]:
         yield
     except SystemExit as e:
         raise StudyError(f"{what} called sys.exit({e.code!r}): remove the call, or raise an error that says why") from e
+
+
+_BETWEEN = ("autonoise", "skorch", "sklearn", "lightning", "pytorch_lightning", "transformers", "joblib")
+"""Packages whose functions may stand between the user's code and a warning."""
+
+
+def level_of_the_user() -> int:
+    """The ``stacklevel`` by which a warning of the caller points at the code of the user.
+
+    Integrations load policies, too, and some of them when a framework calls them.
+    """
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _BETWEEN:
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 @contextmanager

@@ -48,6 +48,7 @@ def techniques(
     Example: autonoise techniques mixup
     """
     from autonoise.technique.registry import get_technique, techniques_for
+    from autonoise.technique.words import counted
 
     console = make_console()
     if name is not None:
@@ -86,7 +87,7 @@ def techniques(
     ]
     columns = ("name", "stage", "family", "data types", "parameters", "passes", "reference")
     console.print(table(columns, listed, right=("passes",)))
-    console.print(f"{len(listed)} techniques; autonoise techniques NAME describes one in full")
+    console.print(f"{counted(len(listed), 'technique')}; autonoise techniques NAME describes one in full")
 
 
 def _described(kind: type[Technique]) -> dict[str, Any]:

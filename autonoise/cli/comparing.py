@@ -36,13 +36,14 @@ def diff(first: options.PolicyFile, second: _Second, as_json: options.Json = Fal
     """
     from autonoise.policy import load_policy
     from autonoise.policy.compare import compare
+    from autonoise.technique.words import counted
 
     a, b = (load_policy(name, warn=False) for name in (first, second))
     equal = compare(a, b).equal
     if as_json:
         print_json(plain_diff(a, b, first, second))
     elif equal:
-        make_console().print(f"equal: {len(a.steps)} steps, input and verdict are the same", soft_wrap=True)
+        make_console().print(f"equal: {counted(len(a.steps), 'step')}, input and verdict are the same", soft_wrap=True)
     else:
         show_diff(a, b, first, second)
     if not equal:

@@ -105,7 +105,10 @@ def _tell(config: StudyConfig, done: int, ran: int, *, as_json: bool) -> None:
         print_json({"study": config.study, "done": done, "trials": config.trials, "trainings_after": ran})
         return
     after = f", and this worker ran {ran} of the trainings after them" if ran else ""
-    make_console().print(f"{config.study}: {done} of {config.trials} trials are there{after}", soft_wrap=True)
+    make_console().print(
+        f"{config.study}: {done} of {config.trials} trials are there{after}",
+        soft_wrap=True,
+    )
 
 
 def _beside(

@@ -144,6 +144,8 @@ def policies(data_type: options.ListedType = None, as_json: options.Json = False
     if as_json:
         print_json(rows)
         return
+    from autonoise.technique.words import counted
+
     console = make_console()
     columns = ("name", "verdict", "score against no noise", "gap closed", "techniques", "passes", "needs")
     listed = [
@@ -161,7 +163,7 @@ def policies(data_type: options.ListedType = None, as_json: options.Json = False
     console.print(table(columns, listed, right=("passes",), whole=("name",)))
     better = sum(row["verdict"] == "better" for row in rows)
     console.print(
-        f"{len(rows)} policies, {better} of them better than no noise and than every recipe; "
+        f"{counted(len(rows), 'policy')}, {better} of them better than no noise and than every recipe; "
         'autonoise.load_policy("NAME") loads one, autonoise show NAME shows it in full',
         soft_wrap=True,
     )

@@ -234,13 +234,16 @@ def show_outcome(console: Console, config: StudyConfig, outcome: SearchResult) -
     """Recommendation, the three contestants, and where everything lies; the verdict was told already."""
     from autonoise.cli.output import interval, table
     from autonoise.study.names import called, one_policy
+    from autonoise.technique.words import counted
 
     result, folder = outcome.numbers, outcome.folder
     if result is None:
         return
     counts = result.counts
     if counts is not None and counts.failed:
-        console.print(f"{counts.failed} trials failed, the last with: {_last_reason(config)}", soft_wrap=True)
+        console.print(
+            f"{counted(counts.failed, 'trial')} failed, the last with: {_last_reason(config)}", soft_wrap=True
+        )
     console.print(f"recommended: {result.recommendation}", soft_wrap=True)
     rows = [
         (

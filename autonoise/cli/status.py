@@ -161,9 +161,12 @@ def _files(folder: Path) -> list[Path]:
 
 def _show(console: Console, row: dict[str, Any]) -> None:
     from autonoise.study.crew import worker_line
+    from autonoise.technique.words import counted
 
     counts = " · ".join(f"{n} {state}" for state, n in row["counts"].items() if n) or "no trial yet"
-    console.print(f"{row['study']}  {row['phase']}  {row['done']}/{row['trials']} trials  ({counts})", soft_wrap=True)
+    console.print(
+        f"{row['study']}  {row['phase']}  {row['done']}/{counted(row['trials'], 'trial')}  ({counts})", soft_wrap=True
+    )
     for name, words in _BESIDE.items():
         if row["beside"][name]:
             console.print(f"  {row['beside'][name]} {words}", soft_wrap=True)
@@ -183,7 +186,7 @@ def _show(console: Console, row: dict[str, Any]) -> None:
     for line in row["workers"]:
         console.print(f"  worker {worker_line(line)}", soft_wrap=True)
     short = row["verdict_at"] is not None and row["verdict_at"] < row["trials"]
-    reached = f"  (reached at {row['verdict_at']} of {row['trials']} trials)" if short else ""
+    reached = f"  (reached at {row['verdict_at']} of {counted(row['trials'], 'trial')})" if short else ""
     console.print(f"  verdict  {row['verdict']}{reached}", soft_wrap=True)
     if row["sentence"]:
         console.print(f"  {row['sentence']}", soft_wrap=True)

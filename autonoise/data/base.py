@@ -33,7 +33,7 @@ class LeftOut:
         shown = ", ".join(repr(c) for c in self.classes[:6]) + (" ..." if len(self.classes) > 6 else "")
         noun = "class" if len(self.classes) == 1 else "classes"
         how_many = f"{len(self.classes)} {noun} with too few training rows left out"
-        return f"{how_many}, with {self.rows} rows{of_test}: {shown}"
+        return f"{how_many}, with {self.rows} row{'' if self.rows == 1 else 's'}{of_test}: {shown}"
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,13 @@ def from_array(
         array = array[:, None]
     if array.ndim != 3 or array.dtype.kind not in "iuf":
         raise DataError(f"{where}: series must be numbers of shape (n, channels, length), but got {array.shape}")
+    channels, length = array.shape[1:]
+    if notes is not None and channels > length > 0:
+        notes.tell(
+            f"series are taken as {channels} channels of {length} step{'' if length == 1 else 's'}: if the last axis "
+            f"holds the channels, transpose it to (rows, channels, steps)",
+            guess=True,
+        )
     x = array.astype(np.float32)
     refuse_infinite(x, where)
     return pad_beyond(x, lengths, where)

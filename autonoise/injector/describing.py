@@ -8,7 +8,7 @@ from dataclasses import replace
 from autonoise.injector.depth import words
 from autonoise.injector.status import InjectorStatus, StepStatus
 from autonoise.technique.step import Step
-from autonoise.technique.words import how_often, percent, settings, when, where
+from autonoise.technique.words import counted, how_often, percent, settings, when, where
 
 SHOWN = 6
 """The number of places in the model that are named for a step; further ones are only counted."""
@@ -24,7 +24,7 @@ def description(status: InjectorStatus, steps: Sequence[Step]) -> str:
     mode = "detached" if status.detached else "training" if status.training else "in eval mode, where nothing acts"
     head = ", ".join((
         f"{status.policy}: {status.data_type}",
-        f"{len(status.steps)} steps",
+        counted(len(status.steps), "step"),
         f"input {status.scale}",
         f"{_KNOWN[status.known]}; update {status.update} of {status.updates}",
         f"strength {status.strength:g}",

@@ -15,6 +15,7 @@ from autonoise.technique.consistency import ConsistencyTechnique
 from autonoise.technique.groups import groups_of
 from autonoise.technique.stages import RawNoise
 from autonoise.technique.step import Step, Steps
+from autonoise.technique.words import counted
 from autonoise.types import Stage
 
 SEED, EPOCH, EPOCH_SET, USED = range(4)
@@ -51,6 +52,12 @@ class RawTransform:
         self.knob = Knob(policy.strength, shared=True) if knob is None else knob
         self._state = torch.zeros(4, dtype=torch.long).share_memory_()  # type: ignore[no-untyped-call]
         self.set_seed(seed)
+
+    def __repr__(self) -> str:
+        acting = " + ".join(s.name for _, s in self.steps) or "no step"
+        left = ", ".join(s.name for s in getattr(self, "left", ()))
+        told = f"{acting}, {counted(self.epochs, 'epoch')}" + (f"; left to the injector: {left}" if left else "")
+        return f"{type(self).__name__}({told})"
 
     @property
     def strength(self) -> float:

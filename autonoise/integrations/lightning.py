@@ -285,7 +285,10 @@ def _length(trainer: Any, policy: Policy) -> tuple[int, int, int]:
     """(epochs, updates in an epoch, updates in all) of the training. Raises AttachError if it is endless."""
     total = trainer.estimated_stepping_batches
     if not 0 < total < math.inf:
-        raise AttachError("the length of training is not known, which schedules need: set max_epochs or max_steps")
+        remedy = "set max_epochs or max_steps"
+        if trainer.num_training_batches == math.inf:
+            remedy = "the loader has no length (an IterableDataset), so set max_steps, or limit_train_batches"
+        raise AttachError(f"the length of training is not known, which schedules need: {remedy}")
     batches = trainer.num_training_batches
     if batches == math.inf:
         by_epoch = [s.name for s in policy.steps if s.gate.every > 1 and s.gate.unit == "epoch"]

@@ -17,7 +17,7 @@ from autonoise.injector.moment import multiplier, noisy_batch, noisy_texts, seen
 from autonoise.pictures.values import Examples, Row, StepWords, kind_of
 from autonoise.policy import Policy
 from autonoise.technique.step import Step
-from autonoise.technique.words import settings
+from autonoise.technique.words import ordinal, settings
 from autonoise.types import Array, Batch, Stage
 
 POINTS = (0.0, 0.5, 1.0)
@@ -149,7 +149,7 @@ def _words(step: Step, policy: Policy, points: Sequence[float]) -> StepWords:
     if step.magnitude == "uniform":
         acts = f"{acts}, each by a random share of it".removeprefix(", ")
     if step.gate.every > 1:
-        acts = f"{acts}, in every {step.gate.every}th {step.gate.unit}".removeprefix(", ")
+        acts = f"{acts}, in every {ordinal(step.gate.every)} {step.gate.unit}".removeprefix(", ")
     words = " ".join((type(technique).__doc__ or "").split("\n\n")[0].split())
     what = words.split(": ")[0].split(". ")[0].rstrip(".")
     return StepWords(step.name, what, settings(step), acts, shown, seen_in_input(step, policy), str(step.stage))

@@ -78,7 +78,10 @@ def _number(z: float, mean: float, std: float, digits: int, *, missing: bool) ->
         return MISSING
     value = z * std + mean
     # of a column of whole numbers, or nearly so, a digit more tells what was computed from what came from another row
-    digits += digits < 2 and abs(value - round(value, digits)) > 1e-5 * max(abs(value), 1)
+    if digits < 2 and abs(value - round(value, digits)) > 1e-5 * max(abs(value), 1):
+        # as many digits as it takes to look different: 0 beside 0.0 would tell nothing
+        finer = (d for d in range(digits + 1, digits + 4) if round(value, d) != round(value, digits))
+        digits = next(finer, digits)
     return f"{value:,.{digits}f}" + (" (the mean)" if z == 0 else "")
 
 

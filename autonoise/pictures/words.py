@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from autonoise.errors import plain
 from autonoise.pictures.values import Examples, StepWords
+from autonoise.technique.words import counted
 
 _NAMES = {0.0: "start", 0.5: "middle", 1.0: "end"}
 
@@ -75,4 +76,6 @@ def label_line(label: str, labels: Sequence[str], at: Sequence[float]) -> str:
 def alternative(e: Examples) -> str:
     seen = ", ".join(s.name for s in e.steps if s.seen) or "no step that changes the input"
     points = ", ".join(map(point, e.at))
-    return plain(f"{len(e.rows)} rows of {e.data} ({e.data_type}), clean and at {points} of training, under {seen}.")
+    return plain(
+        f"{counted(len(e.rows), 'row')} of {e.data} ({e.data_type}), clean and at {points} of training, under {seen}."
+    )

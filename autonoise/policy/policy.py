@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autonoise.errors import PolicyError, PolicyWarning
+from autonoise.errors import PolicyError, PolicyWarning, level_of_the_user
 from autonoise.policy.format import contents_of, described, read_policy, write_policy
 from autonoise.policy.judged import NO_NOISE, Judged
 from autonoise.policy.shipped import file_of
@@ -234,7 +234,7 @@ def load_policy(path: str | Path, *, warn: bool = True) -> Policy:
     """
     policy = Policy.from_dict(read_policy(file_of(path)), str(path))
     if warn and policy.judged.doubtful:
-        warnings.warn(policy.judged.warning(str(path)), PolicyWarning, stacklevel=2)
+        warnings.warn(policy.judged.warning(str(path)), PolicyWarning, stacklevel=level_of_the_user())
     return policy
 
 

@@ -24,6 +24,7 @@ from autonoise.study.config import StudyConfig
 from autonoise.study.folder import UNUSABLE, StudyFolder
 from autonoise.study.noise_data import clips_of
 from autonoise.study.processes import limited
+from autonoise.technique.words import counted
 from autonoise.training.factory import ModelFactory, load_factory
 from autonoise.training.task import RealNoise, Task
 
@@ -255,9 +256,10 @@ def describe(task: Task) -> str:
     shape = "x".join(map(str, spec.layout))
     folds = f" ({task.folds} folds)" if task.folds > 1 else ""
     model = task.model(0)
+    rows, classes = counted(len(task.dataset), "row"), counted(task.dataset.classes, "class")
     return (
-        f"{task.dataset.data_type} · {len(task.dataset):,} rows, {task.dataset.classes} classes, {shape} · "
+        f"{task.dataset.data_type} · {rows}, {classes}, {shape} · "
         f"train {len(first.train):,} / search {len(first.search):,} / confirm {len(first.confirm):,}{folds} / "
         f"test {len(task.splits.test):,} · {'model' if task.factory else 'proxy'} {type(model).__name__} · "
-        f"{task.recipe.epochs} epochs"
+        f"{counted(task.recipe.epochs, 'epoch')}"
     )

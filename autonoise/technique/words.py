@@ -63,7 +63,7 @@ def when(schedule: Schedule) -> str:
         "ramp_up": f"growing from nothing to full {span}",
         "ramp_down": f"fading from full to nothing {span}",
         "cosine": f"fading along a cosine {span}",
-        "step": f"rising in {schedule.levels} steps {span}",
+        "step": f"rising in {counted(schedule.levels, 'step')} {span}",
         "warm_up": f"at full strength after a warm-up {span}",
     }
     return words[schedule.shape]
@@ -134,6 +134,12 @@ _PLACES = {
 def percent(share: float) -> str:
     """A share of 1 in whole percent; with more digits where it would round to 0 or 100 without being that."""
     return f"{100 * share:.0f} %" if share in (0, 1) or 0.005 < share < 0.995 else f"{100 * share:.3g} %"
+
+
+def counted(n: int, noun: str) -> str:
+    """``1 row``, ``1,800 rows``, ``1 class``, ``2 classes``, ``2 policies``."""
+    plural = f"{noun}es" if noun.endswith("s") else f"{noun[:-1]}ies" if noun.endswith("icy") else f"{noun}s"
+    return f"{n:,} {noun if n == 1 else plural}"
 
 
 def ordinal(n: int) -> str:

@@ -20,6 +20,7 @@ from autonoise.study.observer import Progress
 from autonoise.study.session import Session
 from autonoise.study.storage import GRACE, HEARTBEAT, completed, finished, heed, running, sweep
 from autonoise.study.trial_record import StudyRecord, attributes, write_facts
+from autonoise.technique.words import counted
 from autonoise.trials.objective import Objective
 from autonoise.trials.sampler import make_sampler
 from autonoise.trials.worker import process_entry, work
@@ -51,7 +52,9 @@ def run_trials(session: Session) -> None:
     if before >= config.trials:
         return
     if before:
-        session.observer.line(f"continuing: {before} of {config.trials} trials are there")
+        session.observer.line(
+            f"continuing: {before} of {counted(config.trials, 'trial')} {'is' if before == 1 else 'are'} there"
+        )
     watch = _Watch(session, before)
     heed(study, stop, session.observer.line)
     while True:
