@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,7 +61,10 @@ def restored(rows: Rows, batch: Batch, clean: Batch, preparation: Preparation, a
         own = [j, *([flags[j]] if j in flags else [])]
         gone = x[:, flags[j]] > 0.5 if j in flags else np.zeros(len(x), dtype=bool)
         digits = about.digits[name]
-        new = [_number(z, spec.mean[j], spec.std[j], digits, missing=g) for z, g in zip(x[:, j], gone, strict=True)]
+        new = [
+            _number(z, spec.mean[j], spec.std[j], digits, missing=g, beside=v)
+            for z, g, v in zip(x[:, j], gone, rows[name], strict=True)
+        ]
         old = [MISSING if not np.isfinite(v) else f"{v:,.{digits}f}" for v in rows[name]]
         cells[name] = _kept(x[:, own], before[:, own], old, new)
     for group, category in zip(spec.onehot, preparation.categories, strict=True):
@@ -72,16 +76,19 @@ def restored(rows: Rows, batch: Batch, clean: Batch, preparation: Preparation, a
     return [{name: cells[name][i] for name in order} for i in range(len(x))]
 
 
-def _number(z: float, mean: float, std: float, digits: int, *, missing: bool) -> str:
-    """A standardised number in the units of its column; a lost number becomes the mean."""
+def _number(z: float, mean: float, std: float, digits: int, *, missing: bool, beside: float = math.nan) -> str:
+    """A standardised number in the units of its column; a lost number becomes the mean.
+
+    ``beside``: the number without noise, from which it shall look different where it is.
+    """
     if missing:
         return MISSING
     value = z * std + mean
     # of a column of whole numbers, or nearly so, a digit more tells what was computed from what came from another row
-    if digits < 2 and abs(value - round(value, digits)) > 1e-5 * max(abs(value), 1):
-        # as many digits as it takes to look different: 0 beside 0.0 would tell nothing
-        finer = (d for d in range(digits + 1, digits + 4) if round(value, d) != round(value, digits))
-        digits = next(finer, digits)
+    own = digits
+    digits += digits < 2 and abs(value - round(value, digits)) > 1e-5 * max(abs(value), 1)
+    if round(value, digits) == beside:  # 0 beside 0.0 would tell nothing
+        digits = next((d for d in range(digits + 1, own + 4) if round(value, d) != beside), own)
     return f"{value:,.{digits}f}" + (" (the mean)" if z == 0 else "")
 
 

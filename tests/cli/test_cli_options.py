@@ -108,7 +108,7 @@ def test_every_option_that_a_message_names_exists() -> None:
     package = Path(autonoise.__file__).parent
     known = options()
     assert {"--noisy-val", "--no-memory", "--strict", "--study"} <= known
-    elsewhere = {"--extra-index-url", "--index-url", "--upgrade"}
+    elsewhere = {"--artifact-dir", "--extra-index-url", "--index-url", "--upgrade"}
     for file in package.rglob("*.py"):
         for word in re.findall(r"(?<![\w-])--[a-z][a-z-]+", file.read_text()):
             assert word in known | elsewhere, f"{file.relative_to(package)} names {word}"

@@ -37,11 +37,13 @@ def test_a_gate_has_its_ordinal() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "words"), [(0.02, "0.02"), (0.4, "0.4"), (0.00004, "0"), (3.0, "3"), (3.0005, "3.001"), (1.04, "1.04")]
-)
-def test_a_changed_cell_looks_changed(value: float, words: str) -> None:
-    """Of a column of whole numbers: 0 beside "0.0" said nothing."""
-    assert _number(value - 1.0, 1.0, 1.0, 0, missing=False) == words
+    ("value", "beside", "words"),
+    [(0.02, 0.0, "0.02"), (0.4, 0.0, "0.4"), (0.00004, 0.0, "0"), (3.0, 3.0, "3"), (3.0005, 3.0, "3.001"),
+     (23.99, 7.0, "24.0")],
+)  # fmt: skip
+def test_a_changed_cell_looks_changed(value: float, beside: float, words: str) -> None:
+    """Of a column of whole numbers: "0.0" beside 0 said nothing; a digit more still tells what was computed."""
+    assert _number(value - 1.0, 1.0, 1.0, 0, missing=False, beside=beside) == words
 
 
 def test_a_transform_says_what_it_is() -> None:

@@ -282,7 +282,7 @@ def test_rare_classes_are_kept_where_they_can_be_trained_on_and_judged(tmp_path,
     d = data.load(labelled(tmp_path / "t.csv", names))
     assert d.class_names == ("a", "b", "c") and len(d) == 42  # one row of c to train on, one to be tested on
     assert d.left_out.classes == ("d",) and (d.left_out.rows, d.left_out.test_rows) == (1, None)
-    assert "1 class with too few training rows left out, with 1 rows: 'd'" in caplog.text
+    assert "1 class with too few training rows left out, with 1 row: 'd'" in caplog.text
     merged = data.load(tmp_path / "t.csv", merge_rare=6)
     assert merged.class_names == ("a", "b", "other") and (merged.y == 2).sum() == 3 and merged.left_out is None
 
