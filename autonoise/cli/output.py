@@ -76,7 +76,11 @@ class Fitting:
         self.columns, self.rows, self.right, self.whole = columns, rows, right, whole
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        needed = [self._needed(i) for i in range(len(self.columns))]
+        places = range(len(self.columns))
+        needed = [self._needed(i) for i in places]
+        roomy = [max(needed[i], cell_len(self.columns[i])) for i in places]
+        if sum(roomy) + 3 * len(roomy) <= options.max_width:  # headings on one line, where there is room for that
+            needed = roomy
         # two blanks around each column and one between two
         if sum(needed) + 3 * len(needed) > options.max_width:
             yield from self._blocks()

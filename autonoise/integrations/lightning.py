@@ -285,18 +285,17 @@ def _length(trainer: Any, policy: Policy) -> tuple[int, int, int]:
     """(epochs, updates in an epoch, updates in all) of the training. Raises AttachError if it is endless."""
     total = trainer.estimated_stepping_batches
     if not 0 < total < math.inf:
-        remedy = "set max_epochs or max_steps"
-        if trainer.num_training_batches == math.inf:
-            remedy = "the loader has no length (an IterableDataset), so set max_steps, or limit_train_batches"
-        raise AttachError(f"the length of training is not known, which schedules need: {remedy}")
+        endless = trainer.num_training_batches == math.inf  # the loader of an IterableDataset has no length
+        remedy = (
+            "max_steps, or limit_train_batches (the loader has no length)" if endless else "max_epochs or max_steps"
+        )
+        raise AttachError(f"the length of training is not known, which schedules need: set {remedy}")
     batches = trainer.num_training_batches
     if batches == math.inf:
         by_epoch = [s.name for s in policy.steps if s.gate.every > 1 and s.gate.unit == "epoch"]
         if by_epoch:
-            raise AttachError(
-                f"{', '.join(by_epoch)} acts in every so-many-th epoch, but the loader has no length: set "
-                f"limit_train_batches"
-            )
+            told = f"{', '.join(by_epoch)} acts in every so-many-th epoch, but the loader has no length"
+            raise AttachError(f"{told}: set limit_train_batches")
         return 1, int(total), int(total)
     steps = max(math.ceil(batches / trainer.accumulate_grad_batches), 1)
     return max(math.ceil(total / steps), 1), steps, int(total)
