@@ -283,14 +283,13 @@ def _check_trainer(trainer: Any, module: Any, policy: Policy, options: Mapping[s
 
 def _length(trainer: Any, policy: Policy) -> tuple[int, int, int]:
     """(epochs, updates in an epoch, updates in all) of the training. Raises AttachError if it is endless."""
-    total = trainer.estimated_stepping_batches
+    total, batches = trainer.estimated_stepping_batches, trainer.num_training_batches
     if not 0 < total < math.inf:
-        endless = trainer.num_training_batches == math.inf  # the loader of an IterableDataset has no length
+        endless = batches == math.inf  # the loader of an IterableDataset has no length
         remedy = (
             "max_steps, or limit_train_batches (the loader has no length)" if endless else "max_epochs or max_steps"
         )
         raise AttachError(f"the length of training is not known, which schedules need: set {remedy}")
-    batches = trainer.num_training_batches
     if batches == math.inf:
         by_epoch = [s.name for s in policy.steps if s.gate.every > 1 and s.gate.unit == "epoch"]
         if by_epoch:
