@@ -55,7 +55,7 @@ def _small(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> N
         return (*both[0], *both[1])
 
     if "again" not in request.node.name:
-        monkeypatch.setattr("autonoise.verdict.export.write_study_report", lambda session, result: None)
+        monkeypatch.setattr("autonoise.verdict.export.write_study_report", lambda *_: None)
     monkeypatch.setattr("autonoise.phases.pool_size", lambda config: 1)
     monkeypatch.setattr("autonoise.study.prepare.corruptions_for", few)
     monkeypatch.setattr("autonoise.study.bank.resource_dir", lambda name: Path("/nonexistent"))
