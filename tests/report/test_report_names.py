@@ -33,7 +33,7 @@ def test_two_different_policies_never_share_a_name() -> None:
     one = value["standings"][0]
     value["standings"] = [one | {"name": "found", "hash": str(i)} for i in range(3)]
     value["standings"] += [
-        one | {"name": "robust", "hash": "0b0570000001"},
+        one | {"name": "candidate 9", "hash": "0b0570000001"},
         one | {"name": "x", "hash": "c0ffee123456"},
     ]
     names = names_of_standings(Result.from_dict(value))

@@ -110,6 +110,12 @@ def test_a_search_from_data_to_verdict_and_again(tmp_path: Path, series: str) ->
     assert files <= winners | {f"policies/{k}.yaml" for k in ("found", "preset", "start")}
     assert winners | {"policies/found.yaml"} <= files
     assert watching.phases == {"calibrate", "confirm", "minimise", "verdict"}
+    # each training after the search is told once, in the phase that asked for it
+    trained = {phase: spent.trainings for phase, spent in outcome.result.spent.items()}
+    kept = {part: len(list((folder / "runs").glob(f"*-{part}-*.npz"))) for part in ("confirm", "test")}
+    assert trained["confirm"] == sum(s.seeds for s in outcome.result.standings)
+    assert trained["confirm"] + trained.get("minimise", 0) == kept["confirm"]
+    assert trained["verdict"] == kept["test"]
     assert watching.lines[0].startswith("timeseries · 120 rows, 3 classes")
     assert watching.lines[-1] == outcome.result.sentence
     assert StudyConfig.load(folder / "study.yaml").trials == 4
