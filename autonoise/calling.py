@@ -30,6 +30,8 @@ def config_of(data: str, given: Mapping[str, Any]) -> StudyConfig:
     for name in ("timeout", "trial_timeout"):
         if name in given:
             given = {**given, name: seconds_of(str(given[name]), f"--{name.replace('_', '-')}")}
+    if "ray" in given:
+        given = {"workers": 0, **given}
     if is_study(data):
         return _made(lambda: replace(study_of(data), **given), given)
     if os.environ.get(VARIABLE):
@@ -117,10 +119,10 @@ def with_model(config: StudyConfig, model: str | ModelFactory | None) -> tuple[S
         return (config if model is None else replace(config, model=model)), None
     if not callable(model):
         raise StudyError(f"model must be a function of (InputSpec, classes) or file.py:factory, but got {model!r}")
-    if config.workers > 1:
+    if config.workers != 1 or config.ray is not None:
         raise StudyError(
-            "workers=1 is needed for a model that is a function in memory, since other processes cannot see it: put it "
-            'into a file and give model="file.py:factory"'
+            "workers=1 is needed, without ray, for a model that is a function in memory, since other processes cannot "
+            'see it: put it into a file and give model="file.py:factory"'
         )
     name = getattr(model, "__name__", type(model).__name__)
     return replace(config, model=f"{IN_MEMORY}{name}"), model

@@ -21,7 +21,7 @@ from autonoise.study.noise_data import CLIPS_FILE
 from autonoise.study.prepare import build_task, load_data
 from autonoise.study.processes import Stop, one_thread, stop_on_interrupt
 from autonoise.study.shared import NoStudyError, Shared, found_study, model_file, package_version, sha256_of
-from autonoise.study.storage import finished, heed, open_storage
+from autonoise.study.storage import finished, heed, open_storage, taken
 from autonoise.study.trial_record import StudyRecord
 from autonoise.training.factory import IN_MEMORY
 from autonoise.training.task import Task
@@ -95,13 +95,22 @@ def join(place: Place, *, timeout: float | None = None, wait: float = 0.0) -> tu
             study.sampler = make_sampler(
                 config.engine, prior=joined.space.prior, seed=config.seed, trials=trials, worker=number
             )
-            work(study, Objective(joined.task, joined.space, config), stop, say=_say)
-            queue, ran = Queue.of(study), 0
-            if queue is not None and not stop():
-                rest = Stop(deadline=deadline)
+            objective, queue, ran = Objective(joined.task, joined.space, config), Queue.of(study), 0
+            rest = Stop(deadline=deadline)
+
+            def wanted() -> bool:
+                # a trial that another worker lost was queued again
+                return not stop.late and taken(study) < config.trials
+
+            while True:
+                work(study, objective, stop, say=_say)
+                if queue is None or stop():
+                    break
                 heed(study, rest, _say)
                 with stop_on_interrupt(rest, _say):
-                    ran = serve(queue, joined.task, config, rest, lambda: _done(study), _say)
+                    ran += serve(queue, joined.task, config, rest, lambda: _done(study) or wanted(), _say)
+                if rest() or rest.late or not wanted():
+                    break
         return config, len(finished(study)), ran
 
 

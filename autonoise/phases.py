@@ -15,6 +15,7 @@ from autonoise.dashboard.publish import publish
 from autonoise.data import summary
 from autonoise.errors import MissingExtraError, StudyError, one_line
 from autonoise.files import dump_yaml, write_whole
+from autonoise.on_ray import RayCrew, ray_crew
 from autonoise.space.space import SearchSpace
 from autonoise.study.budget import Budget, Evaluations
 from autonoise.study.config import StudyConfig
@@ -92,6 +93,8 @@ def _run(
     held: ExitStack,
 ) -> Outcome:
     _compare_with_disk(config, folder)
+    # before all that takes long, since Ray may not be there
+    crew = held.enter_context(ray_crew(config, observer))
     task = build_task(config, factory=factory)
     tell_noisy_parts(task)
     space = _space_for(config, space, task)
@@ -119,8 +122,11 @@ def _run(
     for line in about:
         observer.line(line)
     write_facts(study, about=about)
+    if crew is not None:
+        # not for study.yaml: another day the cluster has room for more
+        config = crew.sized()
     try:
-        return _phases(config, space, task, study, folder, observer, started)
+        return _phases(config, space, task, study, folder, observer, started, crew)
     finally:
         observer.close()
 
@@ -133,6 +139,7 @@ def _phases(
     folder: StudyFolder,
     observer: Observer,
     started: float,
+    crew: RayCrew | None,
 ) -> Outcome:
     stop = Stop()
     with stop_on_interrupt(stop, observer.line):
@@ -153,9 +160,11 @@ def _phases(
         )
         stop.deadline = budget.deadline(study)
         sweep(study)
-        session = Session(config, space, task, study, folder, budget, observer, stop)
+        session = Session(config, space, task, study, folder, budget, observer, stop, crew)
         enqueue(session)
         write_facts(study, phase="search")
+        if crew is not None:
+            crew.begin()
         run_trials(session)
         write_trials(study, folder)
         _show(session)
@@ -169,6 +178,8 @@ def _phases(
             result = conclude(session, runner, plan)
         finally:
             runner.close()
+        if crew is not None and stop():
+            crew.dismiss()
         if not stop():
             told = {} if result is None else {"verdict": result.verdict, "sentence": result.sentence}
             write_facts(study, **told, phase="done")
@@ -180,8 +191,10 @@ def _phases(
 
 def _runner(session: Session, ahead: float) -> Runner:
     """Trainings after the search run here, and where the storage can be reached from elsewhere, there as well."""
-    config = session.config
-    queue = Queue.of(session.study) if config.storage is not None else None
+    config, crew = session.config, session.crew
+    queue = Queue.of(session.study) if config.storage is not None or crew is not None else None
+    if queue is not None and crew is not None:
+        return SharedRunner(config, session.task, session.folder, 0, queue=queue, tend=crew.tend)
     if queue is None:
         return Runner(config, session.task, session.folder, pool_size(config), ahead=ahead)
     return SharedRunner(config, session.task, session.folder, pool_size(config), ahead=ahead, queue=queue)
@@ -198,6 +211,9 @@ def _show(session: Session) -> None:
 
 
 def pool_size(config: StudyConfig) -> int:
+    """Trainings that are run side by side after the search."""
+    if config.ray is not None:
+        return config.workers
     return max(config.workers, min(os.cpu_count() or 1, POOL_LIMIT)) if config.model is None else config.workers
 
 

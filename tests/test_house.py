@@ -30,7 +30,7 @@ FLOORS: list[set[str]] = [
     {"dashboard"},
     {"trials"},
     {"verdict"},
-    {"run", "found", "phases", "calling", "evaluating", "previewing", "comparing", "joining"},
+    {"run", "found", "phases", "calling", "evaluating", "previewing", "comparing", "joining", "on_ray"},
     {"cli", "integrations", "testing", "__init__", "__main__"},
 ]
 PUBLIC = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,16 +15,18 @@ from optuna.trial import TrialState
 from sklearn.datasets import load_wine
 from study_samples import config_of, policy_of, space_of, with_few_corruptions
 
+from autonoise import joining
 from autonoise.corruptions.frozen import digest
 from autonoise.errors import DataError, StudyError
 from autonoise.joining import Place, join
 from autonoise.phases import run_search
 from autonoise.study.folder import RunResult, StudyFolder
+from autonoise.study.identity import process_mark
 from autonoise.study.prepare import build_task, ensure_corruptions
 from autonoise.study.session import Session
 from autonoise.study.shared import KEY, Shared, sha256_of, share
 from autonoise.study.storage import claim, finished, open_storage, open_study
-from autonoise.study.trial_record import StudyRecord, TrialRecord, write_facts
+from autonoise.study.trial_record import KILLED, StudyRecord, TrialRecord, write_facts
 from autonoise.trials.objective import Objective
 from autonoise.verdict import sharing
 from autonoise.verdict.queue import Queue
@@ -204,6 +206,27 @@ def test_a_study_that_is_not_there_is_told_with_those_that_are(begun: SimpleName
     begun.study._storage.set_study_system_attr(begun.study._study_id, KEY, None)
     with pytest.raises(StudyError, match="has to calibrate its noise first"):
         join(begun.place, wait=0.01)
+
+
+def test_a_worker_that_waits_for_trainings_runs_a_trial_that_another_lost(
+    begun: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = begun.study.ask()
+    write_facts(theirs, process=process_mark())
+    looks: list[bool] = []
+
+    def waits(queue: Queue, task: Any, config: Any, stop: Any, over: Callable[[], bool], say: Any) -> int:
+        looks.append(over())
+        if len(looks) == 1:
+            write_facts(theirs, reason=KILLED)
+            begun.study.tell(theirs, state=TrialState.FAIL)
+            assert over()
+        return 1
+
+    monkeypatch.setattr(joining, "serve", waits)
+    assert join(begun.place)[1:] == (2, 2)
+    assert looks == [False, False]  # both of two trials were taken, and both are finished
+    assert [t.state for t in begun.study.get_trials()].count(TrialState.FAIL) == 1
 
 
 def test_the_trainings_after_the_search_are_run_by_workers(begun: SimpleNamespace, original: SimpleNamespace) -> None:

@@ -24,6 +24,7 @@ from autonoise.cli import (
     status,
     studies,
 )
+from autonoise.cli.options import WithRay
 
 app = typer.Typer(
     name="autonoise",
@@ -75,5 +76,5 @@ _commands: list[Callable[..., None]] = [
     catalogue.schema,
 ]
 for _command in _commands:
-    app.command()(_command)
+    app.command(cls=WithRay if _command is searching.search else None)(_command)
 app.add_typer(corruptions.app, name="corruptions")

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
+from typer.core import TyperCommand
 
 from autonoise.cli import completing
 from autonoise.errors import StudyError
+from autonoise.study.config import LOCAL, is_ray_address
 
 T = TypeVar("T")
 DATA, SCORE, RUN = "Data", "Score", "Running"
@@ -28,6 +30,19 @@ def filled(value: T) -> T:
 def option(text: str, *, panel: str = RUN, complete: Callable[[str], list[str]] | None = None) -> Any:
     """An option of search or evaluate; what it is where it is left out stands in the text."""
     return typer.Option(help=text, rich_help_panel=panel, show_default=False, autocompletion=complete)
+
+
+class WithRay(TyperCommand):
+    """A command whose ``--ray`` may stand alone, which typer does not know of options: it means ``--ray local``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, _with_address(args))
+
+
+def _with_address(args: list[str]) -> list[str]:
+    ends = args.index("--") if "--" in args else len(args)
+    alone = {i for i in range(ends) if args[i] == "--ray" and not (i + 1 < len(args) and is_ray_address(args[i + 1]))}
+    return [f"--ray={LOCAL}" if i in alone else arg for i, arg in enumerate(args)]
 
 
 def refuse_empty(data: str, given: Mapping[str, Any]) -> None:

@@ -48,6 +48,19 @@ def search(
         options.option("Database URL of the trials, or AUTONOISE_STORAGE in the environment (study.db in the folder)."),
     ] = None,
     workers: Annotated[int | None, options.option("Processes that search side by side (1).")] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[ADDRESS]",
+            help="Let Ray place the workers: on this machine, or a cluster's by auto or HOST:PORT.",
+            rich_help_panel=options.RUN,
+            show_default=False,
+        ),
+    ] = None,
+    cpus_per_trial: Annotated[float | None, options.option("CPUs that Ray gives a worker (1).")] = None,
+    gpus_per_trial: Annotated[
+        float | None, options.option("GPUs that Ray gives a worker: 0.25, 1, 2 (--device cuda: 1).")
+    ] = None,
     device: options.JudgedDevice = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", help="Print nothing but errors.", rich_help_panel=options.RUN)
@@ -161,7 +174,7 @@ def check_machine(config: StudyConfig) -> None:
     import os
 
     processors = os.cpu_count() or 1
-    if config.workers > max(64, 4 * processors):
+    if config.ray is None and config.workers > max(64, 4 * processors):
         raise StudyError(f"--workers {config.workers}: this machine has {processors} processors; give about as many")
     out = Path(config.out).expanduser()
     if out.exists() and not out.is_dir():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
@@ -32,6 +33,9 @@ _FIXED = (
     "precision",
 )
 """Settings that may not change when a study goes on: scores would not be comparable."""
+LOCAL = "local"
+"""What ``--ray`` without an address means: a Ray of its own on this machine."""
+_RAY = re.compile(rf"{LOCAL}|auto|[\w.-]+:\d{{1,5}}")
 _KINDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
@@ -43,6 +47,15 @@ def _is_of(kind: Any, value: object) -> bool:
     return isinstance(value, allowed) or (float in allowed and isinstance(value, int))
 
 
+def _above_zero(value: float | None) -> bool:
+    return value is None or (math.isfinite(value) and value > 0)
+
+
+def is_ray_address(text: str) -> bool:
+    """Whether a text says which Ray to use: ``local``, ``auto`` (the cluster of this machine) or ``HOST:PORT``."""
+    return _RAY.fullmatch(text) is not None
+
+
 def is_name(text: str) -> bool:
     """Whether a text names a study and no place: without slashes, no ``..``, printable, of at most 200 characters."""
     return (
@@ -52,7 +65,10 @@ def is_name(text: str) -> bool:
 
 @dataclass(frozen=True)
 class StudyConfig:
-    """All settings of a search; names are those of the command line's options."""
+    """All settings of a search; names are those of the command line's options.
+
+    ``workers`` 0, with ``ray`` only: as many as the cluster has room for.
+    """
 
     data: str
     study: str
@@ -74,6 +90,9 @@ class StudyConfig:
     storage: str | None = field(default=None, repr=False)
     device: str = "cpu"
     workers: int = 1
+    ray: str | None = None
+    cpus_per_trial: float | None = None
+    gpus_per_trial: float | None = None
     label_noise: float = 0.0
     label_matrix: str | None = None
     noise_data: str | None = None
@@ -94,14 +113,15 @@ class StudyConfig:
     def __post_init__(self) -> None:
         rules = {
             "--trials >= 1": self.trials >= 1,
-            "--timeout > 0": self.timeout is None or (math.isfinite(self.timeout) and self.timeout > 0),
-            "--trial-timeout > 0": self.trial_timeout is None
-            or (math.isfinite(self.trial_timeout) and self.trial_timeout > 0),
+            "--timeout > 0": _above_zero(self.timeout),
+            "--trial-timeout > 0": _above_zero(self.trial_timeout),
             "0 <= --seed < 2^63": 0 <= self.seed < 2**63,
             "--epochs >= 1": self.epochs is None or self.epochs >= 1,
             "--train-rows >= 20": self.train_rows >= 20,
             "0 <= --noise-weight <= 1": 0 <= self.noise_weight <= 1,
-            "--workers >= 1": self.workers >= 1,
+            "--workers >= 1": self.workers >= 1 or (self.workers == 0 and self.ray is not None),
+            "--cpus-per-trial > 0": _above_zero(self.cpus_per_trial),
+            "--gpus-per-trial > 0": _above_zero(self.gpus_per_trial),
             "0 <= --label-noise < 1": 0 <= self.label_noise < 1,
             "--max-cost >= 1": self.max_cost is None or (math.isfinite(self.max_cost) and self.max_cost >= 1),
             "0 <= --max-clean-drop <= 1 (accuracy; 0.01 is one point)": self.max_clean_drop is None
@@ -124,6 +144,7 @@ class StudyConfig:
         if self.precision not in ("auto", "fp32", "bf16"):
             raise StudyError(f"--precision must be auto, fp32 or bf16, but got {self.precision!r}")
         self._check_pairs()
+        self._check_ray()
 
     def _check_pairs(self) -> None:
         """Refuse settings of which one would be ignored beside the other, or has nothing to act on."""
@@ -141,6 +162,31 @@ class StudyConfig:
             raise StudyError("--calibrate trains wider proxies, which a --model does not have: give one of them")
         if self.storage is not None and (self.storage == "sqlite://" or ":memory:" in self.storage):
             raise StudyError("--storage in memory would be lost with its process: name a file, sqlite:///trials.db")
+
+    def _check_ray(self) -> None:
+        """Refuse what Ray would refuse, or what its workers could not reach."""
+        if self.ray is None:
+            if self.cpus_per_trial is not None or self.gpus_per_trial is not None:
+                raise StudyError("--cpus-per-trial and --gpus-per-trial say what Ray gives a worker: add --ray")
+            return
+        if not is_ray_address(self.ray):
+            raise StudyError(
+                f"--ray must be local (one of its own on this machine), auto (the cluster of this machine) or "
+                f"HOST:PORT, but got {self.ray!r}"
+            )
+        gpus = self.gpus_per_trial or 0.0
+        if gpus > 1 and gpus != int(gpus):
+            raise StudyError(f"--gpus-per-trial {gpus:g}: above 1, Ray gives whole GPUs only: give {int(gpus)}")
+        if gpus and not self.device.startswith("cuda"):
+            raise StudyError(
+                f"--gpus-per-trial {gpus:g} keeps GPUs that --device {self.device} leaves idle: add --device cuda"
+            )
+        if self.device.startswith("cuda:"):
+            raise StudyError(f"--device {self.device}: Ray chooses the GPU of each worker: give --device cuda")
+        if self.ray != LOCAL and self.storage_url.startswith("sqlite"):
+            raise StudyError(
+                f"--ray {self.ray}: workers on other machines cannot reach SQLite: give --storage postgresql+psycopg://..."
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """The settings that were given, as plain values; the address of the database without its password."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import optuna
 
@@ -16,12 +17,30 @@ from autonoise.study.processes import Stop
 from autonoise.training.task import Task
 
 
+class Crew(Protocol):
+    """Workers that something else (Ray) places and restarts; the search itself then runs no training."""
+
+    def begin(self) -> None:
+        """Place the workers: the study can be joined now."""
+
+    def tend(self) -> None:
+        """Look after them while there is work; to be called often. StudyError once no worker is left."""
+
+    def dismiss(self) -> None:
+        """Let them end what they are at, and wait for it."""
+
+    @property
+    def wanted(self) -> str:
+        """What one worker needs, in words."""
+
+
 @dataclass
 class Session:
     """One run of a study, from its first trial to its verdict.
 
     ``study`` holds the trials, ``folder`` everything else that is on disk. ``observer`` is told what happens; ``stop``
-    becomes true once somebody wants the run to end; ``budget`` says what there is time for.
+    becomes true once somebody wants the run to end; ``budget`` says what there is time for. ``crew``: None where this
+    machine runs the trials.
     """
 
     config: StudyConfig
@@ -32,6 +51,7 @@ class Session:
     budget: Budget
     observer: Observer = field(default_factory=Observer)
     stop: Stop = field(default_factory=Stop)
+    crew: Crew | None = None
 
     @property
     def families(self) -> Mapping[str, str]:

@@ -26,7 +26,10 @@ from autonoise.training.task import Task
 
 FORMAT = "autonoise-shared/1"
 KEY = PREFIX + "shared"
-_LOCAL = ("out", "storage", "workers", "timeout", "space", "calibrate", "memory")
+_LOCAL = (
+    *("out", "storage", "workers", "ray", "cpus_per_trial", "gpus_per_trial"),
+    *("timeout", "space", "calibrate", "memory"),
+)
 """Settings that are the driver's own: where it writes, how it searches and how long."""
 TRAININGS = "/trainings"
 """Ends the name of the study that holds the trainings after the search; names that users give have no slashes."""

@@ -17,7 +17,7 @@ from autonoise.study.bank import warm_start
 from autonoise.study.export import write_current
 from autonoise.study.faults import KEPT, ended_by, less_memory
 from autonoise.study.observer import Progress
-from autonoise.study.session import Session
+from autonoise.study.session import Crew, Session
 from autonoise.study.storage import GRACE, HEARTBEAT, completed, finished, heed, running, sweep
 from autonoise.study.trial_record import StudyRecord, attributes, write_facts
 from autonoise.technique.words import counted
@@ -29,6 +29,8 @@ TRUSTED = 3
 """How many seed combinations of a space, the most promising ones, are never pruned after the short training."""
 SWEEP = 10.0
 """Seconds after which the process that watches workers looks for trials whose worker is gone."""
+UNTOLD = 60.0
+"""Seconds without any trial after which a search whose workers are placed elsewhere says what they wait for."""
 
 
 def enqueue(session: Session) -> None:
@@ -74,6 +76,9 @@ def run_trials(session: Session) -> None:
 def _round(session: Session, watch: _Watch) -> None:
     """Trials until those that are finished or in work are as many as asked for."""
     config, study = session.config, session.study
+    if session.crew is not None:
+        _lead(session, watch, session.crew)
+        return
     if config.workers > 1:
         _processes(session, watch)
         return
@@ -105,6 +110,27 @@ class _Watch:
 
     def _tell(self) -> None:
         self._session.observer.progress(progress_of(self._session, self._begun, self._before, self._trying))
+
+
+def _lead(session: Session, watch: _Watch, crew: Crew) -> None:
+    """Look on while others run the trials, until the total is there."""
+    config, study, stop = session.config, session.study, session.stop
+    begun, seen, swept, told = time.monotonic(), -1, time.monotonic(), False
+    while not stop() and not stop.late and (now := len(finished(study))) < config.trials:
+        crew.tend()
+        if now != seen:
+            seen = now
+            watch.after_trial(study)
+        if time.monotonic() - swept > SWEEP:
+            sweep(study)
+            swept = time.monotonic()
+            if not told and swept - begun > UNTOLD and not running(study):
+                told = True
+                session.observer.line(f"no trial runs yet: {crew.wanted}; looking on")
+        time.sleep(0.5)
+    if stop():
+        crew.dismiss()
+    watch.after_trial(study)
 
 
 def _await_others(session: Session) -> None:

@@ -40,9 +40,11 @@ class SharedRunner(Runner):
         ahead: float = math.inf,
         *,
         queue: Queue,
+        tend: Callable[[], None] = lambda: None,
     ) -> None:
+        """``processes``: 0 lets workers elsewhere run everything; ``tend`` is called while they are waited for."""
         super().__init__(config, task, folder, processes, ahead)
-        self.queue = queue
+        self.queue, self._tend = queue, tend
 
     def _train(self, missing: list[Job], stop: Callable[[], bool], done: Callable[[int], None]) -> None:
         left = {self._file(job).stem: job for job in missing}
@@ -52,6 +54,7 @@ class SharedRunner(Runner):
         try:
             while left and not (stop() and not running):
                 before = len(left)
+                self._tend()
                 self._collect(left)
                 self._begin(running, stop)
                 for future in [f for f in running if f.done()]:
