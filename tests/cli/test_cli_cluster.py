@@ -21,7 +21,7 @@ COMMANDS = [m for s in SCRIPTS for m in re.findall(r"\bautonoise (?:search|worke
 
 def test_the_page_has_its_commands() -> None:
     assert len(SCRIPTS) == 7
-    assert [c.split()[1] for c in COMMANDS] == ["search", "worker", "search", "worker", "status", "status"]
+    assert [c.split()[1] for c in COMMANDS] == ["search", "worker", "search", "search", "worker", "status", "status"]
 
 
 @pytest.mark.parametrize("line", COMMANDS)
