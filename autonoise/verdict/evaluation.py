@@ -50,28 +50,29 @@ def contestants_of(policies: Sequence[Policy]) -> dict[str, Policy]:
     return out
 
 
-def check_head(task: Task) -> None:
-    """Raise StudyError where a model of the user's gives another number of outputs than there are classes."""
+def check_head(task: Task, model: str = "") -> None:
+    """Raise StudyError where the user's model, named ``model``, gives another number of outputs than of classes."""
     if task.factory is None:
         return
+    option = f"--model {model}".rstrip()
     few = task.training(0).first(2)
-    model = task.model(task.seed).to(task.device)
+    built = task.model(task.seed).to(task.device)
     try:
-        outputs = probabilities(model, few.batch, device=task.device).shape[1]
+        outputs = probabilities(built, few.batch, device=task.device).shape[1]
     except AutonoiseError:
         raise
     except Exception as e:
-        raise StudyError(f"--model cannot be called on rows of {task.dataset.name}: {one_line(e)}") from e
+        raise StudyError(f"{option} cannot be called on rows of {task.dataset.name}: {one_line(e)}") from e
     if outputs != task.dataset.classes:
         raise StudyError(
-            f"--model gives {outputs} outputs, but {task.dataset.name} has {task.dataset.classes} classes: make its "
+            f"{option} gives {outputs} outputs, but {task.dataset.name} has {task.dataset.classes} classes: make its "
             f"last layer as wide as the number of classes, which the factory is called with"
         )
 
 
-def check_fit(policies: Sequence[Policy], task: Task) -> None:
+def check_fit(policies: Sequence[Policy], task: Task, model: str = "") -> None:
     """Raise StudyError or AttachError, before anything is trained, where a policy fits the data or the model badly."""
-    check_head(task)
+    check_head(task, model)
     for policy in policies:
         if policy.data_type != task.dataset.data_type:
             raise StudyError(

@@ -42,6 +42,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_verdict_of_ones_own_model(command: Any, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(place)
+    monkeypatch.setenv("COLUMNS", "200")  # narrower, the table becomes a block of lines for each row
     asked = ["noise.yaml", "iris.csv", "--target", "kind", "--model", "model.py:build", *QUICK]
     done = command("evaluate", *asked, "--policy", "swap.yaml")
     assert (done.status, done.err) == (0, "")
@@ -95,7 +96,7 @@ def test_a_study_brings_its_settings(command: Any, place: Path, monkeypatch: pyt
     found.save("found.yaml")
     done = command("evaluate", "found.yaml", "flowers", "--once")
     assert done.status == 0, done.err
-    assert "1 epochs" in done.out and "found: its own search has judged it on" in done.out
+    assert "· 1 epoch\n" in done.out and "found: its own search has judged it on" in done.out
     assert StudyConfig.load(place / "evaluations" / "flowers" / "evaluation.yaml").seed == 4
     assert [f.name for f in Path("flowers").iterdir()] == ["study.yaml"] and not Path("a.db").exists()
     refused = command("evaluate", "found.yaml", "flowers", "--out", "flowers")

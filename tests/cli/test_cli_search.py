@@ -242,6 +242,6 @@ def test_a_worker_fills_up_a_study(quick: list[str], tmp_path: Path, command: Co
     moved = folder.rename(tmp_path / "moved")
     shown = command("status", moved)
     assert "done  3/5 trials" in shown.out and "(reached at 3 of 5 trials)" in shown.out
-    worked = command("worker", "--storage", f"sqlite:///{moved}/study.db", "--study", "wine", "--out", moved)
+    worked = command("worker", moved)
     assert worked.status == 0 and "5 of 5 trials are there" in worked.out, worked.err
     assert len(ended(moved)) == 5

@@ -26,7 +26,7 @@ def nothing_given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def opens(url: str) -> bool:
     storage: BaseStorage = open_storage(url)
     storage.get_all_studies()
-    storage.engine.dispose()  # type: ignore[attr-defined]
+    storage._backend.engine.dispose()  # type: ignore[attr-defined]
     return True
 
 

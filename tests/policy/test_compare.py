@@ -128,8 +128,9 @@ def test_a_policy_equals_itself_and_its_file(name: str, tmp_path: Path) -> None:
 
 
 def test_the_command_tells_and_its_status_says_whether_they_are_equal(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "200")  # the names of the files are headings, and pytest's folders have long names
     first, second = tmp_path / "a.yaml", tmp_path / "b.json"
     of(NOISE, BLUR).save(first)
     of(replace(NOISE, probability=0.75), JPEG, name="other", scores={"verdict": "worse"}).save(second)

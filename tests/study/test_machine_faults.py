@@ -102,6 +102,7 @@ def test_the_first_signal_asks_and_the_second_interrupts(number: signal.Signals)
         raise OSError(errno.EIO, "Input/output error")
 
     before, stop = signal.getsignal(number), Stop()
+    signal.signal(number, signal.SIG_DFL)  # started by nohup, the tests would ignore SIGHUP
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt), ended_like_interrupted(), stop_on_interrupt(stop, gone):
