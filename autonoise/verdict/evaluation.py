@@ -50,11 +50,11 @@ def contestants_of(policies: Sequence[Policy]) -> dict[str, Policy]:
     return out
 
 
-def check_head(task: Task, model: str = "") -> None:
-    """Raise StudyError where the user's model, named ``model``, gives another number of outputs than of classes."""
+def check_head(task: Task, named: str = "") -> None:
+    """Raise StudyError where the user's model, ``named`` so, gives another number of outputs than of classes."""
     if task.factory is None:
         return
-    option = f"--model {model}".rstrip()
+    option = f"--model {named}".rstrip()
     few = task.training(0).first(2)
     built = task.model(task.seed).to(task.device)
     try:
@@ -70,9 +70,9 @@ def check_head(task: Task, model: str = "") -> None:
         )
 
 
-def check_fit(policies: Sequence[Policy], task: Task, model: str = "") -> None:
+def check_fit(policies: Sequence[Policy], task: Task, named: str = "") -> None:
     """Raise StudyError or AttachError, before anything is trained, where a policy fits the data or the model badly."""
-    check_head(task, model)
+    check_head(task, named)
     for policy in policies:
         if policy.data_type != task.dataset.data_type:
             raise StudyError(
