@@ -181,7 +181,7 @@ def _run(
     _compare_with_disk(config, folder)
     task = build_task(config, dataset, factory)
     tell_noisy_parts(task)
-    check_fit(policies, task, config.model or "")
+    check_fit(policies, task, "" if factory is not None else config.model or "")
     folder.create(searched=False)
     stop = Stop()
     study = open_study(config, open_storage(config.storage_url))
