@@ -6,6 +6,7 @@ import json
 import os
 import re
 import tempfile
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +171,14 @@ def _first_line(e: BaseException) -> str:
 
 
 _HERE = Path(__file__).resolve().parent
+
+
+def version_of(package: str) -> str:
+    """The version of an installed package; "unknown" where it runs from its sources without being installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "unknown"
 
 
 def resource_dir(name: str) -> Path:

@@ -14,13 +14,14 @@ import optuna
 from autonoise.corruptions.frozen import checksum, corrupted, digest
 from autonoise.data.notes import unlogged
 from autonoise.errors import DataError, StudyError
+from autonoise.files import version_of
 from autonoise.space.space import SearchSpace
 from autonoise.study.config import StudyConfig
 from autonoise.study.folder import StudyFolder
 from autonoise.study.noise_data import CLIPS_FILE
 from autonoise.study.prepare import build_task, load_data
 from autonoise.study.processes import Stop, one_thread, stop_on_interrupt
-from autonoise.study.shared import NoStudyError, Shared, found_study, model_file, package_version, sha256_of
+from autonoise.study.shared import NoStudyError, Shared, found_study, model_file, sha256_of
 from autonoise.study.storage import finished, heed, open_storage, taken
 from autonoise.study.trial_record import StudyRecord
 from autonoise.training.factory import IN_MEMORY
@@ -141,9 +142,10 @@ def _found(place: Place, wait: float) -> tuple[optuna.Study, Shared]:
 
 def checked(place: Place, study: optuna.Study, shared: Shared, folder: Path) -> Joined:
     """The study with this machine's data; ``folder`` is the worker's own. StudyError where anything differs."""
-    if shared.version != package_version():
+    here = version_of("autonoise")
+    if shared.version != here:
         raise StudyError(
-            f"study {place.study!r} was begun with autonoise {shared.version}, and here is {package_version()}: scores "
+            f"study {place.study!r} was begun with autonoise {shared.version}, and here is {here}: scores "
             f'would not be comparable; pip install "autonoise=={shared.version}"'
         )
     _check_files(place, shared, folder)

@@ -10,8 +10,8 @@ import typer
 from autonoise import __version__
 from autonoise.cli import (
     catalogue,
-    comparing,
     corruptions,
+    diffing,
     evaluating,
     exporting,
     inspecting,
@@ -68,7 +68,7 @@ _commands: list[Callable[..., None]] = [
     policies.verify,
     policies.recommend,
     policies.policies,
-    comparing.diff,
+    diffing.diff,
     side_by_side.compare,
     catalogue.techniques,
     catalogue.spaces,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from autonoise.cli import completing, options
-from autonoise.cli.comparing import plain_diff, show_diff
+from autonoise.cli.diffing import plain_diff, show_diff
 from autonoise.cli.output import interval, make_console, number, percent, print_json, signed, table
 from autonoise.errors import StudyError
 

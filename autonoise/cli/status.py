@@ -160,7 +160,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _show(console: Console, row: dict[str, Any]) -> None:
-    from autonoise.study.crew import worker_line
+    from autonoise.study.workers import worker_line
     from autonoise.technique.words import counted
 
     counts = " · ".join(f"{n} {state}" for state, n in row["counts"].items() if n) or "no trial yet"

@@ -6,9 +6,9 @@ import platform
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from importlib import metadata
 from typing import Any
 
+from autonoise.files import version_of
 from autonoise.policy import Policy
 from autonoise.policy.places import counted
 from autonoise.policy.verify import statistics_of
@@ -21,13 +21,8 @@ from autonoise.training.task import Task
 
 def versions() -> dict[str, str]:
     """Versions of what the numbers depend on."""
-    found = {"python": platform.python_version()}
-    for package in ("autonoise", "torch", "optuna", "numpy", "scikit-learn"):
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = "unknown"
-    return found
+    packages = ("autonoise", "torch", "optuna", "numpy", "scikit-learn")
+    return {"python": platform.python_version()} | {package: version_of(package) for package in packages}
 
 
 def complete_policy(

@@ -13,12 +13,12 @@ from optuna.trial import TrialState
 
 from autonoise.errors import AutonoiseError, StudyError
 from autonoise.study.config import StudyConfig
-from autonoise.study.crew import worker_rows
 from autonoise.study.folder import StudyFolder
 from autonoise.study.places import optuna_study, study_of
 from autonoise.study.shared import Shared, trainings
 from autonoise.study.storage import completed, dead_trials
 from autonoise.study.trial_record import REPEATED, StudyRecord, TrialRecord
+from autonoise.study.workers import worker_rows
 
 _ENDED = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
 

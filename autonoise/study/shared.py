@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
 from autonoise.errors import StudyError
-from autonoise.files import write_json, write_whole
+from autonoise.files import version_of, write_json, write_whole
 from autonoise.space.space import SearchSpace
 from autonoise.study.config import StudyConfig
 from autonoise.study.folder import StudyFolder
@@ -119,14 +118,6 @@ def trainings(searched: optuna.Study) -> list[str]:
     return [str(facts_of(t).get("job", {}).get("part")) for t in trials]
 
 
-def package_version() -> str:
-    """The version of autonoise here."""
-    try:
-        return metadata.version("autonoise")
-    except metadata.PackageNotFoundError:
-        return "unknown"
-
-
 def share(study: optuna.Study, config: StudyConfig, space: SearchSpace, task: Task, folder: StudyFolder) -> None:
     """Write into the storage what workers without the study's folder need, unless it is there."""
     settings = {k: v for k, v in config.to_dict().items() if k not in _LOCAL}
@@ -135,7 +126,7 @@ def share(study: optuna.Study, config: StudyConfig, space: SearchSpace, task: Ta
     if config.model and not config.model.startswith(IN_MEMORY):
         files["model"] = model_file(config.model)
     made = Shared(
-        package_version(),
+        version_of("autonoise"),
         settings,
         task.recipe.precision,
         dict(space.source),

@@ -6,7 +6,6 @@ import hashlib
 import json
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from importlib.metadata import version
 from typing import Any, Literal
 
 import numpy as np
@@ -21,6 +20,7 @@ from autonoise.data.splits import stratified_order
 from autonoise.errors import DataError, StudyError, no_exit, one_line
 from autonoise.evaluation.sets import EvaluationSets
 from autonoise.evaluation.stored import StoredSets
+from autonoise.files import version_of
 from autonoise.ops.random import generator, seed_from
 from autonoise.policy import Policy
 from autonoise.proxies import Recipe, build_proxy, default_recipe, has_bfloat16
@@ -153,7 +153,7 @@ class Task:
             return None
         clips = hashlib.sha256(self.clips.tobytes()).hexdigest() if self.clips is not None else ""
         return self.stored.of(
-            version("autonoise"), self.dataset.fingerprint, index.tolist(), self.seed, fold, clips,
+            version_of("autonoise"), self.dataset.fingerprint, index.tolist(), self.seed, fold, clips,
             self.dataset.sample_rate, json.dumps(self.spec(fold).to_dict(), sort_keys=True),
         )  # fmt: skip
 
