@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
 from autonoise.ops.image import affine, displace, luminance, side_scale
@@ -22,6 +23,16 @@ def test_displacement_by_hand() -> None:
     field[:, 0] = 0.5
     out = displace(x, field, "border")[0, 0]
     assert torch.allclose(out[1], torch.tensor([4.5, 5.5, 6.5, 7.0]), atol=1e-5)
+
+
+@pytest.mark.parametrize("shift", [1.0, 2.0, -3.0, 7.0, 11.0])
+def test_reflection_by_hand(shift: float) -> None:
+    """Beyond an edge the image goes on backwards, its edge pixel twice: 3 2 1 0 | 0 1 2 3 | 3 2 1 0."""
+    x = torch.arange(4.0).expand(1, 1, 4, 4).clone()
+    mirrored = [0.0, 1.0, 2.0, 3.0, 3.0, 2.0, 1.0, 0.0]
+    seen = affine(x, torch.eye(2)[None], torch.tensor([[shift, 0.0]]), "reflection")
+    expected = [mirrored[int(i + shift) % 8] for i in range(4)]
+    assert torch.allclose(seen, torch.tensor(expected).expand(1, 1, 4, 4), atol=1e-5)
 
 
 def test_luminance_and_side() -> None:
