@@ -114,6 +114,11 @@ def refuse_unequal(a: Judged, b: Judged) -> None:
     """Raise StudyError where two studies cannot be compared row by row."""
     if a.folder.root.resolve() == b.folder.root.resolve():
         raise StudyError(f"{a.folder.root} was given twice: name two studies")
+    if a.result.data_type != b.result.data_type:
+        raise StudyError(
+            f"{a.name} is of {a.result.data_type} data and {b.name} of {b.result.data_type} data: neither they nor "
+            f"their policies can be compared; name two studies of one data type"
+        )
     if a.result.data != b.result.data:
         raise StudyError(
             f"{a.name} and {b.name} are of different data ({a.config.data}, {b.config.data}), so that their numbers "

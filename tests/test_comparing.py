@@ -87,6 +87,10 @@ def test_settings_and_notes(tmp_path: Path) -> None:
             {"outcome": {"data": "sha256:other"}},
             r"^a and b are of different data \(wine, wine\), .* autonoise evaluate",
         ),
+        (
+            {"outcome": {"data": "sha256:other", "data_type": "text"}},
+            r"^a is of tabular data and b of text data: neither",
+        ),
         ({"seed": 1}, r"^a and b were split, trained or judged differently \(seed: 0 and 1\)"),
         ({"group": "patient"}, r"\(group: None and patient\)"),
         ({"rows": 5}, r"were tested on different rows \(\[4, 5\]\)"),

@@ -315,6 +315,8 @@ def test_ray_without_a_number_of_workers_finds_it(tmp_path: Path) -> None:
     ("words", "read"),
     [
         ("d --ray", "d --ray=local"),
+        ("d --ray ray://head:10001", "d --ray ray://head:10001"),
+        ("--ray s3://b/shop.csv", "--ray=local s3://b/shop.csv"),
         ("--ray shop.csv --trials 3", "--ray=local shop.csv --trials 3"),
         ("d --ray --trials 3", "d --ray=local --trials 3"),
         ("d --ray auto", "d --ray auto"),

@@ -41,7 +41,9 @@ class WithRay(TyperCommand):
 
 def _with_address(args: list[str]) -> list[str]:
     ends = args.index("--") if "--" in args else len(args)
-    alone = {i for i in range(ends) if args[i] == "--ray" and not (i + 1 < len(args) and is_ray_address(args[i + 1]))}
+    # ray:// is refused, with what is right, once it is taken for the address that it is meant as
+    named = {i for i in range(ends - 1) if is_ray_address(args[i + 1]) or args[i + 1].startswith("ray://")}
+    alone = {i for i in range(ends) if args[i] == "--ray" and i not in named}
     return [f"--ray={LOCAL}" if i in alone else arg for i, arg in enumerate(args)]
 
 

@@ -27,9 +27,14 @@ class Shipped:
 
 
 def shipped() -> Mapping[str, Shipped]:
-    """All policies that come with autonoise, by name, sorted."""
+    """All policies that come with autonoise, by name, sorted.
+
+    In a checkout, searches of one's own may lie in the same folder; they have their trials beside them.
+    """
     found = {}
     for file in sorted(resource_dir("studies").glob("*/policy.yaml")):
+        if (file.parent / "study.db").exists():
+            continue
         data_type = DataType(read_policy(file)["data_type"])
         name = f"{data_type}/{file.parent.name.replace('_', '-')}"
         found[name] = Shipped(name, data_type, file)

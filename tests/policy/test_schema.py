@@ -20,7 +20,13 @@ from autonoise.types import DataType, InputSpec
 
 ROOT = Path(__file__).resolve().parents[2]
 PLACES = ("studies/**/*.yaml", "tests/golden/*.yaml", "examples/*policy*.yaml")
-FILES = sorted(file for place in PLACES for file in ROOT.glob(place))
+# studies of one's own, such as that of make demo, have their trials beside them
+FILES = sorted(
+    file
+    for place in PLACES
+    for file in ROOT.glob(place)
+    if not any((p / "study.db").exists() for p in file.parents[:2])
+)
 SCHEMA = policy_schema()
 FITS = Draft202012Validator(SCHEMA)
 

@@ -122,3 +122,12 @@ def test_policies_are_listed_with_their_verdicts(capsys: pytest.CaptureFixture[s
     assert run(capsys, "show", "image/fashion-mnist").out.startswith("verdict: better: score +0.030")
     assert run(capsys, "verify", "image/digits").status == 0
     assert "did you mean image/digits" in run(capsys, "show", "image/digit").err
+
+
+def test_searches_of_ones_own_in_a_checkout_are_not_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("theirs", "mine"):
+        (tmp_path / name).mkdir()
+        Policy("tabular", [Step.of("dropout")], name).save(tmp_path / name / "policy.yaml")
+    (tmp_path / "mine" / "study.db").touch()
+    monkeypatch.setattr("autonoise.policy.shipped.resource_dir", lambda name: tmp_path)
+    assert list(shipped()) == ["tabular/theirs"]
