@@ -17,6 +17,7 @@ from torch import Generator, Tensor, nn
 from autonoise.batches.mappings import rebuilt
 from autonoise.errors import AttachError
 from autonoise.ops.buffers import in_blocks
+from autonoise.ops.devices import constant
 from autonoise.types import Batch, BatchInfo, DataType, InputSpec, Scale, member
 
 log = logging.getLogger("autonoise")
@@ -228,7 +229,7 @@ def channel_values(values: tuple[float, ...], channels: int, x: Tensor, default:
         values = (default,)
     if len(values) not in (1, channels):
         values = (sum(values) / len(values),)
-    out = torch.tensor(values, dtype=x.dtype if x.is_floating_point() else torch.float32, device=x.device)
+    out = constant(tuple(values), x.dtype if x.is_floating_point() else torch.float32, x.device)
     return out.expand(channels) if len(values) == 1 else out
 
 
@@ -275,6 +276,8 @@ def standardise(x: Tensor, spec: InputSpec, channels: int, shape: tuple[int, ...
 
 
 def known_values(x: Tensor) -> Tensor | None:
-    """Bool of x's shape, False where a value is missing (NaN); None where none is."""
+    """Bool of x's shape, False where a value is missing (NaN); None where none is, if a look takes no waiting."""
+    if x.device.type != "cpu":
+        return ~torch.isnan(x)
     # one sum, which is NaN if any value is, is cheaper than a mask
     return ~torch.isnan(x) if bool(torch.isnan(x.sum())) and bool(torch.isnan(x).any()) else None

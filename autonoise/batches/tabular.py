@@ -15,6 +15,7 @@ from autonoise.batches.columns import by_names, few_names, infer_columns, not_on
 from autonoise.batches.mappings import rebuilt
 from autonoise.batches.timeseries import moments, plausible
 from autonoise.errors import AttachError
+from autonoise.ops.devices import constant, on_device
 from autonoise.types import Batch, BatchInfo, DataType, InputSpec, Scale
 
 _DESCRIBE = (
@@ -170,24 +171,21 @@ class Adapter(BatchAdapter):
         if pair is None:
             return None
         factor, shift = x.new_ones(x.shape[1]), x.new_zeros(x.shape[1])
-        index = torch.tensor(spec.numeric, device=x.device)
+        index = constant(tuple(spec.numeric), torch.long, x.device)
         factor[index], shift[index] = pair[0].to(x.dtype), pair[1].to(x.dtype)
         return factor, shift
 
     def open(self, batch: Batch, spec: InputSpec) -> tuple[Tensor, BatchInfo]:
         x, _ = super().open(batch, spec)
-        feature, categorical = _columns(spec, x.shape[1])
-        return x, BatchInfo(
-            spec=spec, valid=known_values(x), feature_of=feature.to(x.device), categorical=categorical.to(x.device)
-        )
+        feature, categorical = _columns(spec, x.shape[1], x.device)
+        return x, BatchInfo(spec=spec, valid=known_values(x), feature_of=feature, categorical=categorical)
 
     def code_columns(self, spec: InputSpec, x: Tensor) -> Tensor | None:
         if not spec.codes:
             return None
-        mask = torch.zeros(x.shape[1], dtype=torch.bool, device=x.device)
         # a flag that says "missing" goes with its code
-        mask[[*spec.codes, *(flag for flag, owner in spec.flags if owner in spec.codes)]] = True
-        return mask
+        whole = {*spec.codes, *(flag for flag, owner in spec.flags if owner in spec.codes)}
+        return constant(tuple(c in whole for c in range(x.shape[1])), torch.bool, x.device)
 
     def synthetic(self, spec: InputSpec, size: int, rng: Generator) -> Batch:
         width = spec.layout[0]
@@ -201,7 +199,8 @@ class Adapter(BatchAdapter):
 
 
 @functools.lru_cache(maxsize=16)
-def _columns(spec: InputSpec, width: int) -> tuple[Tensor, Tensor]:
+def _columns(spec: InputSpec, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """(the feature of each column, which columns hold categories), kept for the next batches."""
     feature = torch.full((width,), -1, dtype=torch.long)
     categorical = torch.zeros(width, dtype=torch.bool)
     groups = [(c,) for c in spec.numeric] + [(c,) for c in spec.codes] + list(spec.onehot)
@@ -211,4 +210,4 @@ def _columns(spec: InputSpec, width: int) -> tuple[Tensor, Tensor]:
         categorical[column] = True
     for flag, owner in spec.flags:
         feature[flag] = feature[owner]
-    return feature, categorical
+    return on_device(feature, device), on_device(categorical, device)

@@ -12,6 +12,7 @@ from autonoise.injector.changed import closed
 from autonoise.injector.clock import LEAF
 from autonoise.injector.pairing import pair_stage
 from autonoise.ops.buffers import is_own
+from autonoise.ops.devices import on_device
 from autonoise.ops.masks import rows_from
 from autonoise.technique.stages import InputNoise, TargetNoise
 from autonoise.technique.step import Step
@@ -45,11 +46,11 @@ def input_stage(attached: Attached, main: Tensor, info: BatchInfo, *, multiplier
     """
     knob = attached.strength * multiplier
     for index, step in attached.policy.at_stage(Stage.INPUT):
-        strength = attached.clock.strengths(step, index, main.shape[0], knob, main.device, view)
-        if strength is None:
+        drawn = attached.clock.drawn(step, index, main.shape[0], knob, view)
+        if drawn is None:
             continue
         rng = attached.clock.rng(index, LEAF, view, main.device)
-        main = apply_input(step, main, strength, rng, info, everywhere=attached.clock.everywhere(step, knob))
+        main = apply_input(step, main, drawn, rng, info, everywhere=attached.clock.everywhere(step, knob))
     return main
 
 
@@ -69,14 +70,17 @@ def apply_input(
 ) -> Tensor:
     """One input technique on a canonical tensor: rows of strength 0 and invalid positions stay, bounds hold.
 
-    ``everywhere``: no strength is 0, so that nothing has to be put back.
+    ``strength`` (B,) is best on the CPU: which rows it picks decides what is done. ``everywhere``: no strength is 0, so
+    that nothing has to be put back.
     """
     technique = step.technique
     assert isinstance(technique, InputNoise)
     rows = torch.nonzero(strength > 0)[:, 0] if technique.subset and not everywhere else None
     if rows is not None and rows.numel() < x.shape[0]:
-        part = apply_input(step, x[rows], strength[rows], rng, info_of_rows(info, rows))
+        picked, rows = strength[rows], on_device(rows, x.device)
+        part = apply_input(step, x[rows], picked, rng, info_of_rows(info, rows))
         return x.index_copy(0, rows, part)
+    strength = on_device(strength, x.device)
     shaped = per_sample(strength, x)
     x = x.detach()  # no gradient flows through noise on the input
     source = torch.nan_to_num(x) if info.valid is not None and x.is_floating_point() else x

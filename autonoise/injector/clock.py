@@ -8,6 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from autonoise.errors import AttachError
+from autonoise.ops.devices import on_device
 from autonoise.ops.random import generator, seed_from
 from autonoise.technique.groups import groups_of
 from autonoise.technique.step import Step, Steps
@@ -138,14 +139,29 @@ class Clock:
         per_update: bool = False,
         blocks: int = 1,
     ) -> Tensor | None:
+        """What :meth:`drawn` gives, on a device."""
+        drawn = self.drawn(step, index, size, knob, extra, per_update=per_update, blocks=blocks)
+        return None if drawn is None else on_device(drawn, device)
+
+    def drawn(
+        self,
+        step: Step,
+        index: int,
+        size: int,
+        knob: float,
+        extra: int = 0,
+        *,
+        per_update: bool = False,
+        blocks: int = 1,
+    ) -> Tensor | None:
         """(size,) float32 strengths of a step for this micro-batch, or None when it does nothing.
 
         Drawn on the CPU, so that all devices agree and nothing waits for a GPU. ``blocks``: of how many versions of the
         same rows the batch is made, one after another; a clean row is clean in all of them.
         """
-        drawn = self._drawn(step, index, size, knob, device, extra, per_update=per_update)
+        drawn = self._drawn(step, index, size, knob, extra, per_update=per_update)
         acts = None if drawn is None else self._acts(index, size, extra, per_update, blocks)
-        return drawn if drawn is None or acts is None else (drawn * acts.to(device) if bool(acts.any()) else None)
+        return drawn if drawn is None or acts is None else (drawn * acts if bool(acts.any()) else None)
 
     def _acts(self, index: int, size: int, extra: int, per_update: bool, blocks: int) -> Tensor | None:
         """(size,) of 0 and 1: which rows are neither kept clean nor another step's of the group; None: all."""
@@ -173,7 +189,6 @@ class Clock:
         index: int,
         size: int,
         knob: float,
-        device: torch.device,
         extra: int,
         *,
         per_update: bool,
@@ -186,9 +201,9 @@ class Clock:
         if step.technique.multiplier == "probability":
             share, amplitude, fixed = share * m, 1.0, True
         if share >= 1 and fixed:
-            return torch.full((size,), amplitude, dtype=torch.float32, device=device)
+            return torch.full((size,), amplitude, dtype=torch.float32)
         block, row = self._block(index, extra, size, share, fixed, per_update), self.update % BLOCK
-        return (amplitude * block.values[row, :size]).to(device) if block.first[row] < size else None
+        return amplitude * block.values[row, :size] if block.first[row] < size else None
 
     def _block(self, index: int, extra: int, size: int, share: float, fixed: bool, per_update: bool) -> _Block:
         """The draws for the BLOCK updates that this one belongs to, the same whichever of them asks first."""
@@ -218,6 +233,6 @@ class Clock:
         key = (self.update, self.seed, knob, step)
         kept = self._strengths.get(index)
         if kept is None or kept[0] != key:
-            values = self.strengths(step, index, 1, knob, torch.device("cpu"), per_update=True)
+            values = self.drawn(step, index, 1, knob, per_update=True)
             kept = self._strengths[index] = (key, 0.0 if values is None else float(values[0]))
         return kept[1]

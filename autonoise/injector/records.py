@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from autonoise.errors import AttachError
+from autonoise.ops.devices import on_device
 from autonoise.technique.memory import MemoryLoss
 
 MOST = 200_000_000
@@ -57,7 +58,7 @@ class Records:
                 f"perturb(x, y, rows=numbers)"
             )
         p = logits.detach().float().softmax(1)
-        return technique.remember(self._table[self._rows].to(p.device), p)
+        return technique.remember(on_device(self._table[self._rows], p.device), p)
 
     def keep(self, technique: MemoryLoss, logits: Tensor) -> None:
         """Keep the records with these predictions, once for each batch: not in a pass that is repeated."""

@@ -133,7 +133,7 @@ def but_padding(owner: nn.Module, clean: Tensor, noisy: Tensor) -> Tensor:
     row = getattr(owner, "padding_idx", None) if isinstance(owner, nn.Embedding | nn.EmbeddingBag) else None
     if row is None or noisy is clean:
         return noisy
-    index = torch.tensor([row], device=clean.device)
+    index = torch.full((1,), row, device=clean.device)
     return noisy.index_copy(0, index, clean.index_select(0, index))
 
 

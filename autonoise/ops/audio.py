@@ -113,7 +113,7 @@ def coloured_noise(shape: tuple[int, ...], exponent: float, rng: Generator, like
     """Return noise (B, T) with an RMS of 1 and the power spectrum 1 / f^exponent (0 white, 1 pink, 2 brown)."""
     f = frequencies(shape[-1], like)
     # 1 / f has no value at f = 0; that bin, a constant offset, is left out
-    amplitude = f.clamp(min=f[1].item()).pow(-exponent / 2)
+    amplitude = f.maximum(f[1]).pow(-exponent / 2)
     amplitude[0] = 0
     return shaped_noise(amplitude, shape, rng, like)
 

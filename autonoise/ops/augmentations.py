@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from autonoise.ops.devices import on_device
 from autonoise.ops.image import affine, luminance
 from autonoise.ops.precision import widen
 
@@ -28,16 +29,19 @@ GEOMETRIC = ("shear_x", "shear_y", "translate_x", "translate_y", "rotate")
 def apply_operations(x: Tensor, names: Sequence[str], pick: Tensor, amount: Tensor) -> Tensor:
     """Apply the operation ``names[pick[i]]`` with ``amount[i]`` to each image x[i]; a pick of -1 does nothing.
 
-    x: (B, C, H, W) in 0..1; pick and amount: (B,).
+    x: (B, C, H, W) in 0..1; amount: (B,) on its device; pick: (B,), better on the CPU, which decides by it what to do.
     """
     out = x.clone()
-    geometric = torch.tensor([name in GEOMETRIC for name in names], device=x.device)
-    rows = ((pick >= 0) & geometric[pick]).nonzero()[:, 0]
-    if len(rows):
-        out[rows] = _geometric(x[rows], names, pick[rows], amount[rows])
+    pick = pick.cpu()
+    geometric = torch.tensor([name in GEOMETRIC for name in names])
+    here = ((pick >= 0) & geometric[pick]).nonzero()[:, 0]
+    if len(here):
+        rows = on_device(here, x.device)
+        out[rows] = _geometric(x[rows], names, on_device(pick[here], x.device), amount[rows])
     for k, name in enumerate(names):
-        rows = (pick == k).nonzero()[:, 0] if name in PHOTOMETRIC else rows[:0]
-        if len(rows):
+        here = (pick == k).nonzero()[:, 0] if name in PHOTOMETRIC else here[:0]
+        if len(here):
+            rows = on_device(here, x.device)
             wide = widen(x[rows])
             changed = PHOTOMETRIC[name](wide, amount[rows].to(wide.dtype).reshape(-1, 1, 1, 1))
             out[rows] = changed.clamp(0, 1).to(x.dtype)

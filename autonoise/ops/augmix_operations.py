@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
-from autonoise.ops.random import randint
+from autonoise.ops.devices import constant, on_device
+from autonoise.ops.random import picks
 
 # The nine operations of the paper, with the amount of each at level 10 of 10. None of them is also a corruption of the
 # usual robustness benchmarks. Units: rotate in degrees, shear as a tangent, translate as a share of the side, solarise
@@ -27,13 +28,14 @@ NAMES = tuple(_LARGEST)
 def draw_operations(severity: float, size: int, rng: Generator, x: Tensor) -> tuple[Tensor, Tensor]:
     """Draw one operation (an index into ``NAMES``) and its amount for each of ``size`` images of x's shape.
 
-    Levels are U(0.1, ``severity``) on a scale of 10.
+    Levels are U(0.1, ``severity``) on a scale of 10. The operations are on the CPU, their amounts on the device of x.
     """
-    pick = randint(len(NAMES), (size,), rng, x)
+    pick = picks(len(NAMES), size, rng)
     u = torch.rand(2, size, generator=rng, device=x.device)
     # the paper's lowest level is 0.1 of 10
     level = (0.1 + (severity - 0.1) * u[0]) / 10
-    return pick, amounts(pick, level, torch.where(u[1] < 0.5, -1.0, 1.0), (x.shape[-2], x.shape[-1]))
+    sign = torch.where(u[1] < 0.5, -1.0, 1.0)
+    return pick, amounts(on_device(pick, x.device), level, sign, (x.shape[-2], x.shape[-1]))
 
 
 def amounts(pick: Tensor, level: Tensor, sign: Tensor, side: tuple[int, int]) -> Tensor:
@@ -41,7 +43,7 @@ def amounts(pick: Tensor, level: Tensor, sign: Tensor, side: tuple[int, int]) ->
 
     ``pick`` (n,) holds indices into ``NAMES``, ``sign`` is 1 or -1 for each, and ``side`` is the images' (H, W).
     """
-    largest = torch.tensor(list(_LARGEST.values()), device=pick.device)[pick]
+    largest = constant(tuple(_LARGEST.values()), torch.float32, pick.device)[pick]
     amount = level * largest
 
     def chosen(name: str) -> Tensor:

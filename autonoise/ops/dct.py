@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from autonoise.ops.devices import on_device
+
 
 @lru_cache(maxsize=16)
 def _matrix(size: int) -> NDArray[np.float64]:
@@ -24,7 +26,7 @@ def dct_matrix(size: int, like: Tensor) -> Tensor:
 
     It has the dtype and device of ``like``.
     """
-    return torch.from_numpy(_matrix(size)).to(device=like.device, dtype=like.dtype)
+    return on_device(torch.from_numpy(_matrix(size)).to(like.dtype), like.device)
 
 
 def block_diagonal(matrix: Tensor, size: int) -> Tensor:

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from autonoise.ops.buffers import empty_like, in_blocks, put
+from autonoise.ops.devices import constant
 from autonoise.ops.series import smooth_curve
 
 
@@ -24,7 +25,7 @@ def affine(
     ``fill`` says what is seen outside the image: zeros, border or reflection. The result is clipped to ``bounds``.
     """
     height, width = x.shape[-2:]
-    unit = 2 / torch.tensor([width, height], device=x.device, dtype=torch.float32)
+    unit = 2 / constant((width, height), torch.float32, x.device)
     across = (matrix[:, :, 0] * unit)[:, None] * centred(width, x)[:, None] + (shift * unit)[:, None]
     down = (matrix[:, :, 1] * unit)[:, None].expand(-1, width, -1)
     # the grid is 1 times the first, plus the height of the row times the second: one product of matrices per image
@@ -47,7 +48,7 @@ def warp(x: Tensor, coarse: Tensor, fill: str = "zeros", bounds: tuple[float, fl
     height, width = x.shape[-2:]
     points = torch.eye(coarse.shape[-1], device=x.device)
     down, across = smooth_curve(points, height), smooth_curve(points, width)
-    unit = 2 / torch.tensor([width, height], device=x.device, dtype=torch.float32)
+    unit = 2 / constant((width, height), torch.float32, x.device)
     # (B, K, W, 2): the field along the rows of points; behind it what makes the grid that leaves every pixel in place
     field = (coarse @ across).permute(0, 2, 3, 1) * unit
     place = torch.zeros(2, width, 2, device=x.device)

@@ -9,6 +9,7 @@ import torch
 from torch import Generator, Tensor
 
 from autonoise.ops.buffers import empty, is_own
+from autonoise.ops.devices import constant
 from autonoise.types import BatchInfo, DataType
 
 LARGEST_RATE = 0.95
@@ -122,12 +123,9 @@ def numeric_columns(x: Tensor, info: BatchInfo) -> Tensor | None:
         return None
     if info.spec.numeric:
         return _mask(info.spec.numeric, x.shape[-1], x.device)
-    mask = torch.ones(x.shape[-1], dtype=torch.bool, device=x.device)
-    if info.categorical is not None:
-        mask = ~info.categorical.to(x.device)
-    if info.spec.flags:
-        mask[[flag for flag, _ in info.spec.flags]] = False
-    return mask
+    flags = {flag for flag, _ in info.spec.flags}
+    mask = constant(tuple(c not in flags for c in range(x.shape[-1])), torch.bool, x.device)
+    return mask if info.categorical is None else mask & ~info.categorical.to(x.device)
 
 
 @functools.lru_cache(maxsize=16)

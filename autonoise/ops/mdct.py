@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from autonoise.ops.devices import on_device
+
 
 @lru_cache(maxsize=8)
 def _matrix(size: int) -> NDArray[np.float64]:
@@ -21,7 +23,7 @@ def _matrix(size: int) -> NDArray[np.float64]:
 
 def mdct(x: Tensor, size: int) -> Tensor:
     """Return the coefficients (B, frames, size) of clips x (B, T); each frame is 2 ``size`` samples long."""
-    matrix = torch.from_numpy(_matrix(size)).to(device=x.device, dtype=x.dtype)
+    matrix = on_device(torch.from_numpy(_matrix(size)).to(x.dtype), x.device)
     padded = torch.nn.functional.pad(x, (size, size + -x.shape[1] % size))
     return padded.unfold(1, 2 * size, size) @ matrix
 
@@ -29,7 +31,7 @@ def mdct(x: Tensor, size: int) -> Tensor:
 def inverse_mdct(coefficients: Tensor, length: int) -> Tensor:
     """Return the clips (B, length) whose coefficients :func:`mdct` gives."""
     size = coefficients.shape[-1]
-    matrix = torch.from_numpy(_matrix(size)).to(device=coefficients.device, dtype=coefficients.dtype)
+    matrix = on_device(torch.from_numpy(_matrix(size)).to(coefficients.dtype), coefficients.device)
     frames = coefficients @ matrix.T
     first, second = frames[..., :size], frames[..., size:]
     # each stretch is the second half of one frame plus the first half of the next

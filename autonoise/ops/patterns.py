@@ -7,7 +7,8 @@ import math
 import torch
 from torch import Generator, Tensor
 
-from autonoise.ops.random import rand, randint, randn
+from autonoise.ops.devices import on_device
+from autonoise.ops.random import picks, rand, randn
 
 STEPS = 12
 """Steps of the iteration behind a Julia set; more of them would add detail below the pixels of small images."""
@@ -16,9 +17,9 @@ STEPS = 12
 def patterns(size: int, rng: Generator, like: Tensor) -> Tensor:
     """Return ``size`` patterns (size, C, H, W) in 0..1 of the shape of the images ``like``; a third of each kind."""
     out = like.new_empty(size, *like.shape[1:])
-    kind = randint(3, (size,), rng, like)
+    kind = picks(3, size, rng)
     for k, make in enumerate((clouds, gratings, julia_sets)):
-        rows = (kind == k).nonzero()[:, 0]
+        rows = on_device((kind == k).nonzero()[:, 0], like.device)
         if len(rows):
             out[rows] = make(len(rows), rng, like)
     return out

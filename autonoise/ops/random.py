@@ -125,6 +125,24 @@ def randint(high: int, shape: torch.Size | tuple[int, ...], rng: Generator, like
     return torch.randint(low, high, shape, generator=rng, device=like.device)
 
 
+def on_cpu(rng: Generator) -> Generator:
+    """Return a generator on the CPU for draws that decide what is to be done next, for which nobody waits for a GPU.
+
+    This is ``rng`` itself if it is on the CPU. Otherwise it is a new one, whose seed is made of the seed and the
+    position of ``rng``, and ``rng`` moves on: two calls do not give the same numbers.
+    """
+    if rng.device.type == "cpu":
+        return rng
+    state = rng.get_state().numpy().tobytes()
+    torch.empty(1, device=rng.device).uniform_(generator=rng)
+    return generator(seed_from(*(int.from_bytes(state[i : i + 8], "little") for i in range(0, len(state), 8))))
+
+
+def picks(high: int, size: int, rng: Generator, low: int = 0) -> Tensor:
+    """Return random integers (size,) in [low, high), always on the CPU; see :func:`on_cpu`."""
+    return torch.randint(low, high, (size,), generator=on_cpu(rng))
+
+
 def beta(alpha: float, size: int, rng: Generator, like: Tensor) -> Tensor:
     """Return draws (size,) from Beta(alpha, alpha), float32, on the device of ``like``.
 
@@ -144,5 +162,5 @@ def permutation(size: int, rng: Generator, like: Tensor) -> Tensor:
 
 def numpy_generator(rng: Generator) -> np.random.Generator:
     """Return a numpy generator whose seed is the next draw of a torch generator."""
-    seed = torch.randint(0, 2**62, (1,), generator=rng, device=rng.device)
+    seed = torch.randint(0, 2**62, (1,), generator=on_cpu(rng))
     return np.random.default_rng(int(seed.item()))

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from autonoise.ops.devices import on_device
 from autonoise.ops.precision import widen
 
 
@@ -87,7 +88,7 @@ def smooth_curve(values: Tensor, length: int) -> Tensor:
 
     The first knot is at the first step and the last knot at the last step.
     """
-    basis = torch.from_numpy(_spline_basis(values.shape[-1], length)).to(values.device)
+    basis = on_device(torch.from_numpy(_spline_basis(values.shape[-1], length)), values.device)
     return values @ basis.to(values.dtype)
 
 

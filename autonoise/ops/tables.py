@@ -10,6 +10,7 @@ import functools
 import torch
 from torch import Generator, Tensor
 
+from autonoise.ops.devices import constant
 from autonoise.ops.masks import select
 from autonoise.ops.random import rand, randint
 from autonoise.types import BatchInfo, InputSpec
@@ -52,9 +53,8 @@ def categorical_columns(x: Tensor, info: BatchInfo) -> Tensor:
     """Return a mask (D,) of the columns that hold categories, as one-hot columns or as codes."""
     if info.categorical is not None:
         return info.categorical.to(x.device)
-    out = torch.zeros(x.shape[1], dtype=torch.bool, device=x.device)
-    out[[c for group in (*info.spec.onehot, info.spec.codes) for c in group]] = True
-    return out
+    those = {c for group in (*info.spec.onehot, info.spec.codes) for c in group}
+    return constant(tuple(c in those for c in range(x.shape[1])), torch.bool, x.device)
 
 
 def choose_features(x: Tensor, rate: Tensor, rng: Generator, info: BatchInfo, among: Tensor | None = None) -> Tensor:

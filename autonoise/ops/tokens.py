@@ -6,6 +6,7 @@ import torch
 from torch import Generator, Tensor
 
 from autonoise.errors import AttachError
+from autonoise.ops.devices import constant
 from autonoise.ops.random import rand
 from autonoise.types import BatchInfo, InputSpec
 
@@ -44,6 +45,6 @@ def random_tokens(x: Tensor, rng: Generator, spec: InputSpec, *, technique: str)
     draws = torch.randint(size - len(special), x.shape, generator=rng, device=x.device)
     # the r-th id that is not special is r plus the number of special ids below it; ``before`` holds, for each special
     # id, how many ordinary ids are below it
-    ids = torch.tensor(special, device=x.device, dtype=torch.long)
+    ids = constant(tuple(special), torch.long, x.device)
     before = ids - torch.arange(len(special), device=x.device)
     return (draws + torch.searchsorted(before, draws, right=True)).to(x.dtype)

@@ -33,4 +33,23 @@ def stretched(x: Tensor, rate: Tensor, length: int, sample_rate: int | None = No
     # from frame to frame the phase goes on as it does in x at that place
     advance = (following * here.conj()).angle()
     phase = torch.cat([here[:, :, :1].angle(), advance[:, :, :-1]], dim=2).cumsum(2)
-    return torch.istft(torch.polar(amplitude, phase), size, hop, window=window, length=length)
+    made = torch.polar(amplitude, phase)
+    if x.device.type == "cpu":
+        return torch.istft(made, size, hop, window=window, length=length)
+    return overlapped(made, window, hop, length)
+
+
+def overlapped(spectrum: Tensor, window: Tensor, hop: int, length: int) -> Tensor:
+    """Return what ``torch.istft`` gives, which waits for a GPU to check its window: clips (B, length).
+
+    ``spectrum`` is (B, N // 2 + 1, frames), and the first frame has its middle at the first sample.
+    """
+    size, frames = len(window), spectrum.shape[-1]
+    pieces = torch.fft.irfft(spectrum, n=size, dim=1) * window[:, None]
+    weight = window.square()[None, :, None].expand(1, size, frames)
+    whole = (1, size + hop * (frames - 1))
+    total, weights = (
+        torch.nn.functional.fold(t, whole, (1, size), stride=(1, hop)).flatten(1) for t in (pieces, weight)
+    )
+    kept = slice(size // 2, size // 2 + length)
+    return total[:, kept] / weights[:, kept].clamp(min=1e-11)

@@ -10,8 +10,9 @@ from torch import Generator, Tensor
 
 from autonoise.ops.augmentations import apply_operations
 from autonoise.ops.augmix_operations import NAMES, draw_operations
+from autonoise.ops.devices import on_device
 from autonoise.ops.precision import flat, widen
-from autonoise.ops.random import beta, numpy_generator, randint
+from autonoise.ops.random import beta, numpy_generator, picks
 from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique, whole
 
 
@@ -44,12 +45,12 @@ class Augmix(InputNoise):
         size = len(x) * self.width
         wide = widen(x).clamp(0, 1)
         chains = wide.repeat(self.width, 1, 1, 1)
-        depth = randint(self.depth + 1, (size,), rng, x, low=1)
+        depth = picks(self.depth + 1, size, rng, low=1)
         for position in range(self.depth):
             pick, amount = draw_operations(self.severity, size, rng, x)
             chains = apply_operations(chains, NAMES, pick.where(depth > position, -1), amount)
         shares = numpy_generator(rng).dirichlet([self.alpha] * self.width, len(x)).astype(np.float32)
-        weight = torch.from_numpy(shares).to(wide)
+        weight = on_device(torch.from_numpy(shares).to(wide.dtype), wide.device)
         mixed = torch.einsum("bk,kbchw->bchw", weight, chains.reshape(self.width, *x.shape))
         # a strength above 1 cannot take more than the whole mixture
         m = (beta(self.alpha, len(x), rng, x) * flat(strength)).clamp(0, 1)

@@ -8,6 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from autonoise.ops.buffers import in_blocks, put
+from autonoise.ops.devices import on_device
 from autonoise.ops.image import luminance
 from autonoise.ops.precision import flat, signed, widen
 from autonoise.technique import BatchInfo, Family, InputNoise, InputSpec, ranged, technique
@@ -67,7 +68,7 @@ def _chroma_matrix(saturation: Tensor, angle: Tensor) -> Tensor:
     """Return RGB matrices (B, 3, 3) that scale and rotate the colour of a pixel and leave grey pixels as they are."""
     to_yiq = torch.tensor(_TO_YIQ, dtype=torch.float64)
     to_yiq[1:] -= to_yiq[1:].mean(1, keepdim=True)  # rounded constants do not sum to 0: grey would be tinted
-    yiq = to_yiq.to(saturation)
+    yiq = on_device(to_yiq.to(saturation.dtype), saturation.device)
     inner = torch.zeros(len(angle), 3, 3, dtype=saturation.dtype, device=saturation.device)
     inner[:, 0, 0] = 1
     inner[:, 1, 1] = inner[:, 2, 2] = saturation * angle.cos()

@@ -35,7 +35,7 @@ class ColumnCutmix(PairNoise):
         of = features(x, info)
         owned = of >= 0
         # each feature counts once, however many columns it has
-        columns = torch.bincount(of[owned], minlength=x.shape[1])
+        columns = torch.zeros_like(of).scatter_add_(0, of.clamp(min=0), owned.long())
         weight = (1 / columns[of.clamp(min=0)].clamp(min=1)) * owned
         total = weight.sum().clamp(min=1)
         return PairPlan(permutation(len(x), rng, x), 1 - (taken * weight).sum(1) / total, {"taken": taken}, joint=False)

@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor
 
+from autonoise.ops.devices import constant
 from autonoise.ops.image import affine
 from autonoise.ops.precision import flat, signed
 from autonoise.technique import BatchInfo, Family, InputNoise, choice, ranged, technique
@@ -42,5 +43,5 @@ class GeometricJitter(InputNoise):
         cos, sin = angle.cos() / zoom, angle.sin() / zoom
         # the matrix is rotation @ [[1, slope], [0, 1]] / zoom
         matrix = torch.stack([cos, cos * slope - sin, sin, sin * slope + cos], dim=-1).reshape(-1, 2, 2)
-        size = torch.tensor([x.shape[-1], x.shape[-2]], device=x.device)
+        size = constant((x.shape[-1], x.shape[-2]), torch.long, x.device)
         return affine(x, matrix, amount[:, 3:] * self.translation * size, self.fill, info.bounds)

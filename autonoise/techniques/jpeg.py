@@ -10,6 +10,7 @@ from torch import Generator, Tensor
 
 from autonoise.ops.buffers import in_blocks, put
 from autonoise.ops.dct import block_diagonal, dct_matrix
+from autonoise.ops.devices import constant, on_device
 from autonoise.ops.precision import flat, widen
 from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
 
@@ -49,13 +50,15 @@ class Jpeg(InputNoise):
         height, width = x.shape[-2:]
         channels, exact = x.shape[1], torch.promote_types(x.dtype, torch.float32)
         colours = channels == 3
-        colour = torch.tensor(_TO_YCC, dtype=exact, device=x.device)
+        colour = constant(_TO_YCC, exact, x.device)
         # JPEG subtracts 128 from each luminance before the transform
-        shift = torch.tensor([128.0, 0, 0] if colours else [128.0] * channels, dtype=exact, device=x.device)[:, None]
+        shift = constant((128.0, 0.0, 0.0) if colours else (128.0,) * channels, exact, x.device)[:, None]
         across = block_diagonal(dct_matrix(8, colour), 16 if -(-width // 8) % 2 == 0 else 8)
         down = dct_matrix(8, colour)
         # in units of 0..1 for x and 0..255 for what is transformed
-        there, back = colour * 255, colour.inverse() / 255
+        there = colour * 255
+        # inverted on the CPU, since a GPU would report back whether it can be
+        back = on_device(constant(_TO_YCC, exact, torch.device("cpu")).inverse(), x.device) / 255
         shift_back = back @ shift if colours else shift
         tables = _tables(100 - flat(strength) * (100 - self.quality), channels, colour)
 
@@ -92,7 +95,7 @@ def _tables(quality: Tensor, channels: int, like: Tensor) -> Tensor:
     """Return the step of each coefficient's rounding, (B, C, 64), scaled with the quality (B,) as libjpeg does."""
     quality = quality.clamp(1, 100)[:, None, None]
     percent = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality).floor()
-    names = [_LUMINANCE, _CHROMINANCE, _CHROMINANCE] if channels == 3 else [_LUMINANCE] * channels
-    base = torch.tensor(names, device=like.device, dtype=torch.float32)
+    names = (_LUMINANCE, _CHROMINANCE, _CHROMINANCE) if channels == 3 else (_LUMINANCE,) * channels
+    base = constant(names, torch.float32, like.device)
     # adding 50 before the division rounds to the nearest whole number; JPEG stores the steps as bytes, 1 .. 255
     return ((base * percent + 50) / 100).floor().clamp(1, 255).to(like.dtype)

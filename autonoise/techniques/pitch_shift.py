@@ -35,6 +35,8 @@ class PitchShift(InputNoise):
         # an octave either way at the most, whatever the strength
         shift = (strength.float() * self.semitones * signed((len(x), 1), rng, x)).clamp(-12, 12)
         factor = 2 ** (shift / 12)
-        longest = max(size, math.ceil(size * float(factor.max())))
+        # on other devices than a CPU nothing waits for the largest factor: an octave is 2
+        largest = float(factor.max()) if x.device.type == "cpu" else 2.0
+        longest = max(size, math.ceil(size * largest))
         slow = stretched(clean, 1 / factor, longest, info.spec.sample_rate)
         return resampled_at(slow, factor)[:, :size].to(x.dtype)

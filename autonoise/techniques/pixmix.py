@@ -7,9 +7,10 @@ from torch import Generator, Tensor
 
 from autonoise.ops.augmentations import apply_operations
 from autonoise.ops.augmix_operations import NAMES, draw_operations
+from autonoise.ops.devices import on_device
 from autonoise.ops.patterns import patterns
 from autonoise.ops.precision import flat, widen
-from autonoise.ops.random import rand, randint
+from autonoise.ops.random import on_cpu, picks, rand
 from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique, whole
 
 
@@ -41,9 +42,9 @@ class Pixmix(InputNoise):
         wide, rows = widen(x).clamp(0, 1), len(x)
         pattern = patterns(rows, rng, wide)
         mixed = self._maybe_augmented(wide, wide, rng)
-        number = randint(self.rounds + 1, (rows,), rng, x)
+        number = picks(self.rounds + 1, rows, rng)
         for done in range(self.rounds):
-            going = (number > done).nonzero()[:, 0]
+            going = on_device((number > done).nonzero()[:, 0], x.device)
             if not len(going):
                 break
             other = self._maybe_augmented(wide[going], pattern[going], rng)
@@ -55,8 +56,9 @@ class Pixmix(InputNoise):
     def _maybe_augmented(self, images: Tensor, others: Tensor, rng: Generator) -> Tensor:
         """Return, for each row with probability 1/2, the image after one operation of AugMix, else that of others."""
         pick, amount = draw_operations(self.severity, len(images), rng, images)
-        chosen = rand((len(images),), rng, images) < 0.5
+        chosen = torch.rand(len(images), generator=on_cpu(rng), dtype=images.dtype) < 0.5
         augmented = apply_operations(images, NAMES, pick.where(chosen, -1), amount)
+        chosen = on_device(chosen, images.device)
         return torch.where(chosen.reshape(-1, 1, 1, 1), augmented, others)
 
     def _mix(self, y: Tensor, o: Tensor, rng: Generator) -> Tensor:

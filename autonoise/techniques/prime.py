@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from autonoise.ops.devices import on_device
 from autonoise.ops.image import displace
 from autonoise.ops.precision import flat, widen
-from autonoise.ops.random import rand, randint, randn
+from autonoise.ops.random import picks, rand, randn
 from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique, whole
 
 CURVE = 256
@@ -45,12 +46,12 @@ class Prime(InputNoise):
         wide = widen(x).clamp(0, 1)
         size = len(x) * self.width
         chains = wide.repeat(self.width, 1, 1, 1)
-        depth = randint(self.depth + 1, (size,), rng, x, low=1)
+        depth = picks(self.depth + 1, size, rng, low=1)
         primitives = (deformed, self._coloured, self._filtered)
         for position in range(self.depth):
-            pick = randint(len(primitives), (size,), rng, x).where(depth > position, -1)
+            pick = picks(len(primitives), size, rng).where(depth > position, -1)
             for k, change in enumerate(primitives):
-                rows = (pick == k).nonzero()[:, 0]
+                rows = on_device((pick == k).nonzero()[:, 0], x.device)
                 if len(rows):
                     chains[rows] = change(chains[rows], rng).clamp_(0, 1)
         # exponential draws divided by their sum are uniform among shares

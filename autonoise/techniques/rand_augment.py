@@ -8,8 +8,9 @@ import torch
 from torch import Generator, Tensor
 
 from autonoise.ops.augmentations import apply_operations
+from autonoise.ops.devices import constant, on_device
 from autonoise.ops.precision import flat
-from autonoise.ops.random import randint
+from autonoise.ops.random import picks
 from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique, whole
 
 # Each operation and its largest amount, in the units of ops/augmentations.py. The 14th operation, which does nothing,
@@ -55,18 +56,20 @@ class RandAugment(InputNoise):
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
         s = flat(strength).clamp(max=1)
-        table = torch.tensor(
-            [[most, float(name in _UNSIGNED), float(name in _NO_LEVEL)] for name, most in _LARGEST.items()],
-            device=x.device,
+        table = constant(
+            tuple((most, float(name in _UNSIGNED), float(name in _NO_LEVEL)) for name, most in _LARGEST.items()),
+            torch.float32,
+            x.device,
         )
         out = x
         for _ in range(self.operations):
-            pick = randint(len(_NAMES), (len(x),), rng, x, low=-1)
-            largest, unsigned, full = table[pick].unbind(1)
+            pick = picks(len(_NAMES), len(x), rng, low=-1)
+            there = on_device(pick, x.device)
+            largest, unsigned, full = table[there].unbind(1)
             negative = torch.rand(len(x), generator=rng, device=x.device) < 0.5
             sign = torch.where(negative & (unsigned == 0), -1.0, 1.0)
             amount = torch.where(full > 0, s, s * self.level * largest * sign)
             # posterise removes whole bits
-            amount = torch.where(pick == _NAMES.index("posterise"), amount.round(), amount)
+            amount = torch.where(there == _NAMES.index("posterise"), amount.round(), amount)
             out = apply_operations(out, _NAMES, pick, amount)
         return out

@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from autonoise.ops.devices import on_device
 from autonoise.ops.precision import flat, widen
-from autonoise.ops.random import rand, randint, randn
+from autonoise.ops.random import picks, rand, randn
 from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique, whole
 
 
@@ -32,10 +33,10 @@ class RandomConvolution(InputNoise):
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
         wide = widen(x)
         centred, out = wide - 0.5, torch.empty_like(wide)
-        pick = randint((self.largest + 1) // 2, (len(x),), rng, x)
+        pick = picks((self.largest + 1) // 2, len(x), rng)
         channels = x.shape[1]
         for half in range((self.largest + 1) // 2):
-            rows, side = (pick == half).nonzero()[:, 0], 2 * half + 1
+            rows, side = on_device((pick == half).nonzero()[:, 0], x.device), 2 * half + 1
             if len(rows):
                 # one group of the convolution for each image
                 kernel = randn((len(rows) * channels, channels, side, side), rng, wide)

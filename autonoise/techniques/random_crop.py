@@ -9,6 +9,7 @@ from torch import Generator, Tensor
 
 from autonoise.ops.boxes import quick_alone
 from autonoise.ops.buffers import clip_, empty_like
+from autonoise.ops.devices import constant
 from autonoise.ops.precision import flat
 from autonoise.technique import BatchInfo, Family, InputNoise, choice, ranged, technique
 
@@ -30,7 +31,7 @@ class RandomCrop(InputNoise):
     fill: str = choice("zeros", "reflection")
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
-        size = torch.tensor(x.shape[-2:], device=x.device)
+        size = constant(tuple(x.shape[-2:]), torch.long, x.device)
         most = (self.padding * flat(strength)[:, None] * size).round().minimum(size - 1.0)
         draw = torch.rand(most.shape, generator=rng, device=x.device)
         shift = ((2 * most + 1) * draw).floor() - most

@@ -37,6 +37,9 @@ class TemporalDropout(InputNoise):
         width = (self.span * row_lengths(x, info.lengths)).round().clamp(min=1)
         # at most 0.95, because the number of spans below would be infinite at 1
         rate = (self.rate * flat(strength)[:, None]).clamp(max=0.95)
+        if x.device.type != "cpu":
+            kept = self._kept(size, width, -(1 - rate).log() / width, rng).to(x.dtype)
+            return clip_(x * (kept if x.ndim == 2 else kept[:, None]), info.bounds)
         # spans may also begin before the first step; else the beginning would be hit less often than the rest
         places = size + width
         number = torch.poisson(-(1 - rate).log() / width * places, generator=rng)
@@ -56,3 +59,17 @@ class TemporalDropout(InputNoise):
         edges.scatter_add_(1, (first + width).clamp(0, size).long(), -real)
         free = torch.lt(edges.cumsum(1)[:, :size], 0.5, out=torch.empty(len(x), size, device=x.device)).to(x.dtype)
         return clip_(x * (free if x.ndim == 2 else free[:, None]), info.bounds)
+
+    def _kept(self, size: int, width: Tensor, mean: Tensor, rng: Generator) -> Tensor:
+        """Return 1 and 0 (B, size) for steps that stay and steps that are hit, without asking how many spans there are.
+
+        ``width`` (B, 1) is the length of a span, and ``mean`` (B, 1) the mean number of spans that begin at a step;
+        their numbers are drawn for each step.
+        """
+        widest = max(1, round(self.span * size))
+        begun = torch.poisson(mean.expand(-1, widest + size), generator=rng)
+        # the number of spans that began before each step, from ``widest`` steps before the first one on
+        total = torch.nn.functional.pad(begun.cumsum(1), (1, 0))
+        last = torch.arange(widest + 1, widest + size + 1, device=total.device) - width.long()
+        covering = total[:, widest + 1 :] - total.gather(1, last.expand(len(total), -1))
+        return (covering < 0.5).to(total.dtype)

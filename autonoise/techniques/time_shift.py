@@ -39,9 +39,21 @@ class TimeShift(InputNoise):
                 row[..., :start], row[..., end:] = 0, 0
                 row[..., start:end] = given[..., start - moved : end - moved]
             return clip_(out, info.bounds)
+        if x.device.type != "cpu":
+            return clip_(moved_by(x, shift), info.bounds)
         room = max(1, int(shift.abs().max()))
         # each shifted row is a stretch of the padded row; copying it whole is faster than reading step by step
         stretches = torch.nn.functional.pad(x, (room, room)).unfold(-1, size, 1)
         return clip_(
             stretches.movedim(-2, 1)[torch.arange(len(x), device=x.device), (room - shift).reshape(-1)], info.bounds
         )
+
+
+def moved_by(x: Tensor, shift: Tensor) -> Tensor:
+    """Return rows moved by whole steps ``shift`` (B, 1, ...), read step by step, with zeros where nothing comes from.
+
+    Nobody has to know the farthest shift for it, for which a GPU would have to be waited for.
+    """
+    source = torch.arange(x.shape[-1], device=x.device) - shift
+    inside = (source >= 0) & (source < x.shape[-1])
+    return x.gather(-1, source.clamp(0, x.shape[-1] - 1).expand_as(x)).masked_fill(~inside, 0)

@@ -8,8 +8,9 @@ import torch
 from torch import Generator, Tensor
 
 from autonoise.ops.augmentations import apply_operations
+from autonoise.ops.devices import constant, on_device
 from autonoise.ops.precision import flat
-from autonoise.ops.random import randint
+from autonoise.ops.random import picks
 from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
 
 # Each operation and its largest amount, from the paper's "wide" search space, in the units of ops/augmentations.py
@@ -57,18 +58,21 @@ class TrivialAugment(InputNoise):
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
         names = tuple(_LARGEST)
-        pick = randint(len(names), (len(x),), rng, x, low=-1)
+        pick = picks(len(names), len(x), rng, low=-1)
+        there = on_device(pick, x.device)
         u = torch.rand(2, len(x), generator=rng, device=x.device)
-        sign = torch.where((u[1] < 0.5) & ~_is_in(_UNSIGNED, names, pick), -1.0, 1.0)
+        sign = torch.where((u[1] < 0.5) & ~_is_in(_UNSIGNED, names, there), -1.0, 1.0)
         # apply_operations takes translations as fractions of the side, not as pixels
         sides = {"translate_x": x.shape[-1], "translate_y": x.shape[-2]}
-        largest = torch.tensor([most / sides.get(name, 1) for name, most in _LARGEST.items()], device=x.device)[pick]
+        largest = constant(
+            tuple(most / sides.get(name, 1) for name, most in _LARGEST.items()), torch.float32, x.device
+        )[there]
         s = flat(strength)
         drawn = (s * self.level * u[0]).clamp(max=1) * largest * sign
-        amount = torch.where(_is_in(_NO_LEVEL, names, pick), s.clamp(max=1), drawn)
+        amount = torch.where(_is_in(_NO_LEVEL, names, there), s.clamp(max=1), drawn)
         return apply_operations(x, names, pick, amount)
 
 
 def _is_in(some: tuple[str, ...], names: tuple[str, ...], pick: Tensor) -> Tensor:
     """Return a bool mask of the picks whose name is one of ``some``."""
-    return torch.tensor([name in some for name in names], device=pick.device)[pick]
+    return constant(tuple(name in some for name in names), torch.bool, pick.device)[pick]

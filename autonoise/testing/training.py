@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from autonoise.batches.rows import to_device
 from autonoise.policy import NoiseInjector, Policy, Step
 from autonoise.technique.registry import Technique, techniques_for
 from autonoise.testing.samples import SIZE, clone, model_for, spec_of, targets
@@ -57,17 +58,20 @@ Form = Callable[..., Batch]
 
 @dataclass
 class Trainer:
-    """Trains a small model under a policy; ``form`` makes the batches, ``attach`` holds further options of attach."""
+    """Trains a small model under a policy; ``form`` makes the batches, ``attach`` holds further options of attach, and
+    model and batches are on ``device``.
+    """
 
     policy: Policy
     form: Form
     dtype: torch.dtype = torch.float32
     attach: dict[str, Any] = field(default_factory=dict)
+    device: torch.device | str = "cpu"
 
     def __post_init__(self) -> None:
         data_type = self.policy.data_type
-        batch = self.form(data_type, self.dtype)
-        self.model = model_for(data_type, batch, self.dtype)
+        batch = self.batch(0)
+        self.model = model_for(data_type, batch, self.dtype).to(self.device)
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.05)
         options: dict[str, Any] = {
             "epochs": 2,
@@ -81,6 +85,14 @@ class Trainer:
         self.record = Record()
         self.number = 0
 
+    def batch(self, seed: int) -> Batch:
+        """The batch of the update ``seed``, on the device."""
+        return to_device(self.form(self.policy.data_type, self.dtype, seed=seed), self.device)
+
+    def targets(self, seed: int) -> Tensor:
+        """Its class indices, on the device."""
+        return targets(seed).to(self.device)
+
     def _forward(self, model: nn.Module, batch: Batch) -> Tensor:
         if not self.injector.layers._quiet:
             self.record.seen.append(clone(batch))
@@ -89,8 +101,8 @@ class Trainer:
 
     def run(self, updates: int) -> Trainer:
         for _ in range(updates):
-            x = self.form(self.policy.data_type, self.dtype, seed=self.number)
-            loss = self.injector.training_step(x, targets(self.number), self.optimizer, rows=torch.arange(SIZE))
+            x, y = self.batch(self.number), self.targets(self.number)
+            loss = self.injector.training_step(x, y, self.optimizer, rows=torch.arange(SIZE))
             self.record.losses.append(loss)
             self.number += 1
         # where the policy averages weights, those are what it does

@@ -51,3 +51,22 @@ def test_strength_scales_the_rate_per_sample() -> None:
     share = hit.float().mean((1, 2)).tolist()
     assert share[0] == 0
     assert share[1:] == pytest.approx([0.1, 0.95], abs=0.03)
+
+
+@pytest.mark.parametrize(("rate", "span"), [(0.1, 0.05), (0.4, 0.2), (0.3, 0.0)])
+def test_spans_drawn_for_each_step_as_on_a_gpu(rate: float, span: float) -> None:
+    size, rows = 40, 4000
+    # every second row is half as long, and so are its spans
+    length = torch.tensor([[size], [size // 2]]).repeat(rows // 2, 1)
+    width = (span * length).round().clamp(min=1)
+    mean = -torch.log1p(torch.tensor(-rate)) / width
+    kept = TemporalDropout(rate=rate, span=span)._kept(size, width, mean, generator(0))
+    assert kept.shape == (rows, size) and set(kept.unique().tolist()) == {0.0, 1.0}
+    for half in (kept[::2], kept[1::2]):
+        # at each step, the first and the last included, as above
+        assert ((half == 0).float().mean(0) - rate).abs().max() < 5 * (rate * (1 - rate) / len(half)) ** 0.5
+    for half, whole in ((kept[::2], width[0]), (kept[1::2], width[1])):
+        runs = torch.nn.functional.pad((half == 0).int(), (1, 1)).diff(dim=1)
+        starts, ends = (runs == 1).nonzero(), (runs == -1).nonzero()
+        inner = (starts[:, 1] > 0) & (ends[:, 1] < size)
+        assert (ends - starts)[inner, 1].min() == int(whole)

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from autonoise.ops.random import generator
-from autonoise.techniques.time_shift import TimeShift
+from autonoise.techniques.time_shift import TimeShift, moved_by
 from autonoise.types import BatchInfo, DataType, InputSpec
 
 AUDIO = InputSpec(data_type=DataType.AUDIO, layout=(100,))
@@ -43,3 +43,12 @@ def test_too_strong_a_shift_is_bounded_by_the_length() -> None:
     strength = torch.full((20, 1), 99.0)
     out = TimeShift(fraction=0.3).perturb(x, strength=strength, rng=generator(0), info=BatchInfo(spec=AUDIO))
     assert out.isfinite().all() and (out.sum(1) > 0).float().mean() > 0.8
+
+
+def test_read_step_by_step_as_on_a_gpu() -> None:
+    x = torch.tensor([[1.0, 2, 3, 4], [5, 6, 7, 8], [1, 2, 3, 4]])
+    shift = torch.tensor([[1], [-3], [9]])
+    expected = torch.tensor([[0.0, 1, 2, 3], [8, 0, 0, 0], [0, 0, 0, 0]])
+    assert torch.equal(moved_by(x, shift), expected)
+    both = torch.stack([x, 2 * x], dim=1)
+    assert torch.equal(moved_by(both, shift[:, None]), torch.stack([expected, 2 * expected], dim=1))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from autonoise.ops.random import generator
-from autonoise.ops.vocoder import stretched
+from autonoise.ops.vocoder import overlapped, stretched
 from autonoise.techniques.time_stretch import TimeStretch
 from autonoise.types import BatchInfo, DataType, InputSpec
 
@@ -48,3 +48,12 @@ def test_rates_are_drawn_evenly_about_one() -> None:
     assert u.std().item() == pytest.approx(1 / math.sqrt(3), abs=0.12)
     still = TimeStretch().perturb(x[:2], strength=torch.zeros(2, 1), rng=generator(0), info=info)
     assert torch.allclose(still, x[:2], atol=1e-4)
+
+
+@pytest.mark.parametrize("length", [1000, 1024, 900])
+def test_frames_are_overlapped_as_torch_does(length: int) -> None:
+    x, window = torch.randn(3, 1024, generator=torch.Generator().manual_seed(0)), torch.hann_window(64)
+    spectrum = torch.stft(x, 64, 16, window=window, pad_mode="constant", return_complex=True)
+    spectrum = spectrum * torch.linspace(0.5, 1, spectrum.shape[-1])  # not what some clip has
+    expected = torch.istft(spectrum, 64, 16, window=window, length=length)
+    torch.testing.assert_close(overlapped(spectrum, window, 16, length), expected, atol=1e-5, rtol=1e-5)
