@@ -11,8 +11,10 @@ import torch
 from autonoise.errors import AttachError
 from autonoise.injector.clock import Knob
 from autonoise.ops.random import seed_from, text_generator, uniform_from
+from autonoise.ops.text_draws import TextDraws, seeds_from, uniforms_from
 from autonoise.technique.consistency import ConsistencyTechnique
 from autonoise.technique.groups import groups_of
+from autonoise.technique.many_texts import perturb_all
 from autonoise.technique.stages import RawNoise
 from autonoise.technique.step import Step, Steps
 from autonoise.technique.words import counted
@@ -20,6 +22,8 @@ from autonoise.types import Stage
 
 SEED, EPOCH, EPOCH_SET, USED = range(4)
 """Positions in the shared memory of a transform: two numbers, and whether the epoch was ever set, a string ever met."""
+MANY = 8
+"""From so many strings on, drawing for all of them at once is faster than for each by itself."""
 _WORD, _HALF = 1 << 64, 1 << 63
 """The number of values of 64 bits, and half of it."""
 
@@ -104,7 +108,9 @@ class RawTransform:
         # whoever draws once gets the numbers that a seed gave before there were views
         seed = seed_from(seed, view) if view else seed
         acting = self._acting(epoch)
-        return [self._perturb(t, int(i), seed, epoch, acting) for t, i in zip(texts, indices, strict=True)]
+        if len(texts) < MANY or len(texts) != len(indices):
+            return [self._perturb(t, int(i), seed, epoch, acting) for t, i in zip(texts, indices, strict=True)]
+        return self._perturb_many(texts, np.asarray(indices), seed, epoch, acting)
 
     def _acting(self, epoch: int) -> list[tuple[int, Step, float]]:
         """(position, step, multiplier) of the steps that do something in an epoch."""
@@ -112,9 +118,33 @@ class RawTransform:
         strengths = [(i, s, strength * s.schedule(progress) * s.gate(epoch=epoch, update=epoch)) for i, s in self.steps]
         return [(i, s, m) for i, s, m in strengths if m > 0]
 
+    def _perturb_many(
+        self, texts: Sequence[str], indices: np.ndarray, seed: int, epoch: int, acting: list[tuple[int, Step, float]]
+    ) -> list[str]:
+        """What :meth:`_perturb` does to each string, with the draws of all strings at once."""
+        out = list(map(_checked, texts))
+        for position, step, m in acting:
+            assert isinstance(step.technique, RawNoise)
+            acts, group = np.fromiter(map(bool, out), bool, len(out)), self.groups.get(position)
+            if group:
+                chosen = (uniforms_from((seed, epoch), indices, group[0], 3) * len(group)).astype(int)
+                acts &= chosen == group.index(position)
+            if step.probability < 1:
+                acts &= uniforms_from((seed, epoch), indices, position, 0) < step.probability
+            rows = acts.nonzero()[0]
+            if not len(rows):
+                continue
+            draws, strengths = TextDraws(seeds_from((seed, epoch), indices[rows], position, 1)), [m] * len(rows)
+            if step.magnitude == "uniform":
+                strengths, draws = (m * draws.uniform(1)[:, 0]).tolist(), draws.after(1)
+            numbers = rows.tolist()
+            changed = perturb_all(step.technique, [out[i] for i in numbers], strengths=strengths, draws=draws)
+            for i, text in zip(numbers, changed, strict=True):
+                out[i] = text or out[i]
+        return out
+
     def _perturb(self, text: str, index: int, seed: int, epoch: int, acting: list[tuple[int, Step, float]]) -> str:
-        if not isinstance(text, str):
-            raise AttachError(f"raw noise acts on strings, but got {type(text).__name__}: use it before the tokenizer")
+        _checked(text)
         for position, step, m in acting:
             assert isinstance(step.technique, RawNoise)
             group = self.groups.get(position)
@@ -126,3 +156,9 @@ class RawTransform:
                 m = m * rng.random() if step.magnitude == "uniform" else m
                 text = step.technique.perturb_text(text, strength=m, rng=rng) or text
         return text
+
+
+def _checked(text: str) -> str:
+    if not isinstance(text, str):
+        raise AttachError(f"raw noise acts on strings, but got {type(text).__name__}: use it before the tokenizer")
+    return text

@@ -16,7 +16,7 @@ _MASK = (1 << 64) - 1
 """Keeps the lowest 64 bits of a Python integer, since SplitMix64 computes modulo 2^64."""
 _OF_THREAD = threading.local()
 """The numpy generator of each thread."""
-_INCREMENT = 0x5851F42D4C957F2D14057B7EF767814F
+INCREMENT = 0x5851F42D4C957F2D14057B7EF767814F
 """The increment of the PCG64 generator, which may be any odd number."""
 TABLE = 1 << 22
 """How many normal numbers the table has that noise on a CPU is taken from: 16 MB, and many times a usual batch."""
@@ -29,6 +29,11 @@ def seed_from(*parts: int) -> int:
 
     All hexadecimal constants are those of that generator.
     """
+    return state_after(*parts) >> 1
+
+
+def state_after(*parts: int) -> int:
+    """Return the 64 bits that :func:`seed_from` has come to after these parts."""
     state = 0x9E3779B97F4A7C15
     for part in parts:
         state = (state ^ (part & _MASK)) & _MASK
@@ -37,7 +42,7 @@ def seed_from(*parts: int) -> int:
         z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
         z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
         state = z ^ (z >> 31)
-    return state >> 1
+    return state
 
 
 def uniform_from(*parts: int) -> float:
@@ -51,10 +56,15 @@ def text_generator(seed: int) -> np.random.Generator:
 
     Each string has a seed of its own, and making a new generator would take as long as editing a sentence.
     """
+    return set_text_generator(seed_from(seed, 1), seed_from(seed, 2))
+
+
+def set_text_generator(high: int, low: int) -> np.random.Generator:
+    """Return this thread's numpy generator, its state set to two halves of 64 bits; see :func:`text_generator`."""
     if not hasattr(_OF_THREAD, "rng"):
         _OF_THREAD.rng = np.random.Generator(np.random.PCG64(0))
     rng: np.random.Generator = _OF_THREAD.rng
-    state = {"state": seed_from(seed, 1) << 64 | seed_from(seed, 2), "inc": _INCREMENT}
+    state = {"state": high << 64 | low, "inc": INCREMENT}
     rng.bit_generator.state = {"bit_generator": "PCG64", "state": state, "has_uint32": 0, "uinteger": 0}
     return rng
 

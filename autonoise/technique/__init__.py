@@ -2,6 +2,7 @@
 
 from autonoise.technique.averaging import AveragingTechnique
 from autonoise.technique.consistency import ConsistencyTechnique
+from autonoise.technique.many_texts import ManyTexts
 from autonoise.technique.memory import MemoryLoss
 from autonoise.technique.parameters import choice, ranged, text, whole
 from autonoise.technique.registry import Technique, get_technique, technique, technique_names, techniques_for
@@ -39,6 +40,7 @@ __all__ = [
     "InputNoise",
     "InputSpec",
     "LossNoise",
+    "ManyTexts",
     "MemoryLoss",
     "PairNoise",
     "PairPlan",

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 
-from autonoise.ops.words import count_for, split_words
-from autonoise.technique import Family, RawNoise, ranged, technique
+from autonoise.ops.text_draws import Numbers, TextDraws
+from autonoise.ops.words import count_for
+from autonoise.technique import Family, ManyTexts, ranged, technique
 
 
 @technique(
@@ -12,7 +16,7 @@ from autonoise.technique import Family, RawNoise, ranged, technique
     also={Family.TOKEN_ORDER},
     reference="Wei & Zou 2019, EDA: Easy Data Augmentation Techniques for Boosting Performance on Text Classification",
 )
-class EDA(RawNoise):
+class EDA(ManyTexts):
     """Swap, delete or insert words: one of three operations, on a share a = ``strength * alpha`` of the words.
 
     In a text of n words, either a * n random pairs are swapped, or each word is deleted with probability a (at least
@@ -25,20 +29,38 @@ class EDA(RawNoise):
     alpha: float = ranged(0.05, 0.3, default=0.1, unit="words", maximum=1.0)
 
     def perturb_text(self, text: str, *, strength: float, rng: np.random.Generator) -> str:
-        words, _ = split_words(text)
+        return self._edited(text, text.split(), strength, Numbers.of(rng))
+
+    def perturb_texts(self, texts: Sequence[str], *, strengths: Sequence[float], draws: TextDraws) -> list[str]:
+        split = [text.split() for text in texts]
+        longest = max(map(len, split))
+        # one number for the operation, and then one for each word or two for each pair, and one more
+        most = 2 + max(longest, 2 * math.ceil(self._expected(max(strengths), longest)))
+        each = zip(texts, split, strengths, draws.numbers(most), strict=True)
+        return [self._edited(text, words, strength, numbers) for text, words, strength, numbers in each]
+
+    def _share(self, strength: float) -> float:
+        return min(1.0, self.alpha * strength)
+
+    def _expected(self, strength: float, words: int) -> float:
+        """The number of pairs that are swapped, or of words that are inserted."""
+        return max(min(1.0, strength), self._share(strength) * words)
+
+    def _edited(self, text: str, words: list[str], strength: float, numbers: Numbers) -> str:
         if not words:
             return text
-        share = min(1.0, self.alpha * strength)
-        operation = int(3 * rng.random())
+        draw, size = numbers.one, len(words)
+        operation = int(3 * draw())
         if operation == 1:
-            kept = [w for w, u in zip(words, rng.random(len(words)), strict=True) if u >= share]
-            kept = kept or [words[int(len(words) * rng.random())]]
-            return " ".join(kept) if len(kept) < len(words) else text
-        count = count_for(max(min(1.0, strength), share * len(words)), rng)
-        if count == 0 or len(words) < 2:
+            share = self._share(strength)
+            kept = [w for w, u in zip(words, numbers.several(size), strict=True) if u >= share]
+            kept = kept or [words[int(size * draw())]]
+            return " ".join(kept) if len(kept) < size else text
+        count = count_for(self._expected(strength, size), draw())
+        if count == 0 or size < 2:
             return text
         for _ in range(count):
-            i, j = int(len(words) * rng.random()), int((len(words) - 1) * rng.random())
+            i, j = int(len(words) * draw()), int((len(words) - 1) * draw())
             j += j >= i
             if operation == 0:
                 words[i], words[j] = words[j], words[i]
