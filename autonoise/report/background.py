@@ -39,7 +39,14 @@ def method_section(result: Result) -> Section:
             "How strong the noise of each severity is was set once, before the search, by what it costs a model "
             "trained without noise; it stands in corruptions.json."
         )
-    if result.held_out:
+    if result.held_out_of:
+        items.append(
+            "No kind of noise kept for judging is new to all contestants, so each two of them were compared under "
+            "those that neither trained on. New to each: "
+            + "; ".join(f"{named(k)}: {listed([plain(h) for h in v]) or 'none'}" for k, v in result.held_out_of.items())
+            + "."
+        )
+    elif result.held_out:
         every = [c for c in result.corruptions if c.group == "held_out"]
         out = len(every) - len(counted(result, "held_out"))
         why = "left out because a contestant trained on noise of the same or a related kind"

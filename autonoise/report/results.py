@@ -45,7 +45,7 @@ def main_section(result: Result) -> Section:
         return Section("results", title)
     differences = {k: d for k, d in result.differences.items() if k in shown}
     head = ["", *map(named, shown), *(f"found − {named(k)}" for k in differences)]
-    held = len(counted(result, "held_out"))
+    held = 0 if result.held_out_of else len(counted(result, "held_out"))
     empty = len(differences)
 
     def accuracy(name: str, key: str, *, strong: bool = False) -> list[Cell]:
@@ -73,6 +73,12 @@ def _explained(result: Result, shown: Contestants) -> str:
     if weight is not None:
         parts.append(
             f"Score = {fixed(1 - weight, 2)} × clean accuracy + {fixed(weight, 2)} × accuracy under new noise."
+        )
+    if result.held_out_of:
+        parts.append(
+            "No new noise is unknown to all contestants: the columns show each under the kinds that it did not train "
+            "on, the differences are under those that neither of the two did. So compare by the differences, not "
+            "across columns."
         )
     parts.append(
         "Brackets hold 95 % intervals for further trainings and further rows like these. All contestants were tested "

@@ -30,9 +30,10 @@ class ContestantResult:
     """What one contestant of the verdict reached on the test rows; the mean over its trainings.
 
     ``clean``, ``search``, ``held_out`` and ``held_out_all`` are accuracies (0 to 1) on clean rows, under the families
-    of corruptions that the search saw, under those held-out corruptions that no contestant trained on, and under all
-    that are held out. ``score`` mixes clean and held-out accuracy. None: not measurable. ``gap_closed_...`` is the
-    share of the baseline's loss of accuracy by that noise which is won back; None: no gap to close, or not measurable.
+    of corruptions that the search saw, under those held-out corruptions that no contestant trained on (or, see
+    :attr:`Result.held_out_of`, not this one), and under all that are held out. ``score`` mixes clean and held-out
+    accuracy. None: not measurable. ``gap_closed_...`` is the share of the baseline's loss of accuracy by that noise
+    which is won back; None: no gap to close, or not measurable.
     """
 
     name: str = ""
@@ -224,7 +225,10 @@ class Result:
     """Column of noise ("search", "held_out" ...) → what it costs the baseline; None: not measurable."""
     corruptions: tuple[CorruptionResult, ...] = ()
     held_out: tuple[str, ...] = ()
-    """Names of the held-out corruptions that count."""
+    """Names of the held-out corruptions that count, for the found policy against no noise."""
+    held_out_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Contestant → names of the held-out corruptions that it has not met in training. Only where no corruption is left
+    that none has met: a comparison of two then rests on what neither has met. Else empty: ``held_out`` is for all."""
     contributions: tuple[ContributionResult, ...] = ()
     standings: tuple[StandingResult, ...] = ()
     front: tuple[FrontResult, ...] = ()

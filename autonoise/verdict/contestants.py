@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -41,7 +41,8 @@ class Held:
 
     ``search``: those that the search saw; ``held_out``: held-out ones whose family no contestant trained on, nor on a
     related one; ``every_held_out``: all held-out ones. ``families`` and ``exposure``: name → family, and how close the
-    contestants came to it in training ("same", "related", "unseen").
+    contestants came to it in training ("same", "related", "unseen"). ``met``: hash of a policy → the held-out ones
+    whose family, or a related one, it trained on.
     """
 
     families: Mapping[str, str]
@@ -49,12 +50,32 @@ class Held:
     held_out: tuple[str, ...]
     every_held_out: tuple[str, ...]
     exposure: Mapping[str, str]
+    met: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    @property
+    def pairwise(self) -> bool:
+        """Whether the contestants together have met all held-out noise, so that each two have a set of their own."""
+        return not self.held_out and bool(self.every_held_out)
+
+    def between(self, *policies: Policy) -> tuple[str, ...]:
+        """The held-out corruptions that count where these policies are compared; empty: they cannot be.
+
+        Those that no contestant has met, the same for all pairs. Where none of these is left: those that none of
+        ``policies`` has met.
+        """
+        if not self.pairwise:
+            return self.held_out
+        met = frozenset().union(*(self.met.get(p.hash, frozenset()) for p in policies))
+        return tuple(name for name in self.every_held_out if name not in met)
 
     @classmethod
     def of(
         cls, frozen: Sequence[FrozenCorruption], policies: Sequence[Policy], *, real_alone: bool, real: bool
     ) -> Held:
-        """A held-out corruption of a family that any contestant trained on, or a related one, does not count."""
+        """A held-out corruption of a family that any contestant trained on, or a related one, counts for none.
+
+        Unless nothing is left then (:meth:`between`).
+        """
         trained = frozenset().union(*(p.families for p in policies)) if policies else frozenset()
         exposure = {f.name: f.exposure(trained) for f in frozen}
         unseen = tuple(f.name for f in frozen if f.group == "held_out" and exposure[f.name] == "unseen")
@@ -64,7 +85,11 @@ class Held:
             families["real"], search = "real", (*search, "real")
             unseen = ("real",) if real_alone else (*unseen, "real")
         every = tuple(f.name for f in frozen if f.group == "held_out" and not real_alone)
-        return cls(families, search, unseen, every or unseen, exposure)
+        met = {
+            p.hash: frozenset(n.name for n in frozen if n.group == "held_out" and n.exposure(p.families) != "unseen")
+            for p in policies
+        }
+        return cls(families, search, unseen, every or unseen, exposure, met)
 
 
 @dataclass(frozen=True)
@@ -97,7 +122,7 @@ class Numbers:
 
     def score(self, a: Contestant, b: Contestant) -> Estimate | None:
         """Difference of the verdict's figure: the mixed score with what is held out."""
-        return self.between(a, b, self.weight, self.held.held_out)
+        return self.between(a, b, self.weight, self.held.between(a.policy, b.policy))
 
     def gap(self, baseline: Contestant, keep: Sequence[str]) -> Estimate | None:
         """What noise costs the baseline: clean minus noisy accuracy."""
@@ -141,9 +166,16 @@ def accuracy(e: Estimate | None) -> Measured | None:
     return found and found._replace(low=max(found.low, 0.0), high=min(found.high, 1.0))
 
 
-def table_of(c: Contestant, baseline: Contestant, numbers: Numbers) -> ContestantResult:
-    """All numbers of a contestant. Intervals are of the mean over all models and rows of this kind, at 95 %."""
+def table_of(
+    c: Contestant, baseline: Contestant, numbers: Numbers, found: Contestant | None = None
+) -> ContestantResult:
+    """All numbers of a contestant. Intervals are of the mean over all models and rows of this kind, at 95 %.
+
+    Where pairs have held-out noise of their own, a contestant's is that of itself and the baseline; the baseline's is
+    that of itself and ``found``, the policy in question.
+    """
     held = numbers.held
+    new = held.between(baseline.policy, found.policy if found is not None and c is baseline else c.policy)
 
     def noisy(keep: Sequence[str]) -> Measured | None:
         return accuracy(numbers.mean(c, 1.0, keep))
@@ -153,11 +185,11 @@ def table_of(c: Contestant, baseline: Contestant, numbers: Numbers) -> Contestan
         c.policy.hash,
         clean=accuracy(numbers.mean(c, 0.0, ())),
         search=noisy(held.search),
-        held_out=noisy(held.held_out),
+        held_out=noisy(new),
         held_out_all=noisy(held.every_held_out),
-        score=accuracy(numbers.mean(c, numbers.weight, held.held_out)),
+        score=accuracy(numbers.mean(c, numbers.weight, new)),
         gap_closed_search=numbers.gap_closed(c, baseline, held.search),
-        gap_closed_held_out=numbers.gap_closed(c, baseline, held.held_out),
+        gap_closed_held_out=numbers.gap_closed(c, baseline, new),
         gap_closed_held_out_all=numbers.gap_closed(c, baseline, held.every_held_out),
         numbers={
             f"{key}_{group}": float(np.mean([r.numbers[group][key] for r in c.runs]))
@@ -184,10 +216,11 @@ def _reliability(runs: Sequence[RunResult]) -> dict[str, tuple[tuple[float, ...]
     return {k: tuple(tuple(map(float, row)) for row in v.round(6)) for k, v in means.items()}
 
 
-def gaps_of(baseline: Contestant, numbers: Numbers) -> dict[str, Gap | None]:
+def gaps_of(baseline: Contestant, found: Contestant, numbers: Numbers) -> dict[str, Gap | None]:
     """For each noisy column what noise costs the baseline, and whether that is a gap; None: not measurable."""
     held = numbers.held
-    columns = {"search": held.search, "held_out": held.held_out, "held_out_all": held.every_held_out}
+    new = held.between(baseline.policy, found.policy)
+    columns = {"search": held.search, "held_out": new, "held_out_all": held.every_held_out}
     gaps = {name: numbers.gap(baseline, keep) for name, keep in columns.items()}
     return {name: None if gap is None else Gap(measured(gap), is_gap(gap)) for name, gap in gaps.items()}
 
@@ -199,14 +232,21 @@ def difference_of(numbers: Numbers, a: Contestant, b: Contestant, score: Interva
         None if score is None else score.measured(),
         measured(numbers.between(a, b, 0.0, ()), level),
         measured(numbers.between(a, b, 1.0, held.search), level),
-        measured(numbers.between(a, b, 1.0, held.held_out), level),
+        measured(numbers.between(a, b, 1.0, held.between(a.policy, b.policy)), level),
     )
 
 
 def corruption_table(
     frozen: Sequence[FrozenCorruption], contestants: Sequence[Contestant], held: Held, real: bool
 ) -> tuple[CorruptionResult, ...]:
-    """The contestants' accuracy under each corruption; ``real``: the user's own noisy rows are one of them."""
+    """The contestants' accuracy under each corruption; ``real``: the user's own noisy rows are one of them.
+
+    Where pairs have held-out noise of their own, what counts and the exposure are those of the found policy against no
+    noise.
+    """
+    found = [c.policy for c in contestants if c.label in ("policy", "baseline")]
+    new = held.between(*found)
+    trained = frozenset().union(*(p.families for p in found))
     out = []
     for f in frozen:
         accuracy = {
@@ -214,8 +254,9 @@ def corruption_table(
             for c in contestants
             if f.name in c.runs[0].corruptions.get(f.group, {})
         }
-        counts = f.name in held.held_out or f.group == "search"
-        exposure, amounts = held.exposure[f.name], tuple(f.amounts)
+        counts = f.name in new or f.group == "search"
+        exposure = f.exposure(trained) if held.pairwise else held.exposure[f.name]
+        amounts = tuple(f.amounts)
         if accuracy:
             out.append(CorruptionResult(f.name, f.group, str(f.family), exposure, counts, amounts, f.note, accuracy))
     if real:

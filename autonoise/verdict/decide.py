@@ -69,7 +69,7 @@ def decide(differences: Mapping[str, Difference], limit: str = KEPT) -> str:
 def best_recipe(result: Result) -> str | None:
     """The label of the recipe with the highest score, None where there is no recipe."""
     recipes = {k: c for k, c in result.contestants.items() if k not in ("baseline", "policy")}
-    return max(recipes, key=lambda k: _score(recipes[k]), default=None)
+    return max(recipes, key=lambda k: _score(result, k), default=None)
 
 
 def _deciding_recipe(result: Result) -> str | None:
@@ -77,7 +77,7 @@ def _deciding_recipe(result: Result) -> str | None:
     found = result.answers.get(RECIPE)
     recipes = [k for k in result.differences if k != "baseline"]
     such = [k for k in recipes if answer(result.differences[k].score) == found]
-    return max(such, key=lambda k: _score(result.contestants[k]), default=best_recipe(result))
+    return max(such, key=lambda k: _score(result, k), default=best_recipe(result))
 
 
 def sentence(result: Result, rival: str = RECIPE) -> str:
@@ -90,6 +90,8 @@ def sentence(result: Result, rival: str = RECIPE) -> str:
     asked = [("baseline", NO_NOISE), *([(recipe, RECIPE)] if recipe is not None else [])]
     if result.verdict != NOT_MEASURABLE:
         parts = [_versus(result, label, question, rival) for label, question in asked]
+        if result.held_out_of and recipe is not None:
+            parts.append("each two compared under the noise that neither trained on")
     else:
         parts = ["every noise kept for judging is of a family that a contestant trained on, or related to one"]
         searched = result.differences["baseline"].search
@@ -121,6 +123,8 @@ def _versus(result: Result, label: str, question: str, rival: str) -> str:
     # a recipe's label is the name of its file and that of its column in tables
     kind = f"{label} " if label in ("preset", "start") else ""
     name = question if label == "baseline" else f"the {rival} ({kind}{result.contestants[label].name})"
+    if found == NOT_MEASURABLE:
+        return f"against {name} {found}, since no noise is left that neither trained on"
     numbers = _signed(result.differences[label].score)
     words = {
         BETTER: f"better than {name} by",
@@ -140,7 +144,7 @@ def recommend(result: Result) -> tuple[str, str]:
     over = {k: d.score for k, d in result.over_baseline.items()}
     helpful = [k for k in over if answer(over[k]) == BETTER and _limit(result, k) != BROKEN]
     if helpful:
-        best = max(helpful, key=lambda k: _score(shown[k]))
+        best = max(helpful, key=lambda k: _score(result, k))
         return best, f"train with {_called(shown, best)}{_beside(result, best, helpful)}"
     broken = [k for k in over if answer(over[k]) == BETTER]
     if broken:
@@ -194,13 +198,13 @@ def _likeliest(result: Result) -> str | None:
     """Among contestants that may be better than no noise, none of them surely, the one with the highest score."""
     over = {k: answer(d.score) for k, d in result.over_baseline.items()}
     open_ = [k for k, found in over.items() if found in (UNDECIDED, AS_GOOD)]
-    return max(open_, key=lambda k: _score(result.contestants[k]), default=None)
+    return max(open_, key=lambda k: _score(result, k), default=None)
 
 
 def _beside(result: Result, best: str, helpful: Sequence[str]) -> str:
     """What a reader has to weigh beside the recommendation: an unsure lead, a cheaper equal, the clean limit."""
     shown, text = result.contestants, ""
-    other = max((k for k in helpful if k != best), key=lambda k: _score(shown[k]), default=None)
+    other = max((k for k in helpful if k != best), key=lambda k: _score(result, k), default=None)
     if other is not None and "policy" in (best, other):
         score = result.differences[other if best == "policy" else best].score
         if score is not None and score.low <= 0 <= score.high:
@@ -224,8 +228,12 @@ def _limit(result: Result, label: str) -> str:
     return result.clean_limit.get(label, KEPT)
 
 
-def _score(contestant: ContestantResult) -> float:
-    return contestant.score.mean if contestant.score is not None else float("-inf")
+def _score(result: Result, label: str) -> float:
+    """What contestants are ordered by: the mean score, or, where each has its own held-out noise, its gain on that."""
+    score = result.contestants[label].score
+    if result.held_out_of:
+        score = result.over_baseline[label].score if label in result.over_baseline else None
+    return score.mean if score is not None else float("-inf")
 
 
 def _signed(x: Measured | None) -> str:

@@ -67,9 +67,10 @@ def judge(
     told = _compare(trained, config, numbers, settled)
     return replace(
         told,
-        gaps=gaps_of(trained["baseline"], numbers),
+        gaps=gaps_of(trained["baseline"], trained["policy"], numbers),
         corruptions=corruption_table(task.frozen, list(trained.values()), held, task.real is not None),
-        held_out=held.held_out,
+        held_out=held.between(policies["baseline"], policies["policy"]),
+        held_out_of={k: held.between(p) for k, p in policies.items()} if held.pairwise else {},
         seeds=ledger.step,
         seeds_of=settled.seeds,
         folds=task.folds,
@@ -99,9 +100,10 @@ def _compare(trained: Mapping[str, Contestant], config: StudyConfig, numbers: Nu
     recipes = [label for label in trained if label not in ("baseline", "policy")]
     differences = {label: difference("policy", label) for label in trained if label != "policy"}
     over = {"policy": differences["baseline"], **{label: difference(label, "baseline") for label in recipes}}
+    base, found = trained["baseline"], trained["policy"]
     return Result(
         config.study,
-        contestants={label: table_of(c, trained["baseline"], numbers) for label, c in trained.items()},
+        contestants={label: table_of(c, base, numbers, found) for label, c in trained.items()},
         differences=differences,
         over_baseline=over,
         answers=answers(differences),

@@ -145,6 +145,8 @@ class Ledger:
         records = list(kept.verdict_looks)
         for r in records:
             if (r["contestants"], r["step"]) == (contestants, step):
+                # an older version compared nothing where no noise was new to all contestants: that was no look
+                r["looks"] = [x for x in r["looks"] if x["levels"]]
                 return cls(study, records, r)
         # verdicts of a version that kept no looks count, too
         met = {*kept.test_contestants} - {contestants}

@@ -55,6 +55,15 @@ def test_what_is_not_measurable_is_no_number() -> None:
     assert page.import_note.startswith("Nothing is sure yet")
 
 
+def test_columns_with_noise_of_their_own_are_explained() -> None:
+    told = plain() | {"held_out_of": {"policy": ["fog", "snow"], "preset": []}}
+    page = build_page(Result.from_dict(told), [])[0]
+    text = render_markdown(page)
+    assert "New to each: found: fog and snow; preset: none" in text
+    assert "compare by the differences, not across columns" in text
+    assert not any("kinds)" in r[0].text for r in main_table(page).rows)
+
+
 def test_the_contestants_are_explained() -> None:
     whole = plain()
     start = whole["contestants"]["preset"] | {"name": "dropout, weak"}

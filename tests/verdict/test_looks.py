@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 from study_samples import new_study
 
-from autonoise.study.trial_record import PREFIX
+from autonoise.study.trial_record import PREFIX, write_facts
 from autonoise.verdict.contestants import accuracy
 from autonoise.verdict.looks import (
     Ledger,
@@ -187,6 +187,16 @@ def test_looks_are_kept_and_continued_verdicts_count() -> None:
         wider = settled(Trained(MEANS, NOISE), study, key, step)
         assert wider.levels["policy", "baseline"] < first.levels["policy", "baseline"]
     assert Ledger.of(study, "a+b+d", 5).verdict == 2
+
+
+def test_a_look_at_nothing_that_can_be_compared_is_none() -> None:
+    study = new_study()
+    empty = {"seeds": {"baseline": 5}, "last": True, "information": {}, "levels": {}}
+    record = {"contestants": "a+b+c", "step": 5, "verdict": 1, "looks": [empty]}
+    write_facts(study, verdict_looks=[record])
+    ledger = Ledger.of(study, "a+b+c", 5)
+    assert ledger.all_looks == 0
+    assert ledger.verdict == 1
 
 
 def test_verdicts_from_before_looks_were_kept_count() -> None:
