@@ -121,24 +121,24 @@ def main() -> None:
     for name, one in shipped().items():
         if one.data_type is DataType.IMAGE and load_policy(name).steps:
             policies[name] = load_policy(name)
-    tables = [
-        _steps(bench, "Policies that come with autonoise", policies, began + options.budget, sort=False),
-        # the rest of the time is for perturb by itself
-        _steps(
-            bench,
-            "Each technique alone, in the middle of its searched range, in every step",
-            middles("image", options.only),
-            began + 0.75 * options.budget,
-        ),
-    ]
-    median = statistics.median(bench.plain_ms) if bench.plain_ms else 0.0
-    lines = [*head, f"A plain step takes {median:.2f} ms.", "", *(line for t in tables for line in t)]
+    lines: list[str] = []
+
+    def add(table: list[str]) -> None:
+        """Written after each table, so that a run that is stopped leaves what it has."""
+        lines.extend(table)
+        if out is not None:
+            median = statistics.median(bench.plain_ms) if bench.plain_ms else 0.0
+            out.parent.mkdir(exist_ok=True)
+            text = [*head, f"A plain step takes {median:.2f} ms.", "", *lines, ""]
+            out.write_text("\n".join(text), encoding="utf-8")
+
+    add(_steps(bench, "Policies that come with autonoise", policies, began + options.budget, sort=False))
+    alone_title = "Each technique alone, in the middle of its searched range, in every step"
+    # the rest of the time is for perturb by itself
+    add(_steps(bench, alone_title, middles("image", options.only), began + 0.75 * options.budget))
     for data_type, shape in SHAPES.items():
         shape = (3, options.size, options.size) if data_type == "image" else shape
-        lines += _perturbs(bench, middles(data_type, options.only), data_type, shape, began + options.budget)
-        if out is not None:
-            out.parent.mkdir(exist_ok=True)
-            out.write_text("\n".join([*lines, ""]), encoding="utf-8")
+        add(_perturbs(bench, middles(data_type, options.only), data_type, shape, began + options.budget))
     print(f"{time.monotonic() - began:.0f} s in all")
 
 

@@ -73,9 +73,9 @@ def choose_features(x: Tensor, rate: Tensor, rng: Generator, info: BatchInfo, am
         chosen = chosen.index_select(1, owner) < rate
         chosen &= of >= 0
     if among is not None:
-        has = torch.zeros(x.shape[1], dtype=torch.bool, device=x.device)
-        has[of[among & (of >= 0)]] = True
-        chosen &= has[owner]
+        of_these = (among & (of >= 0)).to(torch.uint8)
+        has = torch.zeros_like(of_these).scatter_reduce(0, owner, of_these, "amax")
+        chosen &= has[owner] > 0
     if info.valid is not None:
         missing = (~info.valid & ~flag_columns(x, info)).to(torch.uint8).expand_as(x)
         of_column = owner.expand_as(x)

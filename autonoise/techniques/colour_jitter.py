@@ -74,5 +74,5 @@ def _chroma_matrix(saturation: Tensor, angle: Tensor) -> Tensor:
     inner[:, 1, 1] = inner[:, 2, 2] = saturation * angle.cos()
     inner[:, 1, 2] = -saturation * angle.sin()
     inner[:, 2, 1] = saturation * angle.sin()
-    to_rgb = to_yiq.inverse()
-    return to_rgb.to(saturation) @ inner @ yiq
+    to_rgb = on_device(to_yiq.inverse().to(saturation.dtype), saturation.device)
+    return to_rgb @ inner @ yiq

@@ -7,6 +7,7 @@ then, but show that they themselves work.
 from __future__ import annotations
 
 import os
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,19 +52,25 @@ def watching(found: list[str]) -> Iterator[None]:
     if DEVICE.type != "cuda":
         yield
         return
-    with warnings.catch_warnings(record=True) as caught:
+
+    def note(message: Warning | str, _kind: object, filename: str, line: int, *_: object) -> None:
+        if "synchronizing CUDA operation" not in str(message):
+            return
+        # the innermost line of this package, or else whose line it is
+        ours = [f for f in traceback.extract_stack() if "/autonoise/" in f.filename]
+        name, number = (ours[-1].filename, ours[-1].lineno) if ours else (filename, line)
+        place = f"{'/'.join(Path(name).parts[-2:])}:{number}"
+        if place not in found:
+            found.append(place)
+
+    with warnings.catch_warnings():
         warnings.simplefilter("always")
+        warnings.showwarning = note  # type: ignore[assignment]
         torch.cuda.set_sync_debug_mode("warn")
         try:
             yield
         finally:
             torch.cuda.set_sync_debug_mode("default")
-    for one in caught:
-        if "synchronizing CUDA operation" in str(one.message):
-            path = Path(one.filename)
-            place = f"{path.parent.name}/{path.name}:{one.lineno}"
-            if place not in found:
-                found.append(place)
 
 
 def report(about: str, found: list[str]) -> None:
