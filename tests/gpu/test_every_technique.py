@@ -118,8 +118,9 @@ def test_the_noise_is_that_of_a_cpu(kind: type[Technique], data_type: DataType) 
         runs.append(torch.stack(rows))
     here, there = runs
     idle = [(r.abs().amax(2) == 0).flatten() for r in runs]
-    # a row that was to be acted on may stay by chance, so that a few may differ
-    assert (idle[0] != idle[1]).float().mean() < 0.2
+    # Half of the rows are acted on. Were they others on the two devices, half of all would differ; as it is, only those
+    # may that are acted on and stay by chance (an image that is not mirrored), at most a quarter.
+    assert (idle[0] != idle[1]).float().mean() < 0.35
     plain = Step(kind())
     if torch.equal(plain(x, seed=0, input=spec), plain(x, seed=1, input=spec)):
         assert torch.equal(idle[0], idle[1])

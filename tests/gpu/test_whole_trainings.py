@@ -89,7 +89,7 @@ def test_float16_with_a_gradient_scaler() -> None:
     spec = InputSpec(data_type="image", layout=(3, 12, 12), classes=3)
     model = build_proxy(spec).to(DEVICE).train()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
-    scaler = torch.amp.GradScaler(DEVICE.type)
+    scaler = torch.amp.GradScaler(DEVICE.type, init_scale=1024.0)
     injector = Policy(DataType.IMAGE, steps).attach(model, epochs=1, steps_per_epoch=4, optimizer=optimizer, input=spec)
     x, y = tensor_batch(DataType.IMAGE).to(DEVICE), targets().to(DEVICE)
     before = [p.detach().clone() for p in model.parameters()]
