@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
@@ -248,10 +249,14 @@ class BatchInfo:
 
     def at_a_layer(self, valid: Tensor | None) -> BatchInfo:
         """What holds for the activations of a layer, whose steps, columns and range are not those of the input."""
-        spec = self.spec
-        if self.feature_of is not None:
-            spec = replace(spec, numeric=(), onehot=(), codes=(), flags=(), names=())
+        spec = self.spec if self.feature_of is None else _without_columns(self.spec)
         return replace(self, spec=spec, valid=valid, lengths=None, bounds=None, feature_of=None, categorical=None)
+
+
+@functools.lru_cache(maxsize=16)
+def _without_columns(spec: InputSpec) -> InputSpec:
+    """The description without what is said of columns; it is kept, since every batch asks for it."""
+    return replace(spec, numeric=(), onehot=(), codes=(), flags=(), names=())
 
 
 def per_sample(values: Tensor, like: Tensor, dim: int = 0) -> Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import math
 from collections.abc import Mapping
 from typing import ClassVar, NamedTuple
 
@@ -280,4 +281,4 @@ def known_values(x: Tensor) -> Tensor | None:
     if x.device.type != "cpu":
         return ~torch.isnan(x)
     # one sum, which is NaN if any value is, is cheaper than a mask
-    return ~torch.isnan(x) if bool(torch.isnan(x.sum())) and bool(torch.isnan(x).any()) else None
+    return ~torch.isnan(x) if math.isnan(x.sum()) and bool(torch.isnan(x).any()) else None

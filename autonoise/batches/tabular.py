@@ -46,6 +46,8 @@ class Adapter(BatchAdapter):
         return None
 
     def main(self, batch: Batch) -> Tensor:
+        if isinstance(batch, Tensor):
+            return batch
         named = self._named(batch)
         if named is not None:
             wide = functools.reduce(torch.promote_types, (c.dtype for c in named), torch.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 
 import torch
@@ -201,7 +202,7 @@ class Clock:
         if step.technique.multiplier == "probability":
             share, amplitude, fixed = share * m, 1.0, True
         if share >= 1 and fixed:
-            return torch.full((size,), amplitude, dtype=torch.float32)
+            return _alike(size, amplitude)
         block, row = self._block(index, extra, size, share, fixed, per_update), self.update % BLOCK
         return amplitude * block.values[row, :size] if block.first[row] < size else None
 
@@ -236,3 +237,10 @@ class Clock:
             values = self.drawn(step, index, 1, knob, per_update=True)
             kept = self._strengths[index] = (key, 0.0 if values is None else float(values[0]))
         return kept[1]
+
+
+@functools.lru_cache(maxsize=16)
+def _alike(size: int, strength: float) -> Tensor:
+    """(size,) times the same strength; it is kept for the next batches, so it must never be changed in place."""
+    with torch.inference_mode(False):  # what is made in inference mode cannot be used in training
+        return torch.full((size,), strength, dtype=torch.float32)

@@ -94,9 +94,16 @@ def exchange_features(x: Tensor, chosen: Tensor, rng: Generator, info: BatchInfo
     if rows < 2:
         return x
     step = randint(rows, tuple(x.shape), rng, x, low=1)
-    donor = step.add_(torch.arange(rows, device=x.device).unsqueeze(1)).remainder_(rows)
     if not _of_one_column(x, info):
-        donor = donor[:, features(x, info).clamp(min=0)]
+        step = step[:, features(x, info).clamp(min=0)]
+    if x.device.type == "cpu":
+        # only the few values that are replaced are looked up
+        place = chosen.reshape(-1).nonzero()[:, 0]
+        donor = place + step.reshape(-1)[place].mul_(x.shape[1])
+        donor.sub_(torch.ge(donor, x.numel(), out=torch.empty_like(donor)), alpha=x.numel())
+        flat = x.reshape(-1)
+        return flat.index_copy(0, place, flat.index_select(0, donor)).view(x.shape)
+    donor = step.add_(torch.arange(rows, device=x.device).unsqueeze(1)).remainder_(rows)
     return select(chosen, x.gather(0, donor), x)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Sequence
@@ -278,8 +279,12 @@ class Steps:
         )[:12]
 
     def at_stage(self, stage: Stage) -> list[tuple[int, Step]]:
-        """The steps of one stage, each with its position among all steps."""
-        return [(i, s) for i, s in enumerate(self.steps) if s.stage == stage]
+        """The steps of one stage, each with its position among all steps; the list must not be changed."""
+        return self._by_stage[stage]
+
+    @functools.cached_property
+    def _by_stage(self) -> dict[Stage, list[tuple[int, Step]]]:  # kept: every batch asks for several stages
+        return {stage: [(i, s) for i, s in enumerate(self.steps) if s.stage == stage] for stage in Stage}
 
 
 def digest(value: Any) -> str:

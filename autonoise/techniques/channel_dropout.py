@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Generator, Tensor
 
@@ -21,6 +23,7 @@ class ChannelDropout(InputNoise):
     are not scaled up. x: (B, C, L), standardised.
     """
 
+    exact: ClassVar[bool] = True
     rate: float = ranged(0.05, 0.5, default=0.2, unit="fraction of channels", maximum=0.95)
 
     @classmethod
@@ -33,5 +36,6 @@ class ChannelDropout(InputNoise):
         rate = (self.rate * flat(strength)[:, None]).clamp(max=0.95)
         u = torch.rand(x.shape[:2], generator=rng, device=x.device)
         # the channel with the largest draw is kept; this matters only if all draws are below the rate
-        gone = (u < rate) & (u < u.amax(1, keepdim=True))
-        return x.masked_fill(gone[:, :, None], 0)
+        limit = torch.minimum(rate, u.amax(1, keepdim=True))
+        kept = torch.ge(u, limit, out=torch.empty(u.shape, dtype=x.dtype, device=x.device))
+        return x * kept[:, :, None]

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
 from torch import Generator, Tensor
 
+from autonoise.ops.masks import select
 from autonoise.ops.tables import choose_features, flag_columns
 from autonoise.technique import BatchInfo, Family, InputNoise, ranged, technique
 
@@ -26,4 +26,4 @@ class FeatureMasking(InputNoise):
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
         chosen = choose_features(x, self.fraction * strength, rng, info)
-        return torch.where(chosen, flag_columns(x, info).to(x.dtype), x)
+        return select(chosen, flag_columns(x, info), x)

@@ -58,6 +58,9 @@ class NoisyFeatureMixup(PairNoise):
         if mask is not None and mask.ndim == x.ndim:
             mask = mask | (mask[plan.permutation] & (plan.weight < 1).reshape(rows))
         multiply, add = plan.extra["levels"].to(x.dtype)
-        noise = multiply * self.multiplicative * mixed * (2 * rand_like(x, rng) - 1)
-        noise = torch.addcmul(noise, add * self.additive * size, randn_like(x, rng))
-        return torch.addcmul(mixed, strength, noise if mask is None else noise * mask)
+        # one product with the mixed rows and one sum, so that the backward pass has little to do
+        factor = rand_like(x, rng).mul_(2).sub_(1).mul_(strength * multiply * self.multiplicative)
+        shift = randn_like(x, rng) * (strength * add * self.additive * size)
+        if mask is not None:
+            factor, shift = factor.mul_(mask), shift.mul_(mask)
+        return torch.addcmul(shift, mixed, factor.add_(1))

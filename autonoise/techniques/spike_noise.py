@@ -28,5 +28,8 @@ class SpikeNoise(InputNoise):
 
     def perturb(self, x: Tensor, *, strength: Tensor, rng: Generator, info: BatchInfo) -> Tensor:
         u = torch.rand(x.shape, generator=rng, device=x.device)
-        sign = (u < self.rate / 2).to(x.dtype) - (u >= 1 - self.rate / 2).to(x.dtype)
-        return x + strength * self.height * sign
+        # the comparisons write 1 and 0 as numbers, which a CPU does many times as fast as bools
+        up, down = (torch.empty(x.shape, dtype=x.dtype, device=x.device) for _ in range(2))
+        torch.lt(u, self.rate / 2, out=up)
+        torch.ge(u, 1 - self.rate / 2, out=down)
+        return torch.addcmul(x, strength * self.height, up.sub_(down))

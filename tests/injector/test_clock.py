@@ -112,3 +112,15 @@ def test_order_of_stages_in_a_policy() -> None:
     assert [s.name for s in policy.steps] == [
         "gaussian_noise", "cutout", "fgsm", "label_smoothing", "mixup", "dropout", "gradient_noise", "sam",
     ]  # fmt: skip
+
+
+def test_strengths_that_were_first_asked_for_in_inference_mode_may_train() -> None:
+    at, step = clock(), Step.of("gaussian_noise")
+    with torch.inference_mode():
+        at.drawn(step, 0, 77, 0.7)
+    weight = torch.ones(77, requires_grad=True)
+    strength = at.drawn(step, 0, 77, 0.7)
+    assert strength is not None
+    (weight * strength).sum().backward()
+    assert weight.grad is not None
+    assert weight.grad.tolist() == pytest.approx([0.7] * 77)
