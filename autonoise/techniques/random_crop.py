@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from autonoise.ops.boxes import quick_alone
-from autonoise.ops.buffers import clip_, empty_like
+from autonoise.ops.buffers import blocks_of, clip_, empty_like
 from autonoise.ops.devices import constant
 from autonoise.ops.precision import flat
 from autonoise.technique import BatchInfo, Family, InputNoise, choice, ranged, technique
+
+Pixels = NDArray[np.floating]
 
 
 @technique(
@@ -48,23 +53,35 @@ class RandomCrop(InputNoise):
 
     def _shifted_one_by_one(self, x: Tensor, shift: Tensor, info: BatchInfo) -> Tensor:
         """Return x, shifted by ``shift`` (B, 2) pixels, on a CPU, where whole rows are copied fastest."""
-        out, given = empty_like(x), x.detach().numpy()
-        rows, _ = _shifted(shift[:, 0], x.shape[2], self.fill)
+        out = empty_like(x)
         moves: list[list[int]] = shift.long().tolist()
-        for image, source, row, (down, across) in zip(out.numpy(), given, rows.numpy(), moves, strict=True):
-            height, width = image.shape[1:]
-            first, last = max(-down, 0), min(height - down, height)
-            left, right = max(-across, 0), min(width - across, width)
-            if self.fill == "zeros":
-                image[...] = 0
-                image[:, first:last, left:right] = source[:, first + down : last + down, left + across : right + across]
-                continue
-            moved = source[:, row]
-            image[:, :, left:right] = moved[:, :, left + across : right + across]
-            # the mirror stands in the border pixel, which is not repeated
-            image[:, :, :left] = moved[:, :, left:0:-1]
-            image[:, :, right:] = moved[:, :, width - 2 : width - 2 - (width - right) : -1]
-        return clip_(out, info.bounds)
+        images = zip(out.numpy(), x.detach().numpy(), moves, strict=True)
+        for block in blocks_of(x):
+            for image, source, (down, across) in itertools.islice(images, len(out[block])):
+                self._shift(image, source, down, across)
+            clip_(out[block], info.bounds)  # as long as it is in the cache
+        return out
+
+    def _shift(self, image: Pixels, source: Pixels, down: int, across: int) -> None:
+        """Write ``source`` (C, H, W) to ``image``, shifted."""
+        for rows, shown in _parts(down, image.shape[1], self.fill):
+            for columns, seen in _parts(across, image.shape[2], self.fill):
+                part = image[:, rows, columns]
+                part[...] = 0 if shown is None or seen is None else source[:, shown, seen]
+
+
+def _parts(shift: int, size: int, fill: str) -> list[tuple[slice, slice | None]]:
+    """Return the parts of a shifted side, and for each the pixels of the old one that it shows; None: none of them."""
+    start, end = max(-shift, 0), min(size - shift, size)
+    parts: list[tuple[slice, slice | None]] = [(slice(start, end), slice(start + shift, end + shift))]
+    mirrored = fill == "reflection"
+    # the mirror stands in the border pixel, which is not repeated
+    if start:
+        parts.append((slice(0, start), slice(start, 0, -1) if mirrored else None))
+    if end < size:
+        last = end - 2 if end > 1 else None  # where the slice ends, before this pixel
+        parts.append((slice(end, size), slice(size - 2, last, -1) if mirrored else None))
+    return parts
 
 
 def _shifted(shift: Tensor, size: int, fill: str) -> tuple[Tensor, Tensor]:

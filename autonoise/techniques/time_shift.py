@@ -36,7 +36,10 @@ class TimeShift(InputNoise):
             rows = zip(out.numpy(), x.detach().numpy(), shift.reshape(-1).tolist(), strict=True)
             for row, given, moved in rows:
                 start, end = max(moved, 0), min(size + moved, size)
-                row[..., :start], row[..., end:] = 0, 0
+                if start:
+                    row[..., :start] = 0
+                if end < size:
+                    row[..., end:] = 0
                 row[..., start:end] = given[..., start - moved : end - moved]
             return clip_(out, info.bounds)
         if x.device.type != "cpu":

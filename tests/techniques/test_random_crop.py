@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+from typing import Literal
+
+import numpy as np
+import pytest
 import torch
 from torch import Tensor
 
@@ -50,3 +54,20 @@ def test_strength_zero_keeps_and_padding_scales_with_it() -> None:
     columns = perturb(x, 0.5, padding=0.1).nonzero()[:, 3]
     assert columns.unique().tolist() == [14, 15, 16, 17, 18]
     assert perturb(x.half(), 40.0).shape == x.shape
+
+
+@pytest.mark.parametrize(("fill", "mode"), [("zeros", "constant"), ("reflection", "reflect")])
+def test_every_window_of_the_padded_image_up_to_the_farthest(fill: str, mode: Literal["constant", "reflect"]) -> None:
+    """NumPy pads and cuts for comparison; at a large strength a shift may be as long as the side less one pixel."""
+    image = np.arange(1.0, 13.0, dtype=np.float32).reshape(3, 4)
+    padded = np.pad(image, ((2, 2), (3, 3)), mode=mode)
+    windows = {padded[r : r + 3, c : c + 4].tobytes() for r in range(5) for c in range(7)}
+    x = torch.from_numpy(image).expand(1500, 1, 3, 4).contiguous()
+    seen = {found[0].numpy().tobytes() for found in perturb(x, 9.0, padding=0.9, fill=fill)}
+    assert seen == windows
+
+
+def test_values_outside_the_bounds_are_clipped() -> None:
+    x, info = torch.full((3, 1, 8, 8), 2.0), BatchInfo(spec=SPEC, bounds=(0.0, 1.0))
+    out = RandomCrop().perturb(x, strength=torch.ones(3, 1, 1, 1), rng=generator(0), info=info)
+    assert out.unique().tolist() in ([1.0], [0.0, 1.0])
