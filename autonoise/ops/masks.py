@@ -97,9 +97,8 @@ def dropped(h: Tensor, rate: Tensor, shape: torch.Size | tuple[int, ...], rng: G
     """
     rate = rate.float().clamp(0, LARGEST_RATE)
     limit = (rate * 65536 - 32768).to(torch.int16)
-    gone = torch.lt(_words(shape, h.device, rng), limit, out=torch.empty(shape, dtype=h.dtype, device=h.device))
-    scale = (1 - rate).reciprocal_().to(h.dtype)
-    return h * torch.addcmul(scale, scale, gone, value=-1)
+    keep = torch.ge(_words(shape, h.device, rng), limit, out=torch.empty(shape, dtype=h.dtype, device=h.device))
+    return h * keep.mul_((1 - rate).reciprocal_().to(h.dtype))
 
 
 def dropped_alike(w: Tensor, rate: float, rng: Generator | None) -> Tensor:
