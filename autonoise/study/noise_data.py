@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from autonoise.array_files import open_npz
+from autonoise.array_files import BROKEN_FILE, open_npz
 from autonoise.data.notes import log
-from autonoise.errors import DataError
+from autonoise.errors import DataError, one_line
 from autonoise.files import write_whole
 from autonoise.ops.clips import Clips, load_clips
 from autonoise.space.space import SearchSpace
@@ -91,10 +91,13 @@ def by(found: Clips) -> str:
 
 
 def clips_of(folder: StudyFolder) -> np.ndarray[Any, np.dtype[np.float32]] | None:
-    """The evaluation half, for workers of a study that is running."""
+    """The evaluation half, for workers of a study that is running. DataError where the file is damaged."""
     path = folder.root / CLIPS_FILE
     if not path.exists():
         return None
-    with open_npz(path, DataError) as file:
-        held: np.ndarray[Any, np.dtype[np.float32]] = file["X"][file["group"] == HELD_OUT]
-        return held
+    try:
+        with open_npz(path, DataError) as file:
+            held: np.ndarray[Any, np.dtype[np.float32]] = file["X"][file["group"] == HELD_OUT]
+            return held
+    except BROKEN_FILE as e:
+        raise DataError(f"{path} is damaged ({one_line(e, 80)}): delete it, and run autonoise search again") from None

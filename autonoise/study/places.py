@@ -82,14 +82,17 @@ def study_of(given: str) -> StudyConfig:
 
 
 def optuna_study(config: StudyConfig) -> optuna.Study:
-    """The Optuna study of a folder, to read. StudyError when there is none yet."""
+    """The Optuna study of a folder, to read. StudyError when there is none yet, or its storage is damaged."""
     import optuna
 
-    from autonoise.study.storage import open_storage
+    from autonoise.study.storage import check_readable, open_storage, readable
 
     if config.storage is None and not (Path(config.out) / "study.db").is_file():
         raise StudyError(f"{config.out}: no trial was begun yet (there is no study.db); run autonoise search first")
-    try:
-        return optuna.load_study(study_name=config.study, storage=open_storage(config.storage_url))
-    except KeyError:
-        raise StudyError(f"{config.out}: its storage holds no study {config.study!r}; check --storage") from None
+    storage = open_storage(config.storage_url)
+    with readable(config.study):
+        try:
+            study = optuna.load_study(study_name=config.study, storage=storage)
+        except KeyError:
+            raise StudyError(f"{config.out}: its storage holds no study {config.study!r}; check --storage") from None
+    return check_readable(study)

@@ -19,6 +19,7 @@ from autonoise.space.space import SearchSpace
 from autonoise.study.config import StudyConfig
 from autonoise.study.folder import StudyFolder
 from autonoise.study.noise_data import CLIPS_FILE
+from autonoise.study.storage import check_readable, readable
 from autonoise.study.trial_record import PREFIX, facts_of
 from autonoise.training.factory import IN_MEMORY
 from autonoise.training.task import Task
@@ -99,7 +100,7 @@ class Shared:
 def found_study(storage: BaseStorage, name: str) -> optuna.Study:
     """A study of a database, to read or to work for. StudyError, with the names that are there, where it has none."""
     try:
-        return optuna.load_study(study_name=name, storage=storage)
+        return check_readable(optuna.load_study(study_name=name, storage=storage))
     except KeyError:
         names = [s.study_name for s in storage.get_all_studies() if not s.study_name.endswith(TRAININGS)]
         here = ", ".join(names[:10]) or "none"
@@ -114,8 +115,9 @@ def trainings(searched: optuna.Study) -> list[str]:
         study = optuna.load_study(study_name=searched.study_name + TRAININGS, storage=searched._storage)
     except KeyError:
         return []
-    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    return [str(facts_of(t).get("job", {}).get("part")) for t in trials]
+    with readable(study.study_name):
+        trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        return [str(facts_of(t).get("job", {}).get("part")) for t in trials]
 
 
 def share(study: optuna.Study, config: StudyConfig, space: SearchSpace, task: Task, folder: StudyFolder) -> None:

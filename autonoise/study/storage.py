@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import optuna
@@ -11,6 +12,7 @@ from optuna.pruners import BasePruner, NopPruner, SuccessiveHalvingPruner
 from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from autonoise.errors import StudyError, one_line
 from autonoise.files import write_whole
@@ -19,7 +21,7 @@ from autonoise.study.config import StudyConfig
 from autonoise.study.few_reads import FewReads
 from autonoise.study.folder import StudyFolder
 from autonoise.study.patient import PatientStorage
-from autonoise.study.trial_record import TOLD, StudyRecord, TrialRecord, column_name, write_facts
+from autonoise.study.trial_record import RESTORE, TOLD, StudyRecord, TrialRecord, column_name, write_facts
 
 HEARTBEAT, GRACE = 60, 180
 """Seconds between signs of life of a worker, and without any until its trial counts as lost."""
@@ -71,6 +73,7 @@ def open_study(config: StudyConfig, storage: BaseStorage, *, sampler: BaseSample
         sampler=sampler,
         pruner=make_pruner(config),
     )
+    check_readable(study)
     if [d.name.lower() for d in study.directions] != directions:
         raise StudyError(
             f"study {config.study!r} was searched with another --objective; give this one another --study name"
@@ -78,6 +81,41 @@ def open_study(config: StudyConfig, storage: BaseStorage, *, sampler: BaseSample
     names = metric_names(config)
     if study.metric_names != names:
         study.set_metric_names(names)
+    return study
+
+
+@contextmanager
+def readable(name: str) -> Iterator[None]:
+    """Turn what Optuna and SQLAlchemy raise in the block on a damaged storage into a StudyError.
+
+    ``name``: that of the study.
+    """
+    try:
+        yield
+    except (
+        SQLAlchemyError,
+        optuna.exceptions.OptunaError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        ArithmeticError,
+        RecursionError,
+    ) as e:
+        cause = e.__cause__ if isinstance(e, optuna.exceptions.OptunaError) and e.__cause__ is not None else e
+        raise StudyError(f"study {name!r}: its storage is damaged ({one_line(cause, 120)}): {RESTORE}") from None
+
+
+def check_readable(study: optuna.Study) -> optuna.Study:
+    """Read a study once, all trials and facts; the study. StudyError where its storage is damaged.
+
+    What has been read is kept by the storage, so that later reads find nothing new and nothing damaged.
+    """
+    with readable(study.study_name):
+        StudyRecord.of(study)
+        for trial in study.get_trials(deepcopy=False):
+            TrialRecord.of(trial)
+        dead_trials(study)
     return study
 
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from autonoise.errors import StudyError, one_line
 from autonoise.policy import Policy
 
 PREFIX = "autonoise."
@@ -32,6 +33,8 @@ def killed_for_good(times: int) -> str:
     return f"its process was killed {times} times; its policy is not tried again"
 
 
+RESTORE = "restore the storage from a copy, or search again in another folder by --out"
+"""What helps where a storage is damaged."""
 TOLD = ("0_policy", "1_result")
 """Facts for people only; nothing reads them."""
 
@@ -111,29 +114,31 @@ class TrialRecord:
 
     @classmethod
     def of(cls, trial: Any) -> TrialRecord:
-        """The record of a trial, finished or not."""
+        """The record of a trial, finished or not. StudyError where what its storage says of it is damaged."""
         facts = facts_of(trial)
-        policy = facts.get("policy")
-        pid = facts.get("pid")
-        return cls(
-            trial,
-            getattr(trial, "number", -1),
-            getattr(trial, "state", None),
-            policy_hash=facts.get("policy_hash", ""),
-            techniques=tuple(s["technique"] for s in (policy or {}).get("steps", ())),
-            **{name: _float(facts.get(name)) for name in ("score", "clean", "noisy", "worst", "passes")},
-            seconds=facts.get("seconds") or 0.0,
-            work=facts.get("work") or 0.0,
-            rung=facts.get("rung"),
-            reason=facts.get("reason", ""),
-            origin=facts.get("origin", ""),
-            host=facts.get("host"),
-            pid=None if pid is None else int(pid),
-            process=facts.get("process", ""),
-            retries=len((getattr(trial, "system_attrs", None) or {}).get("retry_history", ())),
-            constraints=facts.get("constraints"),
-            has_policy=policy is not None,
-        )
+        policy, number = facts.get("policy"), getattr(trial, "number", -1)
+        try:
+            known: dict[str, Any] = {n: _float(facts.get(n)) for n in ("score", "clean", "noisy", "worst", "passes")}
+            known |= {n: _float(facts.get(n) or 0.0) for n in ("seconds", "work")}
+            known |= {n: _of_kind(facts.get(n, ""), str) for n in ("policy_hash", "reason", "origin", "process")}
+            known |= {n: _of_kind(facts.get(n), int, type(None)) for n in ("rung", "pid")}
+            return cls(
+                trial,
+                number,
+                getattr(trial, "state", None),
+                **known,
+                techniques=tuple(_of_kind(s["technique"], str) for s in _of_kind(policy or {}, dict).get("steps", ())),
+                host=_of_kind(facts.get("host"), str, type(None)),
+                retries=len(
+                    _of_kind((getattr(trial, "system_attrs", None) or {}).get("retry_history", ()), list, tuple)
+                ),
+                constraints={str(k): _float(v) for k, v in (facts.get("constraints") or {}).items()} or None,
+                has_policy=policy is not None,
+            )
+        except (TypeError, LookupError, AttributeError, ArithmeticError) as e:
+            raise StudyError(
+                f"trial {number}: what its storage says of it is damaged ({one_line(e, 80)}): {RESTORE}"
+            ) from None
 
     @property
     def policy(self) -> Policy:
@@ -190,15 +195,27 @@ class StudyRecord:
     @classmethod
     def of(cls, study: optuna.Study) -> StudyRecord:
         facts = facts_of(study)
-        return cls(
-            facts,
-            bool(facts.get("seeded")),
-            facts.get("test_read_at"),
-            tuple(facts.get("test_contestants", ())),
-            tuple(dict(r) for r in facts.get("verdict_looks", ())),
-            *(str(facts.get(name, "")) for name in ("phase", "verdict", "sentence")),
-        )
+        try:
+            return cls(
+                facts,
+                bool(facts.get("seeded")),
+                _of_kind(facts.get("test_read_at"), str, type(None)),
+                tuple(_of_kind(c, str) for c in facts.get("test_contestants", ())),
+                tuple(dict(_of_kind(r, dict)) for r in facts.get("verdict_looks", ())),
+                *(str(facts.get(name, "")) for name in ("phase", "verdict", "sentence")),
+            )
+        except TypeError as e:
+            raise StudyError(
+                f"study {study.study_name!r}: what its storage says of it is damaged ({one_line(e, 80)}): {RESTORE}"
+            ) from None
 
 
 def _float(value: Any) -> float:
-    return math.nan if value is None else float(value)
+    return math.nan if value is None else float(_of_kind(value, int, float))
+
+
+def _of_kind(value: Any, *kinds: type) -> Any:
+    """The value. TypeError where it is of none of the kinds; true and false are no numbers."""
+    if not isinstance(value, kinds) or isinstance(value, bool):
+        raise TypeError(f"{str(value)[:30]!r} is a {type(value).__name__}")
+    return value
