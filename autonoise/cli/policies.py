@@ -209,7 +209,7 @@ def _with_input(policy: Policy, dataset: Dataset, console: Console) -> Policy:
     """
     from autonoise.data import prepare, split
     from autonoise.injector.acting import acting_steps
-    from autonoise.policy.verify import statistics_of
+    from autonoise.policy.verify import check_of
 
     train = split(dataset, seed=0).folds[0].train
     spec = prepare(dataset, train).spec
@@ -217,4 +217,4 @@ def _with_input(policy: Policy, dataset: Dataset, console: Console) -> Policy:
     for name, reason in reasons.items():
         console.print(f"{name} is left out, since it cannot act here: {reason}", soft_wrap=True)
     made = replace(policy, steps=steps, input=spec, check={})
-    return replace(made, check={"seed": 0, "statistics": statistics_of(made)})
+    return replace(made, check=check_of(made))

@@ -92,6 +92,7 @@ class CheckModel(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True)
     digest: str | None = None
     seed: int = Field(0, ge=0, lt=2**63)
+    rows: int = Field(64, ge=1, le=64)
     statistics: dict[str, float] = {}
 
 

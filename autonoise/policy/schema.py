@@ -52,6 +52,7 @@ _ONLY_IN_FILES = {
     "CheckModel": {
         "digest": "`sha256:` and a digest of what the policy does; a file that was edited by hand has none",
         "seed": "seed of the noise that the statistics were measured with",
+        "rows": "rows of the made-up batch that the statistics are of: fewer than 64 where samples are large",
         "statistics": "mean absolute change of a value by each step alone, by its position and name (`0.mixup`)",
     },
 }

@@ -11,7 +11,7 @@ from typing import Any
 from autonoise.files import version_of
 from autonoise.policy import Policy
 from autonoise.policy.places import counted
-from autonoise.policy.verify import statistics_of
+from autonoise.policy.verify import check_of
 from autonoise.study.config import StudyConfig
 from autonoise.study.session import Session
 from autonoise.study.storage import completed
@@ -44,7 +44,7 @@ def complete_policy(
         provenance["source"] = policy.provenance["source"]
     policy = counted(policy, task.model(config.seed), input=task.spec(), num_classes=task.spec().classes)
     made = replace(policy, name=name, input=task.spec(), scores=dict(scores), provenance=provenance, check={})
-    return replace(made, check={"seed": 0, "statistics": statistics_of(made)})
+    return replace(made, check=check_of(made))
 
 
 def utc_now() -> str:
