@@ -66,8 +66,20 @@ def one_line(fault: BaseException, limit: int = 200) -> str:
     return " ".join(f"{type(fault).__name__}: {fault}".split())[:limit]
 
 
+LONGEST_MESSAGE = 1500
+"""Characters that a message may have: it quotes names and values from files, which may be as long as a file."""
+
+
+def shortened(text: str) -> str:
+    """The text; of one that is too long the middle is left out: what is wrong stands first, the remedy last."""
+    return text if len(text) <= LONGEST_MESSAGE else f"{text[:1000]} ... {text[-400:]}"
+
+
 class AutonoiseError(Exception):
     """Base of everything autonoise raises on purpose; the command line turns it into one line, status 2."""
+
+    def __str__(self) -> str:
+        return shortened(super().__str__())
 
 
 class PolicyWarning(UserWarning):

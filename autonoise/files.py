@@ -99,7 +99,7 @@ def read_data(path: str | Path, error: type[AutonoiseError], what: str) -> dict[
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise error(f"{path}: no such {what}; check the path") from None
-    except (OSError, UnicodeDecodeError) as e:
+    except (OSError, ValueError) as e:  # of text that is not UTF-8, and of a path with a zero byte
         raise error(f"{path}: not a readable {what} ({_first_line(e)})") from None
     return parse_data(text, error, what, str(path))
 

@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from autonoise.errors import AutonoiseError, plain, search_extra
+from autonoise.errors import AutonoiseError, plain, search_extra, shortened
 
 MISTAKE, INTERRUPTED = 2, 130
 FRAMED = 80
@@ -45,5 +45,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _refuse(message: str) -> int:
-    print("autonoise:", plain(" ".join(message.split())), file=sys.stderr)  # noqa: T201
+    print("autonoise:", plain(" ".join(shortened(message).split())), file=sys.stderr)  # noqa: T201
     return MISTAKE

@@ -11,7 +11,7 @@ import typer
 from autonoise.cli import completing, options
 from autonoise.cli.output import make_console, print_json
 from autonoise.cli.studies import current, tell_found
-from autonoise.errors import StudyError
+from autonoise.errors import PolicyError, StudyError
 from autonoise.files import write_whole
 
 if TYPE_CHECKING:
@@ -106,8 +106,7 @@ def _write_code(policy: Policy, library: str, out: Path | None, *, as_json: bool
     for name, reason in code.left:
         console.print(f"not in {library}: {name}, {reason}", soft_wrap=True, markup=False)
     if not code.expressed:
-        console.print(f"{library} can express no step of {policy.name}: nothing was written", soft_wrap=True)
-        raise typer.Exit(2)
+        raise PolicyError(f"{library} can express no step of {policy.name}: nothing was written")
     path = out or Path(f"{policy.name}-{library}.py")
     write_whole(path, code.text)
     if as_json:
