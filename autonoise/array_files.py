@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import lzma
 import math
+import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -14,8 +17,23 @@ import numpy as np
 
 from autonoise.errors import AutonoiseError
 
-BROKEN_ZIP = (zipfile.BadZipFile, zlib.error)
-"""What zipfile raises on a broken file beside OSError, EOFError, ValueError and NotImplementedError."""
+BROKEN_FILE = (
+    OSError,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    RuntimeError,  # a zip file with a password; also nesting too deep, and ways of compression that nobody knows
+    SyntaxError,  # NumPy reads a header as Python's words
+    tokenize.TokenError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+)
+"""What zipfile, NumPy and the like raise on a broken file."""
 UNFOLD = 50
 """How many times its size on disk a compressed file may unfold to; tables and pictures reach 3 to 20 times."""
 UNFOLD_FREE = 256 * 2**20

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,8 @@ class _Arrays:
 def _assemble(arrays: _Arrays, parts: list[tuple[str, str]], request: Request, notes: Notes) -> Raw:
     where = notes.where
     xs = [arrays.get(f"x_{suffix}" if suffix else "x") for _, suffix in parts]
+    if not all(v.ndim for v in xs):
+        raise DataError(f"{where}: X is a single value and no array of rows: store one row per example")
     if len({(v.shape[1:], v.dtype.kind in "US") for v in xs}) > 1:
         raise DataError(f"{where}: parts of different shapes ({', '.join(str(v.shape) for v in xs)}): make rows equal")
     labels = _per_row(arrays, parts, xs, request.target or "y", where, required=True)
@@ -161,7 +164,7 @@ def _class_names(arrays: _Arrays, where: str) -> tuple[str, ...] | None:
     if found is None:
         return None
     names = tuple(v.decode() if isinstance(v, bytes) else str(v) for v in found.ravel())
-    twice = next((v for v in names if names.count(v) > 1), None)
+    twice = next((v for v, n in Counter(names).items() if n > 1), None)
     if twice is not None:
         raise DataError(f"{where}: class_names holds {twice!r} twice: give every class a name of its own")
     return names
@@ -236,7 +239,8 @@ def _number(arrays: _Arrays, name: str, low: float, high: float, where: str) -> 
     if value is None:
         return None
     if value.size != 1 or value.dtype.kind not in "iuf" or not low <= float(value.ravel()[0]) <= high:
-        raise DataError(f"{where}: {name} must be one number in {low:g}..{high:g}, but got {value!r}")
+        got = repr(value.ravel()[0])[:60] if value.size == 1 else f"an array of shape {value.shape}"
+        raise DataError(f"{where}: {name} must be one number in {low:g}..{high:g}, but got {got}")
     return float(value.ravel()[0])
 
 

@@ -69,6 +69,9 @@ _DATES = (
     ("%b %d, %Y", re.compile(r"[A-Za-z]{3} \d{1,2}, \d{4}")),
     ("%B %d, %Y", re.compile(r"[A-Za-z]{3,9} \d{1,2}, \d{4}")),
 )
+LONGEST_NUMBER = 100
+"""Characters that a cell with a number may have. No number needs more, and the patterns above take time that grows with
+the square of the length: minutes for 20,000 digits."""
 SECONDS_A_DAY = 86_400.0
 
 
@@ -175,10 +178,15 @@ def _unit_of(judged: Counter[str]) -> str:
     """The sign (currency, percent) that most rows have; "" for none. Cells with another one are no numbers here."""
     found: Counter[str] = Counter()
     for text, n in judged.items():
-        match = _UNIT.match(_unbracketed(text))
+        match = _number_in(text)
         if match:
             found[match["before"] + match["after"]] += n
     return found.most_common(1)[0][0] if found else ""
+
+
+def _number_in(text: str) -> re.Match[str] | None:
+    """The sign, the currency and the digits of a cell; None where it holds no number."""
+    return _UNIT.match(_unbracketed(text)) if 0 < len(text) <= LONGEST_NUMBER else None
 
 
 def _unbracketed(text: str) -> str:
@@ -187,7 +195,7 @@ def _unbracketed(text: str) -> str:
 
 def _bare(text: str, unit: str) -> str:
     """The digits of a cell without its unit; "" where it is no number or has another unit."""
-    match = _UNIT.match(_unbracketed(text)) if text else None
+    match = _number_in(text)
     if match is None or match["before"] + match["after"] != unit:
         return ""
     return match["sign"] + match["number"].strip()

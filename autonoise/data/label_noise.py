@@ -7,10 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from autonoise.array_files import load_npy
+from autonoise.array_files import BROKEN_FILE, load_npy
+from autonoise.data.checks import check_size
 from autonoise.data.text_files import encoding_of
-from autonoise.errors import DataError
+from autonoise.errors import DataError, one_line
 from autonoise.types import Array
+
+MAX_MATRIX = 64 * 2**20
+"""Bytes of a file with a transition matrix (64 MiB): enough for 1,500 classes in any form."""
 
 
 def corrupt_labels(
@@ -68,6 +72,7 @@ def read_matrix(path: str | Path, classes: int) -> Array:
     path = Path(path)
     if not path.is_file():
         raise DataError(f"{path}: no such file: give a .csv, .npy or .json with a {classes} x {classes} matrix")
+    check_size(path.stat().st_size, MAX_MATRIX, path, remedy=f"it must hold {classes} x {classes} numbers")
     try:
         if path.suffix == ".csv":
             found: Array = np.loadtxt(path, delimiter=",", ndmin=2, dtype=np.float64, encoding=encoding_of(path))
@@ -77,8 +82,8 @@ def read_matrix(path: str | Path, classes: int) -> Array:
             found = np.array(json.loads(path.read_text(encoding=encoding_of(path))), dtype=np.float64)
         else:
             raise DataError(f"{path}: cannot read {path.suffix!r} as a matrix: give .csv, .npy or .json")
-    except (ValueError, TypeError, OSError, EOFError) as e:
+    except BROKEN_FILE as e:
         raise DataError(
-            f"{path}: not a matrix of numbers ({str(e).splitlines()[0]}): give {classes} rows of {classes}"
+            f"{path}: not a matrix of numbers ({one_line(e, 100)}): give {classes} rows of {classes}"
         ) from e
     return check_matrix(found, classes, str(path))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from autonoise.array_files import UNFOLD_FREE, check_unfolded, unfold_limit
+from autonoise.data.text_files import MAX_TEXT
 from autonoise.errors import DataError
 
 _CELL = 8
@@ -31,7 +32,7 @@ def check_parquet(path: Path) -> None:
         cells = sum(chunk.num_values for chunk in chunks)
         check_unfolded(_CELL * cells, path, DataError)
         check_unfolded(sum(chunk.total_uncompressed_size for chunk in chunks), path, DataError)
-        limit = unfold_limit(path.stat().st_size)
+        limit = unfold_limit(path.stat().st_size, MAX_TEXT)
         of_any_length = [c for c in chunks if c.physical_type in ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY")]
         # a text is stored once at least, so none is longer than all that its column stores
         most = sum(c.num_values * (_CELL + c.total_uncompressed_size) for c in of_any_length)
@@ -40,12 +41,18 @@ def check_parquet(path: Path) -> None:
 
 
 def _measure(file: Any, path: Path, widest: int) -> None:
-    """Unpack a file in batches of which even the worst is bounded, and add up what they take."""
+    """Unpack a file in batches of which even the worst is bounded, and add up what all but its numbers take.
+
+    Texts may unfold to less than numbers do, as in compressed text files: a cell takes several times as much memory as
+    its letters.
+    """
+    import pyarrow as pa
+
     rows = min(max(UNFOLD_FREE // max(widest, 1), 16), _BATCH)
     size = 0
     for batch in file.iter_batches(batch_size=rows):
-        size += sum(_unfolded(column) for column in batch.columns)
-        check_unfolded(size, path, DataError)
+        size += sum(_unfolded(column) for column in batch.columns if not pa.types.is_primitive(column.type))
+        check_unfolded(size, path, DataError, free=MAX_TEXT)
 
 
 def _unfolded(column: Any) -> int:

@@ -27,6 +27,8 @@ FOLDER_SIDE = 64
 """Longest side of pictures read from a folder: proxies are made for small pictures."""
 # what a file claims to be by its name is not believed, and formats that start other programs (PostScript) are not read
 _FORMATS = ("PNG", "JPEG", "MPO", "BMP", "DIB", "WEBP", "GIF", "TIFF", "PPM", "TGA", "PCX", "JPEG2000", "AVIF", "QOI")
+MOST_BLENDED, MOST_DEEP = 50_000_000, 32_000_000
+"""Pixels of a picture with transparency or a palette, and of one with more than 8 bits: both are held several times."""
 _FEW_LEVELS = 16
 """8-bit files whose brightest pixel is at most this hold class numbers or few levels, not dark photographs."""
 _BROKEN = (
@@ -92,12 +94,26 @@ def _read(file: Path, whites: Mapping[str, float]) -> _Picture:
         formats = [f for f in _FORMATS if f in Image.OPEN]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # on odd tags; pixels that are missing are an error
+            warnings.simplefilter("error", Image.DecompressionBombWarning)  # whatever the caller's own filters are
             with Image.open(file, formats=formats) as opened:
+                _check_pixels(opened, file)
                 frames = int(getattr(opened, "n_frames", 1))
                 return _decode(ImageOps.exif_transpose(opened), whites, frames, file)
     except _BROKEN as e:
         reason = (str(e).strip() or type(e).__name__).splitlines()[0]
         raise DataError(f"{file}: unreadable picture ({reason}): remove or replace it") from e
+
+
+def _check_pixels(picture: Image.Image, file: Path) -> None:
+    """Raise DataError for more pixels than can be decoded in a GiB. Pillow itself refuses more than 89 million."""
+    limit = MOST_DEEP if picture.mode.startswith(("I", "F")) else MOST_BLENDED
+    plain = picture.mode in ("1", "L", "RGB", "YCbCr", "CMYK") and not picture.has_transparency_data
+    pixels = picture.width * picture.height
+    if not plain and pixels > limit:
+        raise DataError(
+            f"{file}: {pixels / 1e6:,.0f} million pixels, above the {limit / 1e6:.0f} million that can be read with "
+            f"a palette, transparency or more than 8 bits: scale it down"
+        )
 
 
 def _decode(picture: Image.Image, whites: Mapping[str, float], frames: int, file: Path) -> _Picture:

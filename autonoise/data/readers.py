@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import importlib
-import struct
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from autonoise.array_files import BROKEN_FILE
 from autonoise.data.base import Raw, Request
 from autonoise.data.checks import check_size
 from autonoise.data.text_files import check_gzip, suffix_of
-from autonoise.errors import DataError
+from autonoise.errors import AutonoiseError, DataError, one_line
 
 T = TypeVar("T")
 _READERS: dict[str, str] = {
@@ -28,21 +26,6 @@ _READERS: dict[str, str] = {
     ".ts": "archive",
     ".tsv": "archive",
 }
-_UNREADABLE = (
-    OSError,
-    EOFError,
-    ValueError,
-    KeyError,
-    TypeError,
-    zlib.error,
-    zipfile.BadZipFile,
-    NotImplementedError,
-    IndexError,
-    OverflowError,
-    RecursionError,
-    SyntaxError,
-    struct.error,
-)
 
 
 def read(path: Path, request: Request, max_bytes: int) -> Raw:
@@ -80,7 +63,12 @@ def _read_hub(path: Path, request: Request, max_bytes: int) -> Raw:
     from autonoise.data import hub, objects
 
     with tempfile.TemporaryDirectory() as folder:
-        file = objects.store_collected(hub.load_folder(path, request.target), Path(folder))
+        try:
+            file = objects.store_collected(hub.load_folder(path, request.target), Path(folder))
+        except AutonoiseError:
+            raise
+        except Exception as e:  # the library finds damage when the rows are used, and raises what it likes
+            raise DataError(f"{path}: unreadable folder of Hugging Face datasets ({one_line(e)}): save it again") from e
         return read(file, replace(request, target=None), max_bytes)
 
 
@@ -90,7 +78,7 @@ def readable(action: Callable[[], T], path: Path) -> T:
         return action()
     except MemoryError as e:
         raise DataError(f"{path}: reading it needs more memory than there is: give a sample of it") from e
-    except _UNREADABLE as e:
+    except BROKEN_FILE as e:
         if isinstance(e, UnicodeDecodeError):
             raise DataError(f"{path}: not a text in Unicode (byte {e.start}): save it as UTF-8") from e
         reason = (str(e).strip() or type(e).__name__).splitlines()[0]

@@ -13,15 +13,21 @@ from autonoise.array_files import check_shape, check_unfolded, unfold_limit
 from autonoise.data import arrays
 from autonoise.data.base import Raw, Request
 from autonoise.data.collected import as_array
-from autonoise.errors import DataError
+from autonoise.errors import DataError, one_line
 
 
 def read(path: Path, request: Request, max_bytes: int) -> Raw:
     """Read a file of tensors without running anything in it: ``weights_only`` for .pt files. Raises DataError."""
     if path.suffix.lower() == ".safetensors":
+        from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        held: Any = load_file(str(path))
+        try:
+            held: Any = load_file(str(path))
+        except SafetensorError as e:
+            raise DataError(
+                f"{path}: not a .safetensors file, or a part of one ({one_line(e, 120)}): save it again"
+            ) from None
     else:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
@@ -29,8 +35,9 @@ def read(path: Path, request: Request, max_bytes: int) -> Raw:
         try:
             held = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as e:
-            reason = " ".join(str(e).split())[:120]
-            raise DataError(f"{path}: not a file of tensors alone ({reason}): save a dict of tensors X and y") from None
+            raise DataError(
+                f"{path}: not a file of tensors alone ({one_line(e, 140)}): save a dict of tensors X and y"
+            ) from None
     _check_sizes(held, path)
     if isinstance(held, tuple | list) and len(held) == 2:
         held = {"X": held[0], "y": held[1]}

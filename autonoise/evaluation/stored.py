@@ -115,7 +115,7 @@ def _loaded(path: Path, load: Callable[[Path], T]) -> T | None:
         return None
     try:
         return load(path)
-    except (OSError, ValueError, RuntimeError, EOFError):
+    except Exception:  # whatever is wrong with it, the rows are made again
         return None
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +14,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from autonoise.array_files import BROKEN_ZIP, open_npz
+from autonoise.array_files import BROKEN_FILE, check_unfolded, open_npz
 from autonoise.errors import MissingExtraError, PolicyError
 from autonoise.ops.random import rand
 
@@ -22,6 +24,10 @@ SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", "
 ORIGINS = ("recording", "source", "noise_type", "class", "label", "y")
 FEWEST_ORIGINS = 4
 """The smallest number of different origins that is used: fewer could not be divided into two similar halves."""
+MAX_FILTER = 10_000_000
+"""Numbers in the filter that resamples clips: the product of both rates without their common divisor."""
+MOST_FILES = 100_000
+"""Files and folders that are looked at in a folder of clips; more are those of a whole disk, named by mistake."""
 HALVES = ("search", "held_out")
 """The two values of an .npz's ``group`` array that say which clips are for the search and which are held out."""
 
@@ -66,9 +72,10 @@ def load_clips(path: str, group: str, sample_rate: int | None, device: str) -> C
     MissingExtraError if a package is missing: soundfile, which reads folders, or julius, which resamples.
     """
     source = Path(path)
-    if not source.exists():
+    if not (source.is_file() or source.is_dir()):  # of a device or a pipe one could read for ever
         raise PolicyError(
-            f"background clips {path!r} do not exist: correct the path, or leave it empty for synthetic noise"
+            f"background clips {path!r} do not exist, or are neither file nor folder: correct the path, or leave "
+            f"it empty for synthetic noise"
         )
     found = _from_folder(source, group) if source.is_dir() else _from_npz(source, group)
     read = [(_unit(_resampled(wave, rate, sample_rate)), origin, half) for wave, rate, origin, half in found]
@@ -95,7 +102,7 @@ def _from_npz(path: Path, group: str) -> Iterator[tuple[Tensor, int | None, str,
             rate = int(file["sample_rate"]) if "sample_rate" in file else None
             groups = np.asarray(file["group"]) if "group" in file else None
             origins = _origins({k: np.asarray(file[k]) for k in ORIGINS if k in file}, len(clips))
-    except (OSError, EOFError, ValueError, KeyError, TypeError, NotImplementedError, *BROKEN_ZIP) as e:
+    except BROKEN_FILE as e:
         raise PolicyError(
             f"background clips {str(path)!r} cannot be read as .npz with an array X: {_one_line(e)}"
         ) from None
@@ -103,6 +110,11 @@ def _from_npz(path: Path, group: str) -> Iterator[tuple[Tensor, int | None, str,
         raise PolicyError(
             f"background clips {str(path)!r}: X must be (clips, samples) of int16 or float, "
             f"but is {clips.shape} of {clips.dtype}"
+        )
+    if groups is not None and groups.shape != (len(clips),):
+        raise PolicyError(
+            f"background clips {str(path)!r}: group must hold one value for each of the {len(clips)} clips, but its "
+            f"shape is {groups.shape}"
         )
     if group:
         if groups is None:
@@ -133,12 +145,19 @@ def _from_folder(path: Path, group: str) -> Iterator[tuple[Tensor, int | None, s
         import soundfile
     except (ImportError, OSError):  # OSError: the package is installed, but its C library is missing
         raise MissingExtraError.of("soundfile", "audio", "reading a folder of clips") from None
-    files = sorted(p for p in (path / group).rglob("*") if p.suffix.lower() in SUFFIXES)
+    found = list(itertools.islice((path / group).rglob("*"), MOST_FILES + 1))
+    if len(found) > MOST_FILES:
+        raise PolicyError(
+            f"background clips {str(path)!r}: more than {MOST_FILES:,} files: name the folder of the clips"
+        )
+    files = sorted(p for p in found if p.suffix.lower() in SUFFIXES and p.is_file())
     folders = {p.parent for p in files}
     for file in files:
         try:
-            wave, rate = soundfile.read(file, dtype="float32", always_2d=True)
-        except soundfile.SoundFileError as e:
+            with soundfile.SoundFile(file) as opened:
+                check_unfolded(4 * opened.frames * opened.channels, file, PolicyError)
+                wave, rate = opened.read(dtype="float32", always_2d=True), opened.samplerate
+        except (soundfile.SoundFileError, OSError, ValueError, TypeError, RuntimeError) as e:
             raise PolicyError(f"background clip {str(file)!r} cannot be read: {_one_line(e)}") from None
         origin = str(file.parent.relative_to(path)) if len(folders) >= FEWEST_ORIGINS else ""
         yield torch.from_numpy(wave.mean(1)), int(rate), origin, ""
@@ -148,6 +167,12 @@ def _resampled(wave: Tensor, rate: int | None, wanted: int | None) -> Tensor:
     """Return ``wave`` at the sample rate ``wanted``, or unchanged if either rate is unknown."""
     if rate is None or wanted is None or rate == wanted or not len(wave):
         return wave
+    common = math.gcd(rate, wanted)
+    if rate < 1 or (rate // common) * (wanted // common) > MAX_FILTER:
+        raise PolicyError(
+            f"background clips of {rate} Hz cannot be resampled to {wanted} Hz, since the two have no simple ratio: "
+            f"convert them to a usual rate, such as 16000 Hz"
+        )
     try:
         from julius.resample import resample_frac
     except ModuleNotFoundError:

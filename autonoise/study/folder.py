@@ -19,7 +19,7 @@ except ImportError:  # Windows
 
 import numpy as np
 
-from autonoise.array_files import BROKEN_ZIP, open_npz
+from autonoise.array_files import BROKEN_FILE, open_npz
 from autonoise.corruptions.frozen import FrozenCorruption, freeze, thaw
 from autonoise.errors import StudyError
 from autonoise.files import write_json, write_whole
@@ -93,7 +93,7 @@ class RunResult:
                 )
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, EOFError, TypeError, NotImplementedError, StudyError, *BROKEN_ZIP):
+        except (StudyError, *BROKEN_FILE):
             path.unlink(missing_ok=True)
             return None
 
