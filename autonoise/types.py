@@ -233,7 +233,8 @@ class BatchInfo:
         bounds: closed range of valid values in canonical units (image (0, 1), audio (-1, 1)), or None.
         feature_of: tables only, (D,) long: which feature each column belongs to; -1 for none.
         categorical: tables only, (D,) bool: True for one-hot and code columns.
-        unit: how much one unit of strength is in the numbers of x: 1, at an embedding the root mean square of x.
+        unit: how much one unit of strength is in the numbers of x: 1, at an embedding the root mean square of x, which
+            on a GPU is a tensor () rather than a float.
         targets: (B, C) soft targets of the batch, or None.
     """
 
@@ -244,7 +245,7 @@ class BatchInfo:
     bounds: tuple[float, float] | None = None
     feature_of: Tensor | None = None
     categorical: Tensor | None = None
-    unit: float = 1.0
+    unit: float | Tensor = 1.0
     targets: Tensor | None = None
 
     def at_a_layer(self, valid: Tensor | None) -> BatchInfo:

@@ -84,7 +84,7 @@ class Adapter(BatchAdapter):
         pair = self.affine(x, spec)
         if pair is not None:
             x = canonical(x, pair)
-        lengths, valid = step_mask(batch, x)
+        lengths, valid = step_mask(batch, x, self.told)
         # the full scale of other numbers is the peak of the clips one has seen: a later one may go beyond
         bounds = (-1.0, 1.0) if spec.scale == Scale.UNIT else None
         return x, BatchInfo(spec=spec, valid=valid, lengths=lengths, bounds=bounds)

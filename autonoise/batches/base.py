@@ -249,21 +249,24 @@ def length_mask(lengths: Tensor | None, length: int) -> Tensor | None:
     return torch.arange(length, device=lengths.device)[None, :] < lengths[:, None]
 
 
-def step_mask(batch: Batch, x: Tensor) -> tuple[Tensor | None, Tensor | None]:
+def step_mask(batch: Batch, x: Tensor, told: set[str]) -> tuple[Tensor | None, Tensor | None]:
     """(true lengths (B,), mask (B, L)) of a dict batch of series or clips x (B, ..., L), None where all is valid.
 
     From ``lengths``, or from the ``attention_mask`` that Transformers' feature extractors give. Raises AttachError
-    for padding on the left: crops, shifts and warps count a row's steps from its beginning.
+    for padding on the left: crops, shifts and warps count a row's steps from its beginning. On a GPU, where a look at
+    the numbers takes waiting, only the first mask is looked at; ``told`` is the adapter's note of that.
     """
     lengths, mask = entry(batch, "lengths"), entry(batch, "attention_mask")
     if lengths is None and mask is not None and tuple(mask.shape) == (x.shape[0], x.shape[-1]):
         lengths = mask.bool().sum(1)
         inside = length_mask(lengths, x.shape[-1])
-        if inside is None or not torch.equal(mask.bool(), inside):
+        known = mask.device.type != "cpu" and "mask" in told
+        if not known and (inside is None or not torch.equal(mask.bool(), inside)):
             raise AttachError(
                 "the attention_mask has padding before or between the valid steps: pad on the right "
                 "(padding_side='right')"
             )
+        told.add("mask")
     return lengths, length_mask(lengths, x.shape[-1])
 
 

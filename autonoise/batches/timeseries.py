@@ -61,7 +61,7 @@ class Adapter(BatchAdapter):
         pair = self.affine(x, spec)
         if pair is not None:
             x = pair[0] * x + pair[1]
-        lengths, valid = step_mask(batch, x)
+        lengths, valid = step_mask(batch, x, self.told)
         mask = valid[:, None, :] if valid is not None else None
         known = known_values(x)
         if known is not None:

@@ -41,6 +41,7 @@ class Attack:
         missing = torch.isnan(main)
         start, about = self._start(x, noised, main, info)
         gradient = self._gradient(x, noised, missing, lambda logits: loss_of(attached, logits, y))
+        before = start
         for index, step in attached.policy.at_stage(Stage.ADVERSARIAL):
             technique = step.technique
             assert isinstance(technique, AdversarialNoise)
@@ -57,7 +58,8 @@ class Attack:
                 keep = keep & ~about.categorical
             start = torch.where(keep, out.to(start.dtype), start).detach()
         if self._embedding is not None:
-            attached.batch.delta = start if bool(start.any()) else None
+            # where no step acted in this update there is no shift; to look at its numbers would wait for a GPU
+            attached.batch.delta = None if start is before else start
             return main
         return start.masked_fill(missing, torch.nan)
 
@@ -106,8 +108,7 @@ class Attack:
             embedded: Tensor = point.module(self._attached.adapter.main(noised))
         valid = None if info.valid is None else info.valid[..., None]
         # sizes of an attack are in units of the embedding's root mean square, padding not counted
-        real = embedded if info.valid is None or not bool(info.valid.any()) else embedded[info.valid]
-        unit = float(real.float().pow(2).mean().sqrt())
+        unit = root_mean_square(embedded, info.valid)
         return torch.zeros_like(embedded), replace(info, valid=valid, unit=unit, bounds=None)
 
     def _gradient(
@@ -169,3 +170,23 @@ class Attack:
                 "perturb, for example x.float() / 255"
             )
         adapter.told.add("floats")
+
+
+def root_mean_square(embedded: Tensor, valid: Tensor | None) -> float | Tensor:
+    """The root mean square of the tokens (B, L, E) where ``valid`` (B, L) is True, or of all if it is True nowhere.
+
+    A number on a CPU; elsewhere a tensor (), since nothing is to wait for a GPU.
+    """
+    if embedded.device.type != "cpu":
+        return weighted_rms(embedded, valid)
+    real = embedded if valid is None or not bool(valid.any()) else embedded[valid]
+    return float(real.float().pow(2).mean().sqrt())
+
+
+def weighted_rms(embedded: Tensor, valid: Tensor | None) -> Tensor:
+    """What :func:`root_mean_square` gives, as a tensor (), found without picking out the tokens."""
+    squares = embedded.float().pow(2)
+    if valid is None:
+        return squares.mean().sqrt()
+    counted = valid | ~valid.any()
+    return ((squares.mean(2) * counted).sum() / counted.sum()).sqrt()

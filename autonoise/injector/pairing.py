@@ -54,6 +54,9 @@ def _mixed(attached: Attached, index: int, step: Step, main: Tensor, info: Batch
     mixed = technique.mix(source, plan, rng=attached.clock.rng(index, LEAF, 0, main.device), info=info)
     if inside is not None:
         mixed = torch.where(inside | inside[plan.permutation] if plan.joint else inside, mixed, main)
+    if info.valid is not None:
+        # a part that a partner's part replaces may have held missing values
+        mixed = torch.where(torch.isnan(main), main, mixed)
     mixed = _whole_columns(attached, index, main, mixed, info, plan)
     if info.valid is not None:
         # a missing value stays missing, and does not make the partner's value missing

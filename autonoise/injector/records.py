@@ -46,9 +46,10 @@ class Records:
         if low < 0 or (high + 1) * self._classes > MOST:
             raise AttachError(f"rows= goes from {low} to {high}: number the samples of the training data from 0 on")
         if high >= len(self._table):
-            more = torch.zeros(max(high + 1, 2 * len(self._table)) - len(self._table), self._classes)
-            self._table = torch.cat([self._table, more.to(self._table)])
-        self._rows, self._done = rows, False
+            more = max(high + 1, 2 * len(self._table)) - len(self._table)
+            self._table = torch.cat([self._table, self._table.new_zeros(more, self._classes)])
+        # the table lies where the predictions are: copying records there and back would wait for a GPU
+        self._rows, self._done = on_device(rows, self._table.device), False
 
     def new(self, technique: MemoryLoss, logits: Tensor) -> Tensor:
         """The records of the batch with these predictions in them; they are not kept yet."""
@@ -58,12 +59,14 @@ class Records:
                 f"perturb(x, y, rows=numbers)"
             )
         p = logits.detach().float().softmax(1)
-        return technique.remember(on_device(self._table[self._rows], p.device), p)
+        if self._table.device != p.device:
+            self._table, self._rows = on_device(self._table, p.device), on_device(self._rows, p.device)
+        return technique.remember(self._table.index_select(0, self._rows), p)
 
     def keep(self, technique: MemoryLoss, logits: Tensor) -> None:
         """Keep the records with these predictions, once for each batch: not in a pass that is repeated."""
         if not self._done and self._rows is not None:
-            self._table[self._rows] = self.new(technique, logits).to(self._table)
+            self._table.index_copy_(0, self._rows, self.new(technique, logits))
             self._done = True
 
     def state_dict(self) -> dict[str, Any]:

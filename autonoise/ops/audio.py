@@ -114,7 +114,7 @@ def coloured_noise(shape: tuple[int, ...], exponent: float, rng: Generator, like
     f = frequencies(shape[-1], like)
     # 1 / f has no value at f = 0; that bin, a constant offset, is left out
     amplitude = f.maximum(f[1]).pow(-exponent / 2)
-    amplitude[0] = 0
+    amplitude[0].zero_()
     return shaped_noise(amplitude, shape, rng, like)
 
 
@@ -210,7 +210,7 @@ def level_exceeded(x: Tensor, rate: Tensor, lengths: Tensor | None = None) -> Te
     """
     inside = within(x, lengths)
     loud = x.abs() if inside is None else x.abs() * inside
-    count = x.new_tensor(x.shape[1]) if lengths is None else lengths.to(x).unsqueeze(1)
+    count = x.shape[1] if lengths is None else lengths.to(x).unsqueeze(1)
     high = loud.amax(1, keepdim=True)
     low, over = torch.zeros_like(high), torch.empty_like(loud)
     # 13 halvings find the level to 1/8192 of the peak

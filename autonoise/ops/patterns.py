@@ -45,7 +45,7 @@ def power_law_field(shape: tuple[int, int, int, int], exponent: Tensor, rng: Gen
     columns = torch.fft.rfftfreq(width, device=like.device, dtype=like.dtype)
     squared = rows[:, None].square() + columns.square()
     # frequency 0, a constant offset, is left out; the 1 in its place avoids a division by zero
-    squared[0, 0] = 1
+    squared[0, 0].fill_(1)
     amplitude = squared ** (-exponent / 4)
     amplitude[..., 0, 0] = 0
     # columns that are their own mirror image lose half of their power, since the field is real

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from autonoise.ops.devices import constant
 from autonoise.ops.masks import movable
 from autonoise.types import BatchInfo, DataType
 
@@ -55,8 +56,8 @@ def _table(x: Tensor, info: BatchInfo) -> Tensor:
     """Return the columns of a table, with those that hold codes standardised over the batch."""
     if not info.spec.codes:
         return x
-    codes = torch.zeros(x.shape[1], dtype=torch.bool, device=x.device)
-    codes[list(info.spec.codes)] = True
+    held = set(info.spec.codes)
+    codes = constant(tuple(c in held for c in range(x.shape[1])), torch.bool, x.device)
     return torch.where(codes, _standardised(x, (0,)), x)
 
 

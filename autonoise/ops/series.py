@@ -88,8 +88,15 @@ def smooth_curve(values: Tensor, length: int) -> Tensor:
 
     The first knot is at the first step and the last knot at the last step.
     """
-    basis = on_device(torch.from_numpy(_spline_basis(values.shape[-1], length)), values.device)
-    return values @ basis.to(values.dtype)
+    return values @ _basis_on(values.shape[-1], length, values.dtype, values.device)
+
+
+@lru_cache(maxsize=16)
+def _basis_on(knots: int, length: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return :func:`_spline_basis` on a device; it is kept, so it must never be changed in place."""
+    # a tensor that was made in inference mode could not be used in training
+    with torch.inference_mode(False):
+        return on_device(torch.from_numpy(_spline_basis(knots, length)), device).to(dtype)
 
 
 def rising_curve(values: Tensor, places: Tensor) -> Tensor:

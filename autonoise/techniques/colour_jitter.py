@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import ClassVar
 
 import torch
@@ -66,13 +67,19 @@ class ColourJitter(InputNoise):
 
 def _chroma_matrix(saturation: Tensor, angle: Tensor) -> Tensor:
     """Return RGB matrices (B, 3, 3) that scale and rotate the colour of a pixel and leave grey pixels as they are."""
-    to_yiq = torch.tensor(_TO_YIQ, dtype=torch.float64)
-    to_yiq[1:] -= to_yiq[1:].mean(1, keepdim=True)  # rounded constants do not sum to 0: grey would be tinted
-    yiq = on_device(to_yiq.to(saturation.dtype), saturation.device)
-    inner = torch.zeros(len(angle), 3, 3, dtype=saturation.dtype, device=saturation.device)
-    inner[:, 0, 0] = 1
-    inner[:, 1, 1] = inner[:, 2, 2] = saturation * angle.cos()
-    inner[:, 1, 2] = -saturation * angle.sin()
-    inner[:, 2, 1] = saturation * angle.sin()
-    to_rgb = on_device(to_yiq.inverse().to(saturation.dtype), saturation.device)
+    yiq, to_rgb = _yiq(saturation.dtype, str(saturation.device))
+    turned, tilted = saturation * angle.cos(), saturation * angle.sin()
+    nought, one = torch.zeros_like(turned), torch.ones_like(turned)
+    inner = torch.stack([one, nought, nought, nought, turned, -tilted, nought, tilted, turned], dim=1).view(-1, 3, 3)
     return to_rgb @ inner @ yiq
+
+
+@functools.lru_cache(maxsize=16)
+def _yiq(dtype: torch.dtype, device: str) -> tuple[Tensor, Tensor]:
+    """Return the matrices from RGB to YIQ and back; they are kept, so they must never be changed in place."""
+    # a tensor that was made in inference mode could not be used in training
+    with torch.inference_mode(False):
+        to_yiq = torch.tensor(_TO_YIQ, dtype=torch.float64)
+        to_yiq[1:] -= to_yiq[1:].mean(1, keepdim=True)  # rounded constants do not sum to 0: grey would be tinted
+        there, back = to_yiq.to(dtype), to_yiq.inverse().to(dtype)
+        return on_device(there, torch.device(device)), on_device(back, torch.device(device))

@@ -37,7 +37,7 @@ class Cutmix(PairNoise):
         cut = (strength.float() * (1 - beta(self.alpha, len(x), rng, x))).clamp(0, 1)
         centre = torch.rand(len(size), len(x), generator=rng, device=x.device)
         boxes = []
-        partner, whole = permutation(len(x), rng, x), cut.new_tensor(size.numel())
+        partner, whole = permutation(len(x), rng, x), cut.new_full((), size.numel())
         rooms = [cut.new_full((len(x),), pixels) for pixels in size]
         if info.lengths is not None:
             whole = info.lengths.to(cut).clamp(min=1)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from autonoise.errors import AttachError
+from autonoise.ops.devices import constant
 from autonoise.ops.masks import chance, movable
 from autonoise.ops.reconstruction import target_of
 from autonoise.technique import BatchInfo, DataType, Family, StepTechnique, StepView, ranged, technique
@@ -57,8 +58,8 @@ class DenoisingAutoencoder(StepTechnique):
             hit = chance(rate, x.shape, rng)
             if info.feature_of is not None:
                 hit = hit[:, info.feature_of.clamp(min=0)] & (info.feature_of >= 0)
-            fill = torch.zeros_like(x)
-            fill[:, [flag for flag, _ in spec.flags]] = 1
+            flags = {flag for flag, _ in spec.flags}
+            fill = constant(tuple(float(c in flags) for c in range(x.shape[1])), x.dtype, x.device)
             return torch.where(hit, fill, x)
         hit = chance(rate, x.shape, rng)
         mask = movable(x, info)

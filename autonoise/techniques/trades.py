@@ -46,7 +46,7 @@ class Trades(ConsistencyTechnique):
         return 2 + self.steps + 1 / 3
 
     def move(self, x: Tensor, *, gradient: Callable[[Tensor], Tensor], rng: Generator, info: BatchInfo) -> Tensor:
-        radius, mask = x.new_tensor(self.eps * info.unit), movable(x, info)
+        radius, mask = (x.new_ones(()) * (self.eps * info.unit)).to(x.dtype), movable(x, info)
         moved = inside_box(x, START * radius * randn_like(x, rng), radius, mask, info)
         for _ in range(self.steps):
             ascent = moved - x + 2.5 / self.steps * radius * gradient(moved).sign()

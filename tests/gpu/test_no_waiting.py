@@ -15,13 +15,9 @@ from gpu.device import DEVICE, marks, report, watching
 pytestmark = marks
 IN_MODEL = at_stages(but=(Stage.RAW,))
 KNOWN = {
-    # the size of an attack on an embedding is measured first
-    ("fgsm", "text"), ("pgd", "text"), ("freelb", "text"), ("vat", "text"),
-    # records of each sample are kept in the memory of the CPU
-    ("elr", "*"),
     # a phase before training
-    ("mlm_pretraining", "*"), ("denoising_autoencoder", "*"),
-}  # fmt: skip
+    ("mlm_pretraining", "*"),
+}
 
 
 @pytest.mark.parametrize("probability", [1.0, 0.5])

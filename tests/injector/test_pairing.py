@@ -181,3 +181,12 @@ def test_noisy_feature_mixup_at_an_embedding_leaves_padding_alone() -> None:
     moved = (model.seen - model.norm.forward(model.embedding(ids))).abs().amax(2) > 1e-2
     assert not moved[(ids == 0).all(0).expand_as(ids)].any()
     assert moved[ids != 0].all()
+
+
+def test_a_missing_value_stays_missing_where_a_part_is_replaced() -> None:
+    x = torch.randn(SIZE, 2, 20)
+    x[::3, 1, 5:9] = torch.nan
+    noisy, y = run("timeseries", x, cutmix={"alpha": 1.0})
+    assert torch.equal(noisy.isnan(), x.isnan())
+    # many rows did get a part of another one there
+    assert (noisy[:, 0, 5:9] != x[:, 0, 5:9]).any(1).float().mean() > 0.3 and (y.amax(1) < 1).float().mean() > 0.3
