@@ -191,8 +191,8 @@ def _attributes(file: Path, rng: m.Rng) -> None:
                     ("trial_heartbeats", "heartbeat", "x"), ("trial_values", "value_type", "NONSENSE"),
                 ])  # fmt: skip
                 _forgiving(db, f"update or ignore {name} set {column} = ?", (new,))
-            if rng.random() < 0.05:
-                _forgiving(db, f"drop table {table}", ())
+        if rng.random() < 0.1:
+            _forgiving(db, f"drop table {table}", ())
 
 
 def _forgiving(db: Any, command: str, values: tuple[Any, ...]) -> None:

@@ -110,7 +110,7 @@ def test_a_few_damaged_data_files(kind: str, imported: None, tmp_path: Path) -> 
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize(("kind", "count"), [("policy", 700), ("space", 600), ("study", 700)])
+@pytest.mark.parametrize(("kind", "count"), [("policy", 850), ("space", 800), ("study", 350)])
 def test_damaged_documents(kind: str, count: int, imported: None, tmp_path: Path, finished: Path) -> None:
     made: dict[str, Make] = {
         "policy": damaged_documents.policy,
