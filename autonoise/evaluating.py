@@ -15,6 +15,7 @@ from autonoise.corruptions.frozen import digest
 from autonoise.data import Dataset, summary
 from autonoise.data.objects import is_path
 from autonoise.errors import StudyError
+from autonoise.files import version_of
 from autonoise.found import Judged
 from autonoise.phases import pool_size
 from autonoise.policy import Policy, load_policy
@@ -119,7 +120,7 @@ def evaluate(
         if made is not None:
             stack.enter_context(kept(made, Path(config.data), folder.study_file))
         with quiet_optuna(), main_not_imported_again(), explained(config):
-            config, result, stopped = _run(config, policies, given, folder, observer, factory, once=once)
+            config, result, stopped = _run(config, policies, given, folder, observer, factory, stack, once=once)
     return EvaluationResult(config, folder, result, stopped)
 
 
@@ -171,6 +172,7 @@ def _run(
     folder: StudyFolder,
     observer: Observer,
     factory: ModelFactory | None,
+    held: ExitStack,
     *,
     once: bool,
 ) -> tuple[StudyConfig, Result | None, bool]:
@@ -183,9 +185,11 @@ def _run(
     tell_noisy_parts(task)
     check_fit(policies, task, "" if factory is not None else config.model or "")
     folder.create(searched=False)
+    held.enter_context(folder.alone("evaluation"))
     stop = Stop()
     study = open_study(config, open_storage(config.storage_url))
-    claim(study, config, {"data_fingerprint": task.dataset.fingerprint}, "--out")
+    facts = {"data_fingerprint": task.dataset.fingerprint, "version_of_autonoise": version_of("autonoise")}
+    claim(study, config, facts, "--out")
     session = session_for(config, task, folder, study, observer, stop)
     with_noise_data(config, session.space, task, folder)
     config.save(folder.study_file)

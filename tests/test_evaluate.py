@@ -22,7 +22,7 @@ from autonoise.data import Dataset, load, split
 from autonoise.errors import AttachError, AutonoiseError, DataError, StudyError
 from autonoise.evaluating import _seed_of_the_search, folder_of
 from autonoise.study.config import StudyConfig
-from autonoise.study.folder import RunResult
+from autonoise.study.folder import RunResult, StudyFolder
 from autonoise.study.prepare import build_task
 from autonoise.study.result import ContestantResult, Difference, Measured, Result
 from autonoise.training import task as training
@@ -176,9 +176,25 @@ def test_other_settings_and_the_folder_of_a_search_are_refused(done: SimpleNames
         autonoise.evaluate(NOISE, iris(), model=small, out=done.out, **{**QUICK, "epochs": 2})
     with pytest.raises(StudyError, match=r"data fingerprint.*another --out"):
         autonoise.evaluate(NOISE, (iris()[0][:120], iris()[1][:120]), model=small, out=done.out, **QUICK)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("autonoise.evaluating.version_of", lambda package: "0.0.1")
+        with pytest.raises(StudyError, match=r"another version of autonoise \(.* now 0\.0\.1\).*another --out"):
+            autonoise.evaluate(NOISE, iris(), model=small, out=done.out, **QUICK)
     (tmp_path / "study.yaml").write_text("format: autonoise-study/1\n")
     with pytest.raises(StudyError, match="holds a search"):
         folder_of(StudyConfig(data="iris", study="s", out=str(tmp_path)))
+
+
+def test_one_evaluation_at_a_time_has_a_folder(done: SimpleNamespace, tmp_path: Path, trained: Counted) -> None:
+    for out in (done.out, tmp_path):
+        before = {p: p.stat().st_mtime_ns for p in out.rglob("*")}
+        occupied = pytest.raises(StudyError, match=r"another evaluation is at work in .*: let it end, or name another")
+        with StudyFolder(out).alone("evaluation"), occupied:
+            autonoise.evaluate([NOISE, SWAP], iris(), model=small, out=out, **QUICK)
+        assert {p: p.stat().st_mtime_ns for p in out.rglob("*") if p in before} == before
+    assert trained.seen == []
+    # once it has ended, the folder is free
+    autonoise.evaluate([NOISE, SWAP], iris(), model=small, out=done.out, **QUICK)
 
 
 # -- honest test rows ------------------------------------------------------------------------------------------------

@@ -151,11 +151,11 @@ class StudyFolder:
         shutil.rmtree(self.sets, ignore_errors=True)
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def alone(self, what: str = "search") -> Iterator[None]:
         """Hold the folder, which must exist, for this process; the system lets go of it when the process ends.
 
-        Raises OccupiedError where another search is at work in it. Where the system or the file system knows no locks,
-        nothing is held.
+        ``what``: the kind of work, "search" or "evaluation". Raises OccupiedError where another is at work in it. Where
+        the system or the file system knows no locks, nothing is held.
         """
         if fcntl is None:
             yield
@@ -165,9 +165,9 @@ class StudyFolder:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(handle)
+            join = f" join it by autonoise worker {self.root}," if what == "search" else ""
             raise OccupiedError(
-                f"another search is at work in {self.root}: let it end, join it by autonoise worker {self.root}, or "
-                f"name another folder by --out"
+                f"another {what} is at work in {self.root}: let it end,{join} or name another folder by --out"
             ) from None
         except OSError:
             pass
