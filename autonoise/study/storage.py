@@ -134,6 +134,8 @@ def claim(study: optuna.Study, config: StudyConfig, facts: dict[str, str], other
     """
     claims = StudyRecord.of(study).claims
     known, now = claims.get("settings") or {}, config.comparable()
+    if not isinstance(known, dict):
+        raise StudyError(f"study {config.study!r}: what its storage says of its settings is damaged: {RESTORE}")
     changed = [f"{n}: {known[n]} → {now[n]}" for n in now if n in known and known[n] != now[n]]
     if changed:
         raise StudyError(
@@ -143,7 +145,7 @@ def claim(study: optuna.Study, config: StudyConfig, facts: dict[str, str], other
     for key, value in facts.items():
         if claims.get(key, value) != value:
             raise StudyError(
-                f"study {config.study!r} was started with another {key.replace('_', ' ')} ({claims[key][:24]} now "
+                f"study {config.study!r} was started with another {key.replace('_', ' ')} ({str(claims[key])[:24]} now "
                 f"{value[:24]}): scores would not be comparable; use another {other}, or undo the change"
             )
     new = {key: value for key, value in {**facts, "settings": {**now, **known}}.items() if claims.get(key) != value}

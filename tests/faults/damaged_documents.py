@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -98,8 +99,28 @@ _STUDY_FILES = {
 _NOT_COPIED = shutil.ignore_patterns("report.*", "*.svg", "*.png", "artifacts", "policies", ".*")
 
 
-def study(folder: Path, rng: m.Rng, sample: Path) -> Calls:
-    """A copy of a finished study with one file damaged. ``sample``: the folder of that study."""
+SEARCHED = ["wine", "--trials", "6", "--epochs", "2", "--seeds", "3", "--train-rows", "100"]
+"""The options of the search that made the study."""
+
+
+def _searching_again() -> None:
+    """The search goes on with its damaged folder; where it begins to train, it is interrupted."""
+    from autonoise.cli import main
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGVTALRM, interrupt)
+    signal.setitimer(signal.ITIMER_VIRTUAL, 4.0)
+    try:
+        status = main(["search", *SEARCHED, "--out", "bank/one"])
+        assert status in (0, 2, 130), status
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+
+
+def study(folder: Path, rng: m.Rng, sample: Path, *, again: bool = False) -> Calls:
+    """A copy of a finished study with one file damaged. ``sample``: that study's folder; ``again``: search in it."""
     place = folder / "bank" / "one"
     shutil.copytree(sample, place, ignore=_NOT_COPIED)
     (folder / "evil.py").write_text(FLAG_MODEL)
@@ -110,6 +131,8 @@ def study(folder: Path, rng: m.Rng, sample: Path) -> Calls:
     else:
         file = m.pick(rng, sorted((place / "runs").glob("*.npz"))) if what == "runs" else place / what
         _damage(file, rng)
+    if again:
+        return [_searching_again, _searching_again, ["status", "bank/one"]]
     calls: Calls = [["status", "bank/one"], ["studies", "bank"], ["best", "bank/one"], ["report", "bank/one"]]
     calls += [["compare", "bank/one", str(sample)], ["status", "bank/one", "--json"], ["inspect", "bank/one"]]
     calls += [["export", "bank/one", "--out", "p.yaml"]]

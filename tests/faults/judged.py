@@ -120,7 +120,7 @@ def judge_process(call: Sequence[str], folder: Path, accepted: Sequence[int] = (
     done = subprocess.run(
         [sys.executable, "-m", "autonoise", *call], cwd=folder, env=environment, capture_output=True, text=True,
         errors="replace",
-        stdin=subprocess.DEVNULL, timeout=120,
+        stdin=subprocess.DEVNULL, timeout=600,
     )  # fmt: skip
     told = {"status": done.returncode, "out": done.stdout[-20000:], "err": done.stderr, "seconds": 0.0, "events": []}
     return [*_faults(told, accepted), *(["code of the file was run"] if (folder / CANARY).exists() else [])]
