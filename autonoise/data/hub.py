@@ -30,11 +30,26 @@ def load_folder(path: Path, target: str | None = None) -> Collected:
         purpose = f"reading {path}, a folder of Hugging Face datasets,"
         raise MissingExtraError.of("datasets", "datasets", purpose) from None
     try:
+        _check_arrow(path)
         data = datasets.load_from_disk(str(path))
     except Exception as e:
         reason = " ".join(str(e).split())[:160] or type(e).__name__
         raise DataError(f"{path}: unreadable folder of Hugging Face datasets ({reason}): save it again") from e
     return from_hub(data, target)
+
+
+def _check_arrow(path: Path) -> None:
+    """Read the Arrow files of a folder once and check them, lengths and texts too.
+
+    Arrow maps files into memory and trusts the lengths in them: a damaged one would end the process with a
+    segmentation fault. Raises what Arrow raises.
+    """
+    import pyarrow as pa
+
+    for file in sorted(path.rglob("*.arrow")):
+        with pa.OSFile(str(file)) as opened, pa.ipc.open_stream(opened) as reader:
+            for batch in reader:
+                batch.validate(full=True)
 
 
 def from_hub(data: Any, target: str | None = None) -> Collected:

@@ -100,6 +100,7 @@ def readable(name: str) -> Iterator[None]:
         TypeError,
         AttributeError,
         ArithmeticError,
+        AssertionError,  # Optuna's, on values that its tables allow and it never writes
         RecursionError,
     ) as e:
         cause = e.__cause__ if isinstance(e, optuna.exceptions.OptunaError) and e.__cause__ is not None else e

@@ -6,6 +6,7 @@ import warnings
 import zipfile
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 from safetensors.numpy import save_file
@@ -122,3 +123,18 @@ def test_a_matrix_that_is_nested_too_deeply_or_too_large(tmp_path, monkeypatch):
     monkeypatch.setattr("autonoise.data.label_noise.MAX_MATRIX", 10)
     with pytest.raises(DataError, match="it must hold 2 x 2 numbers"):
         read_matrix(tmp_path / "m.json", 2)
+
+
+def test_a_saved_data_set_whose_lengths_lead_out_of_the_file(tmp_path):
+    """Arrow believes what stands in a file: without a check the process would end with a segmentation fault."""
+    datasets = pytest.importorskip("datasets")
+    saved = datasets.Dataset.from_dict({"text": ["some words", "more words"] * 20, "label": Y.tolist()})
+    saved.save_to_disk(str(tmp_path / "saved"))
+    assert len(data.load(tmp_path / "saved", data_type="text")) == 40
+    (file,) = (tmp_path / "saved").glob("*.arrow")
+    lengths = np.arange(41, dtype=np.int32)
+    lengths[20] = 2**30
+    text = pa.StringArray.from_buffers(40, pa.py_buffer(lengths), pa.py_buffer(b"x" * 40))
+    with pa.OSFile(str(file), "wb") as out, pa.ipc.new_stream(out, saved.data.table.schema) as writer:
+        writer.write_batch(pa.record_batch([text, pa.array(Y)], schema=saved.data.table.schema))
+    refused("unreadable folder of Hugging Face datasets", tmp_path / "saved")

@@ -73,6 +73,7 @@ def test_facts_of_a_study(facts: dict[str, Any]) -> None:
         "update trial_user_attributes set value_json = '{'",
         "update trials set state = 'EVIL'",
         "update trials set datetime_start = 'never'",
+        "update trial_values set value = null",
         "update trial_params set distribution_json = '{}'",
         """update trial_user_attributes set value_json = '"x"' where key = 'autonoise.score'""",
     ],
