@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,7 +11,7 @@ from torch import nn
 from autonoise.evaluation import metrics
 from autonoise.evaluation.predict import Forward, probabilities
 from autonoise.evaluation.sets import EvaluationSets
-from autonoise.types import Array, Family
+from autonoise.types import Array, Batch, Family
 
 SMALLEST_GAP = 0.002
 
@@ -80,18 +80,23 @@ class Score:
         }
 
 
+def _predicted(model: nn.Module, parts: Iterable[Batch], forward: Forward | None) -> Array:
+    """Probabilities (N, C) of rows that come in parts."""
+    return np.concatenate([probabilities(model, part, forward) for part in parts])
+
+
 def evaluate(
     model: nn.Module, sets: EvaluationSets, severities: Sequence[int] = (1, 2, 3, 4, 5), forward: Forward | None = None
 ) -> Score:
     """Score a model on a part of the data; where there is no noise at all, the noisy figures equal the clean ones."""
     labels = sets.labels
-    clean = probabilities(model, sets.clean(), forward)
+    clean = _predicted(model, sets.parts(), forward)
     correct = (clean.argmax(1) == labels).astype(float)
     by_corruption: dict[str, list[float]] = {}
     by_row: dict[str, Array] = {}
     families: dict[Family, list[_Noisy]] = {}
     for frozen in sets.frozen:
-        runs = [_Noisy.of(probabilities(model, sets.noisy(frozen, s), forward), labels) for s in severities]
+        runs = [_Noisy.of(_predicted(model, sets.parts(frozen, s), forward), labels) for s in severities]
         by_corruption[frozen.name] = [r.accuracy for r in runs]
         by_row[frozen.name] = np.mean([r.correct for r in runs], axis=0)
         families.setdefault(frozen.family, []).append(_Noisy.mean(runs))

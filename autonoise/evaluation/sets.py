@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from autonoise.batches.rows import to_device
 from autonoise.corruptions.base import Reference
 from autonoise.corruptions.frozen import FrozenCorruption, corrupted
 from autonoise.data import Preparation, Rows, count, take
+from autonoise.evaluation.predict import EVALUATION_BATCH
 from autonoise.evaluation.stored import StoredSets
 from autonoise.types import Array, Batch
 
@@ -61,6 +62,24 @@ class EvaluationSets:
         rows, labels = self.real
         return self._kept("real", 0, lambda: self.prepare(rows)), labels
 
+    def parts(self, frozen: FrozenCorruption | None = None, severity: int = 0) -> Iterator[Batch]:
+        """Yield the rows, clean or under a corruption, in one batch where it may be kept, else a few at a time.
+
+        So a set that is too large for the memory that is meant for it is never there as a whole.
+        """
+        key = ("clean", 0) if frozen is None else (frozen.name, severity)
+        if key in self._cache or len(self) <= EVALUATION_BATCH or (frozen is not None and not self._raw):
+            yield self.clean() if frozen is None else self.noisy(frozen, severity)
+            return
+        rows = self.rows if frozen is None else self._rows(frozen, severity)
+        some = self.prepare(take(rows, np.arange(EVALUATION_BATCH)))
+        if self._bytes + _size(some) * len(self) / EVALUATION_BATCH <= CACHE_BYTES:
+            yield self._kept(*key, lambda: self.prepare(rows))
+            return
+        yield some
+        for start in range(EVALUATION_BATCH, len(self), EVALUATION_BATCH):
+            yield self.prepare(take(rows, np.arange(start, min(start + EVALUATION_BATCH, len(self)))))
+
     def prepare(self, rows: Rows) -> Batch:
         return to_device(self._prepare(rows), self.device)
 
@@ -103,24 +122,41 @@ class EvaluationSets:
         Arrays are kept as they come, since pictures take a quarter of the place as bytes; texts and tables prepared.
         """
 
-        def make() -> Rows:
-            return corrupted(self.rows, frozen, severity, self.part, self._reference)
+        if self._raw:
+            return self.prepare(self._rows(frozen, severity))
+        assert self._stored is not None
+        made = self._stored.batch(self._words(frozen, severity), lambda: self._prepare(self._made(frozen, severity)))
+        return to_device(made, self.device)
 
+    @property
+    def _raw(self) -> bool:
+        """Whether corrupted rows are at hand before they are prepared."""
+        return self._stored is None or isinstance(self.rows, np.ndarray)
+
+    def _rows(self, frozen: FrozenCorruption, severity: int) -> Rows:
         if self._stored is None:
-            return self.prepare(make())
+            return self._made(frozen, severity)
+        return self._stored.array(self._words(frozen, severity), lambda: np.asarray(self._made(frozen, severity)))
+
+    def _made(self, frozen: FrozenCorruption, severity: int) -> Rows:
+        return corrupted(self.rows, frozen, severity, self.part, self._reference)
+
+    def _words(self, frozen: FrozenCorruption, severity: int) -> tuple[object, ...]:
         at = severity - 1
-        words = (self.part, frozen.name, frozen.amounts[at], frozen.seeds[at])
-        if isinstance(self.rows, np.ndarray):
-            return self.prepare(self._stored.array(words, lambda: np.asarray(make())))
-        return to_device(self._stored.batch(words, lambda: self._prepare(make())), self.device)
+        return (self.part, frozen.name, frozen.amounts[at], frozen.seeds[at])
 
     def _kept(self, name: str, severity: int, make: Callable[[], Batch]) -> Batch:
         key = (name, severity)
         if key not in self._cache:
             batch = make()
-            size = sum(t.numel() * t.element_size() for t in tensors_of(batch))
+            size = _size(batch)
             if self._bytes + size > CACHE_BYTES:
                 return batch
             self._bytes += size
             self._cache[key] = batch
         return self._cache[key]
+
+
+def _size(batch: Batch) -> int:
+    """The bytes that the tensors of a batch take."""
+    return sum(t.numel() * t.element_size() for t in tensors_of(batch))

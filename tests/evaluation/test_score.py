@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from autonoise.data.builtin import cbf_series
 from autonoise.evaluation.predict import probabilities
 from autonoise.evaluation.score import Score, evaluate, gap_closed
 from autonoise.evaluation.sets import EvaluationSets
+from autonoise.evaluation.stored import StoredSets
 from autonoise.types import DataType, Family
 
 Y = np.arange(60) % 3
@@ -156,3 +158,35 @@ def test_gap_closed() -> None:
 
 def test_a_score_is_frozen() -> None:
     assert Score.__dataclass_params__.frozen  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_a_set_too_large_to_keep_is_prepared_a_part_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_disk: bool
+) -> None:
+    """Scores are those of the whole set, and never are there more prepared rows than one forward pass takes."""
+    most: list[int] = []
+
+    def watched(rows: Any) -> Tensor:
+        most.append(len(rows))
+        return prepare(rows)
+
+    rows, labels = np.tile(X, (20, 1, 1))[:950], np.tile(Y, 20)[:950]
+
+    def made() -> EvaluationSets:
+        stored = StoredSets(tmp_path) if on_disk else None
+        return EvaluationSets("search0", rows, labels, watched, FROZEN[:2], REFERENCE, stored=stored)  # type: ignore[arg-type]
+
+    together = made()
+    whole = evaluate(Linear(), together, severities=(1, 5))
+    assert max(most) == 950 and len(together._cache) == 5
+    most.clear()
+    # room for one part in memory, but for no whole set
+    monkeypatch.setattr("autonoise.evaluation.sets.CACHE_BYTES", 512 * 32 * 4)
+    parts = made()
+    some = [p for p in parts.parts(FROZEN[0], 5) if isinstance(p, Tensor)]
+    assert [len(p) for p in some] == [512, 438]
+    assert torch.equal(torch.cat(some), prepare(corrupted(rows, FROZEN[0], 5, "search0", REFERENCE)))
+    assert evaluate(Linear(), parts, severities=(1, 5)).flat() == whole.flat()
+    assert max(most) == 512
+    assert not parts._cache
