@@ -29,6 +29,8 @@ def add_noise(attached: Attached, scale: Tensor | float = 1.0) -> None:
         strength = attached.clock.strength(step, index, attached.strength)
         if strength <= 0:
             continue
+        if isinstance(scale, float) and scale == 1 and _at_once(attached, index, technique, strength):
+            continue
         tables = {id(m.weight): m for m in attached.inner.modules() if isinstance(m, nn.Embedding | nn.EmbeddingBag)}
         for number, parameter in enumerate(attached.inner.parameters()):
             g = parameter.grad
@@ -42,6 +44,29 @@ def add_noise(attached: Attached, scale: Tensor | float = 1.0) -> None:
             if id(parameter) in tables:
                 noisy = but_padding(tables[id(parameter)], plain, noisy)
             parameter.grad = noisy if plain is g else noisy * by
+
+
+def _at_once(attached: Attached, index: int, technique: GradientNoise, strength: float) -> bool:
+    """Change all gradients in one go where they lie on one GPU and the technique can; whether that was done."""
+    at_once = getattr(technique, "perturb_all", None)
+    if at_once is None:
+        return False
+    owners = [p for p in attached.inner.parameters() if p.grad is not None]
+    gradients = [p.grad for p in owners if p.grad is not None]
+    kinds = {(g.device, g.dtype, g.layout) for g in gradients}
+    if len(kinds) != 1 or gradients[0].device.type == "cpu":
+        return False
+    if gradients[0].dtype != torch.float32 or gradients[0].layout != torch.strided:
+        return False
+    if any(
+        m.padding_idx is not None for m in attached.inner.modules() if isinstance(m, nn.Embedding | nn.EmbeddingBag)
+    ):
+        return False
+    rng = attached.clock.rng(index, LEAF, 0, gradients[0].device, per_update=True)
+    changed = at_once(gradients, strength=strength, rng=rng, update=attached.clock.update)
+    for owner, g in zip(owners, changed, strict=True):
+        owner.grad = g
+    return True
 
 
 def hook(optimizer: Optimizer, act: Act) -> RemovableHandle:

@@ -24,9 +24,16 @@ def _matrix(size: int) -> NDArray[np.float64]:
 def dct_matrix(size: int, like: Tensor) -> Tensor:
     """Return the matrix D (size, size) for which ``D @ v`` is the DCT-II of v, and D @ D.T is the identity.
 
-    It has the dtype and device of ``like``.
+    It has the dtype and device of ``like``. It is kept for the next batches and must never be changed in place.
     """
-    return on_device(torch.from_numpy(_matrix(size)).to(like.dtype), like.device)
+    return _matrix_on(size, like.dtype, str(like.device))
+
+
+@lru_cache(maxsize=16)
+def _matrix_on(size: int, dtype: torch.dtype, device: str) -> Tensor:
+    # a tensor that was made in inference mode could not be used in training
+    with torch.inference_mode(False):
+        return on_device(torch.from_numpy(_matrix(size)).to(dtype, copy=True), torch.device(device))
 
 
 def block_diagonal(matrix: Tensor, size: int) -> Tensor:

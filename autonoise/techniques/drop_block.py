@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import ClassVar, Self
 
 import torch
+import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from autonoise.errors import AttachError
@@ -52,14 +53,25 @@ class DropBlock(ActivationNoise):
         side = min(self.block, *h.shape[2:]) if places else 1
         rate = (strength.float() * self.p).clamp(0, 0.95)
         centre = 1 - (1 - rate) ** (1 / side ** len(places))
-        centres = numbers(centre, (*h.shape[:2], *(n + side - 1 for n in h.shape[2:])), rng, torch.int16)
-        for dim in places:
-            centres = _widened(centres, dim, side)
-        gone = centres.to(h.dtype)
+        shape = (*h.shape[:2], *(n + side - 1 for n in h.shape[2:]))
+        if h.device.type != "cpu" and len(places) in (1, 2):
+            gone = _pooled(numbers(centre, shape, rng, h.dtype), side)
+        else:
+            centres = numbers(centre, shape, rng, torch.int16)
+            for dim in places:
+                centres = _widened(centres, dim, side)
+            gone = centres.to(h.dtype)
         share = 1 - gone.mean(tuple(range(1, h.ndim)), keepdim=True, dtype=torch.float32)
         # the lower limit bounds the factor at 20 where nearly everything is dropped
         scale = (1 / share.clamp(min=0.05)).to(h.dtype)
         return h * torch.addcmul(scale, scale, gone, value=-1)
+
+
+def _pooled(mask: Tensor, side: int) -> Tensor:
+    """Return what :func:`_widened` gives along all dimensions from the third on, one or two, in one step for a GPU."""
+    pool = F.max_pool1d if mask.ndim == 3 else F.max_pool2d
+    pooled: Tensor = pool(mask, side, stride=1)
+    return pooled
 
 
 def _widened(mask: Tensor, dim: int, side: int) -> Tensor:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 from torch import Generator, Tensor
 
 from autonoise.ops.random import randn_like
@@ -24,5 +27,30 @@ class GradientNoise(stages.GradientNoise):
     gamma: float = ranged(0.3, 1.0, default=0.55, maximum=10.0)
 
     def perturb(self, g: Tensor, *, strength: float, rng: Generator, update: int) -> Tensor:
-        sigma: float = (self.eta / (1 + update) ** self.gamma) ** 0.5
-        return g + randn_like(g, rng) * (strength * sigma)
+        return g + randn_like(g, rng) * (strength * self.sigma(update))
+
+    def perturb_all(
+        self, gradients: Sequence[Tensor], *, strength: float, rng: Generator, update: int
+    ) -> Sequence[Tensor]:
+        """Return what :meth:`perturb` makes of each gradient (float32, all on one device), with fewer operations.
+
+        The injector asks for this on a GPU, where each operation costs the time to ask for it.
+        """
+        noise = torch.randn(sum(g.numel() for g in gradients), generator=rng, device=gradients[0].device)
+        noise.mul_(strength * self.sigma(update))
+        parts = torch.split(noise, [g.numel() for g in gradients])
+        # laid out in memory as the gradient is, which is then added to in one operation for all
+        shaped = [
+            n.as_strided(g.shape, g.stride(), n.storage_offset()) if _dense(g) else n.view(g.shape)
+            for g, n in zip(gradients, parts, strict=True)
+        ]
+        return torch._foreach_add(list(gradients), shaped)
+
+    def sigma(self, update: int) -> float:
+        """Return the standard deviation of the noise in an update, at strength 1."""
+        return float((self.eta / (1 + update) ** self.gamma) ** 0.5)
+
+
+def _dense(g: Tensor) -> bool:
+    """Whether the values of g lie in memory without gaps, in one of the usual two orders."""
+    return g.is_contiguous() or (g.ndim == 4 and g.is_contiguous(memory_format=torch.channels_last))

@@ -12,6 +12,8 @@ from PIL import Image, ImageFilter
 from autonoise.injector.adversarial import weighted_rms
 from autonoise.ops.augmentations import smoothed_by_pooling
 from autonoise.ops.random import generator
+from autonoise.techniques.drop_block import _pooled, _widened
+from autonoise.techniques.gradient_noise import GradientNoise
 from autonoise.techniques.prime import filtered_by_shifts
 from autonoise.techniques.random_convolution import convolved_at_once
 
@@ -52,3 +54,29 @@ def test_the_size_of_an_embedding_counts_valid_tokens_only() -> None:
     assert float(weighted_rms(embedded, None)) == pytest.approx(math.sqrt(20100 / 8))
     # with no valid token at all, every one counts
     assert float(weighted_rms(embedded, torch.zeros(2, 2, dtype=torch.bool))) == pytest.approx(math.sqrt(20100 / 8))
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 40), (2, 3, 20, 15)])
+def test_blocks_by_pooling_are_those_by_shifts(shape: tuple[int, ...]) -> None:
+    centres = (torch.rand(shape, generator=generator(3)) < 0.02).to(torch.int16)
+    wanted = centres
+    for dim in range(2, len(shape)):
+        wanted = _widened(wanted, dim, 5)
+    assert 0 < int(centres.sum()) < int(wanted.sum())
+    assert torch.equal(_pooled(centres.float(), 5), wanted.float())
+
+
+def test_noise_on_all_gradients_at_once() -> None:
+    shapes = ((300, 40), (500,), (64, 32, 3, 3))
+    given = [torch.full(shape, 2.0) for shape in shapes]
+    given[2] = given[2].to(memory_format=torch.channels_last)
+    technique = GradientNoise(eta=0.04, gamma=0.5)
+    run = [technique.perturb_all(given, strength=2.0, rng=generator(s), update=3) for s in (0, 0, 1)]
+    for g, a, b, c in zip(given, *run, strict=True):
+        assert torch.equal(a, b) and not torch.equal(a, c)
+        assert a.stride() == g.stride() and (g == 2).all()
+        # sqrt(0.04 / 4 ** 0.5), times the strength of 2
+        assert float((a - 2).std()) == pytest.approx(2 * 0.141421, rel=0.1)
+        assert abs(float((a - 2).mean())) < 5 * 0.283 / math.sqrt(a.numel())
+    # no number is used twice
+    assert torch.cat([a.flatten() for a in run[0]]).unique().numel() > 0.99 * sum(g.numel() for g in given)
