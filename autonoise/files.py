@@ -17,6 +17,8 @@ from autonoise.errors import AutonoiseError
 MAX_BYTES = 512 * 1024
 """Size limit of a YAML or JSON file (512 KiB): policies and spaces take kilobytes, and reading more takes long (PyYAML
 reads some 150 KB in a second)."""
+MAX_JSON = 32 * 2**20
+"""Size limit of a JSON file that a search writes (32 MiB): its largest, result.json, has less than one."""
 MAX_DIGITS = 400
 """Digits that a number in a file may have: no setting needs more than 20."""
 # explicit tags such as !!int "" fail in PyYAML's constructors with whatever their code runs into
@@ -115,6 +117,20 @@ def parse_data(text: str, error: type[AutonoiseError], what: str, where: str) ->
     if not isinstance(value, dict):
         raise error(f"{where}: not a {what}: expected a mapping at the top, found {type(value).__name__}")
     return value
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file of a study holds. OSError where there is none, ValueError where it is damaged.
+
+    Larger files than ``MAX_JSON`` count as damaged; a link to a device would be read without end.
+    """
+    size = path.stat().st_size
+    if not path.is_file() or size > MAX_JSON:
+        raise ValueError(f"{path}: no file, or one of {size:,} bytes")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError(f"{path}: nested too deeply") from None
 
 
 def write_whole(path: str | Path, content: str | bytes, *, mode: int = 0o644) -> None:

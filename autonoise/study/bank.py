@@ -6,7 +6,6 @@ lies. Each study has a file ``memory.json`` there.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ import numpy as np
 
 from autonoise.data import Dataset, Rows, Splits, split, take
 from autonoise.errors import AutonoiseError, InsufficientStudiesError
-from autonoise.files import resource_dir, write_json
+from autonoise.files import read_json, resource_dir, write_json
 from autonoise.policy import Policy
 from autonoise.study.folder import StudyFolder
 from autonoise.study.result import Measured, Result
@@ -138,7 +137,7 @@ def bank(data_type: DataType, places: Iterable[Path]) -> list[Banked]:
 
 def _read(path: Path) -> Banked | None:
     try:
-        values = json.loads(path.read_text())
+        values = read_json(path)
         if values["format"] != FORMAT:
             return None
         # starting points of a search, which are trained anew: a formula that changed since is nothing to warn of

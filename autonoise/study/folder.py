@@ -22,7 +22,7 @@ import numpy as np
 from autonoise.array_files import BROKEN_FILE, open_npz
 from autonoise.corruptions.frozen import FrozenCorruption, freeze, thaw
 from autonoise.errors import StudyError
-from autonoise.files import write_json, write_whole
+from autonoise.files import read_json, write_json, write_whole
 from autonoise.study.result import Result
 from autonoise.types import Array
 
@@ -185,12 +185,23 @@ class StudyFolder:
     def load_corruptions(self) -> tuple[FrozenCorruption, ...] | None:
         """The frozen corruptions of this study, or None before calibration. StudyError when damaged."""
         try:
-            data = json.loads(self.corruptions_file.read_text())
+            data = read_json(self.corruptions_file)
         except FileNotFoundError:
             return None
         except (OSError, ValueError):
             raise StudyError(f"{self.corruptions_file} is damaged; start again in another folder by --out") from None
         return thaw(data)
+
+    def load_baseline(self) -> dict[str, Any]:
+        """What the calibration measured of the baseline. StudyError where that is damaged."""
+        try:
+            found = read_json(self.corruptions_file)["baseline"]
+            if not all(isinstance(found.get(name, 0.0), int | float) for name in ("seconds", "noisy_seconds")):
+                raise TypeError("seconds are no number")
+            list(found.get("left_out", ()))
+            return dict(found)
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            raise StudyError(f"{self.corruptions_file} is damaged; start again in another folder by --out") from None
 
     def save_result(self, result: Result) -> None:
         """Write result.json; a number that is not finite becomes null."""
@@ -199,7 +210,7 @@ class StudyFolder:
     def load_result(self) -> Result | None:
         """What result.json holds; None where there is none yet, or none that can be read."""
         try:
-            return Result.from_dict(json.loads(self.result_file.read_text()))
+            return Result.from_dict(read_json(self.result_file))
         except (OSError, ValueError, TypeError):
             return None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -241,12 +240,14 @@ def _compare_checksums(task: Task, frozen: tuple[FrozenCorruption, ...]) -> None
 
 def left_out(folder: StudyFolder) -> list[str]:
     """Names of the corruptions that the calibration found harmless on these data."""
-    return list(json.loads(folder.corruptions_file.read_text())["baseline"].get("left_out", ()))
+    return [str(name) for name in folder.load_baseline().get("left_out", ())]
 
 
 def baseline_numbers(folder: StudyFolder) -> dict[str, float]:
     """What the calibration measured of the baseline."""
-    found: dict[str, float] = json.loads(folder.corruptions_file.read_text())["baseline"]
+    found = folder.load_baseline()
+    if "seconds" not in found:
+        raise StudyError(f"{folder.corruptions_file} is damaged; start again in another folder by --out")
     return found
 
 

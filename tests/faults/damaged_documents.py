@@ -77,8 +77,8 @@ def space(folder: Path, rng: m.Rng) -> Calls:
             found = SearchSpace.load(str(file))
             found.describe(), found.hash
             made = [found.for_label_noise(), *(found.for_steps(s) for s in (None, "three", "whole"))]
-            study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
             for one in made:
+                study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
                 for _ in range(3):
                     one.suggest(study.ask())
                 for start in (*one.seeds, *one.presets):

@@ -13,12 +13,15 @@ import pytest
 from study_samples import config_of
 
 from autonoise.errors import DataError, StudyError
+from autonoise.study.bank import bank
 from autonoise.study.folder import StudyFolder
 from autonoise.study.noise_data import CLIPS_FILE, clips_of
 from autonoise.study.places import optuna_study
+from autonoise.study.prepare import baseline_numbers, left_out
 from autonoise.study.shared import found_study
 from autonoise.study.storage import open_storage, open_study
 from autonoise.study.trial_record import StudyRecord, TrialRecord, attributes
+from autonoise.types import DataType
 
 POLICY = {"steps": [{"technique": "dropout", "p": 0.1}]}
 
@@ -107,3 +110,29 @@ def test_the_noise_clips_of_a_study(tmp_path: Path) -> None:
     (tmp_path / CLIPS_FILE).write_bytes((tmp_path / CLIPS_FILE).read_bytes()[:100])
     with pytest.raises(DataError, match=r"is damaged .*delete it, and run autonoise search again"):
         clips_of(folder)
+
+
+@pytest.mark.parametrize("name", ["result.json", "corruptions.json", "memory.json"])
+def test_a_file_that_has_no_end(name: str, tmp_path: Path) -> None:
+    """A link to a device would be read until the memory is full."""
+    folder = StudyFolder(tmp_path / "shop")
+    folder.create()
+    (folder.root / name).symlink_to("/dev/zero")
+    assert folder.load_result() is None
+    assert bank(DataType("tabular"), [tmp_path]) == []
+    if name == "corruptions.json":
+        for read in (folder.load_corruptions, lambda: baseline_numbers(folder), lambda: left_out(folder)):
+            with pytest.raises(StudyError, match=r"corruptions\.json is damaged"):
+                read()
+
+
+@pytest.mark.parametrize(
+    "text", ["{}", '{"baseline": 3}', '{"baseline": {"seconds": "x"}}', '{"baseline": {}}', "[" * 99999]
+)
+def test_what_was_measured_of_the_baseline(text: str, tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path)
+    folder.corruptions_file.write_text(text)
+    with pytest.raises(StudyError, match=r"corruptions\.json is damaged"):
+        baseline_numbers(folder)
+    folder.corruptions_file.write_text('{"baseline": {"seconds": 1.5, "left_out": ["fog"]}}')
+    assert (baseline_numbers(folder)["seconds"], left_out(folder)) == (1.5, ["fog"])
