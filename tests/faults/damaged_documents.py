@@ -136,7 +136,9 @@ def study(folder: Path, rng: m.Rng, sample: Path, *, again: bool = False) -> Cal
     calls: Calls = [["status", "bank/one"], ["studies", "bank"], ["best", "bank/one"], ["report", "bank/one"]]
     calls += [["compare", "bank/one", str(sample)], ["status", "bank/one", "--json"], ["inspect", "bank/one"]]
     calls += [["export", "bank/one", "--out", "p.yaml"]]
-    if what in ("study.yaml", "study.db", "study.db: attributes"):
+    model_of_its_own = what == "study.yaml" and (place / what).is_file() and b"model" in (place / what).read_bytes()
+    # the policy of a trial is described with the study's model, which is a program of the user's
+    if what in ("study.yaml", "study.db", "study.db: attributes") and not model_of_its_own:
         calls.append(["export", "bank/one", "--trial", "0", "--out", "t.yaml"])
     if what == "memory.json":
         for name in ("two", "three", "four"):
