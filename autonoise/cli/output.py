@@ -20,6 +20,7 @@ from autonoise.errors import plain
 
 if TYPE_CHECKING:
     from autonoise.policy import Policy, Step
+    from autonoise.study.result import Result
 
 PIPE_WIDTH = 160
 """Width in characters when the output goes to a file or another program: rich would cut tables at 80."""
@@ -231,3 +232,17 @@ def _short(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{k} {_short(v)}" for k, v in value.items())
     return str(value)
+
+
+def spent_in_words(result: Result) -> str:
+    """Where the time of a study went, in hours, minutes and seconds by phase; empty where nothing is known of it.
+
+    The figures are those of the report: training and scoring, summed over processes that ran side by side.
+    """
+    from autonoise.study.observer import duration
+
+    searched = math.nan if result.counts is None else result.counts.seconds_search
+    phases = {"search": searched, **{name: spent.seconds for name, spent in result.spent.items()}}
+    known = {name: seconds for name, seconds in phases.items() if math.isfinite(seconds) and seconds > 0}
+    parts = [f"{name} {duration(seconds)}" for name, seconds in known.items()]
+    return f"time to train and score, summed over processes: {' · '.join(parts)}" if parts else ""

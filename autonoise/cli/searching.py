@@ -245,7 +245,7 @@ def _say_how_to_continue(console: Console, config: StudyConfig) -> None:
 
 def show_outcome(console: Console, config: StudyConfig, outcome: SearchResult) -> None:
     """Recommendation, the three contestants, and where everything lies; the verdict was told already."""
-    from autonoise.cli.output import interval, table
+    from autonoise.cli.output import interval, spent_in_words, table
     from autonoise.study.names import called, one_policy
     from autonoise.technique.words import counted
 
@@ -270,7 +270,8 @@ def show_outcome(console: Console, config: StudyConfig, outcome: SearchResult) -
     ]
     columns = ("", "name", "clean", "noisy (searched)", "noisy (held out)", "gap closed", "passes")
     console.print(table(columns, rows, right=columns[2:]))
-    console.print(f"runs in {outcome.policy.form}", soft_wrap=True)
+    for line in filter(None, (f"runs in {outcome.policy.form}", spent_in_words(result))):
+        console.print(line, soft_wrap=True)
     for line in one_policy(result.winners):
         console.print(line, soft_wrap=True)
     for warning in result.warnings:

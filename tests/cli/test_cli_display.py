@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import io
+import math
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from rich.console import Console
 
 from autonoise.cli.display import LiveDisplay, PlainDisplay, make_display
+from autonoise.cli.output import spent_in_words
 from autonoise.study.observer import Observer, Progress, duration, in_words, phase_in_words
+from autonoise.study.result import Counts, Result, Spent
 
 FIRST = Progress(1, 200, 0.691, 0.871, 0.511, 0.691, left=900.0, trying="no noise")
 LATER = Progress(
@@ -126,3 +131,12 @@ def test_the_display_follows_the_terminal(monkeypatch: pytest.MonkeyPatch) -> No
     assert type(make_display(console(terminal=True)[0], quiet=True)) is Observer
     monkeypatch.setenv("TERM", "dumb")
     assert isinstance(make_display(console(terminal=True)[0], quiet=False), PlainDisplay)
+
+
+def test_where_the_time_of_a_study_went() -> None:
+    spent = {"confirm": Spent(5, 3660.0), "minimise": Spent(3, math.inf), "verdict": Spent(0, 0.0)}
+    known = SimpleNamespace(counts=Counts(seconds_search=125.0), spent=spent)
+    assert spent_in_words(cast("Result", known)) == (
+        "time to train and score, summed over processes: search 2:05 · confirm 1:01:00"
+    )
+    assert spent_in_words(cast("Result", SimpleNamespace(counts=None, spent={}))) == ""
