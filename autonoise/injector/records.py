@@ -66,7 +66,9 @@ class Records:
     def keep(self, technique: MemoryLoss, logits: Tensor) -> None:
         """Keep the records with these predictions, once for each batch: not in a pass that is repeated."""
         if not self._done and self._rows is not None:
-            self._table.index_copy_(0, self._rows, self.new(technique, logits))
+            # first: it brings the table and the rows to where the predictions are
+            new = self.new(technique, logits)
+            self._table.index_copy_(0, self._rows, new)
             self._done = True
 
     def state_dict(self) -> dict[str, Any]:
