@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 from torch import Generator, Tensor
 
@@ -23,7 +21,6 @@ class ChannelDropout(InputNoise):
     are not scaled up. x: (B, C, L), standardised.
     """
 
-    exact: ClassVar[bool] = True
     rate: float = ranged(0.05, 0.5, default=0.2, unit="fraction of channels", maximum=0.95)
 
     @classmethod
