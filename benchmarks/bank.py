@@ -78,7 +78,10 @@ def kept(data_type: str, work: Path) -> dict[str, Any]:
     for label, policy in policies(data_type).items():
         if policy.hash not in known and not (drawn and label.startswith("random")):
             found[label if label not in found else f"{label} ({policy.hash})"] = policy
-    file.write_text(json.dumps({label: p.to_dict() for label, p in found.items()}, indent=0))
+    # several processes may share the folder: each writes a file of its own and puts it in place whole
+    fresh = file.with_suffix(f".{os.getpid()}")
+    fresh.write_text(json.dumps({label: p.to_dict() for label, p in found.items()}, indent=0))
+    fresh.replace(file)
     return found
 
 
@@ -110,7 +113,7 @@ class _Fixed:
         return choices[0]
 
 
-def open_task(path: Path, work: Path) -> tuple[Any, Any]:
+def open_task(path: Path, work: Path, device: str = "cpu") -> tuple[Any, Any]:
     """The task of a data set and the search space of what can act on it; calibrated once."""
     from autonoise.space.space import SearchSpace
     from autonoise.study.config import StudyConfig
@@ -121,7 +124,9 @@ def open_task(path: Path, work: Path) -> tuple[Any, Any]:
     name = name_of(path)
     out = work / name
     group = "group" if name in GROUPED else None
-    config = StudyConfig(data=str(path), study=name, out=str(out), seed=0, train_rows=TRAIN_ROWS, group=group)
+    config = StudyConfig(
+        data=str(path), study=name, out=str(out), seed=0, train_rows=TRAIN_ROWS, group=group, device=device
+    )
     task, folder = build_task(config), StudyFolder(out)
     if not folder.corruptions_file.exists():
         folder.create()
@@ -136,14 +141,15 @@ def name_of(path: Path) -> str:
 class Measured:
     """One data set, opened when its first policy is due: its task, the rows to judge on, and what was measured before."""
 
-    def __init__(self, path: Path, work: Path) -> None:
+    def __init__(self, path: Path, work: Path, device: str = "cpu") -> None:
+        self.device = device
         self.path, self.name, self.file = path, name_of(path), work / f"{name_of(path)}.jsonl"
         self.done = {(r["policy"], r["seed"]) for r in rows_of(self.file)}
         self.work, self.task, self.fault = work, None, ""
 
     def open(self) -> None:
         if self.task is None:
-            self.task, self.space = open_task(self.path, self.work)
+            self.task, self.space = open_task(self.path, self.work, self.device)
             self.sets = {g: self.task.sets("test", 0, g).first(JUDGED_ROWS) for g in ("search", "held_out")}
             self.head = {"set": self.name, "type": str(self.task.dataset.data_type)}
             self.head["fingerprint"] = self.task.dataset.fingerprint
@@ -169,22 +175,26 @@ class Measured:
             f.write(json.dumps(row) + "\n")
 
 
-def measure(paths: list[Path], work: Path, seeds: int, only: str | None, deadline: float) -> None:
-    """All policies of one data type on all its sets: policy after policy, so that the table grows evenly."""
+def measure(args: argparse.Namespace) -> None:
+    """Policies of one data type on all its sets: policy after policy, so that the table grows evenly."""
     from autonoise.data import load
 
-    types = {str(load(str(p)).data_type) for p in paths}
+    deadline = time.time() + 60 * args.minutes
+    types = {str(load(str(p)).data_type) for p in args.data}
     if len(types) != 1:
         raise SystemExit(f"give the data sets of one data type at a time, not of {', '.join(sorted(types))}")
-    sets = [Measured(p, work) for p in paths]
-    plan = list(_plan(kept(types.pop(), work), seeds))
+    sets = [Measured(p, args.work, args.device) for p in args.data]
+    listed = list(kept(types.pop(), args.work).items())[: args.policies]
+    plan = list(_plan(dict(listed), args.seeds))
+    chosen = json.loads(args.chosen.read_text()) if args.chosen else None
     for i, (seed, label, policy) in enumerate(plan):
-        if only and not label.startswith(only):
+        if args.only and not label.startswith(args.only):
             continue
         for each in sets:
             if time.time() > deadline:
                 return
-            each.measure(seed, label, policy)
+            if chosen is None or not policy.steps or policy.hash in chosen.get(each.name, ()):
+                each.measure(seed, label, policy)
         print(time.strftime("%H:%M:%S"), f"{i + 1} of {len(plan)}", label, seed, flush=True)
 
 
@@ -196,10 +206,12 @@ def _techniques(data_type: str) -> frozenset[str]:
 
 
 def _plan(found: dict[str, Any], seeds: int) -> Iterator[tuple[int, str, Any]]:
-    for seed in range(max(seeds, BASELINE_SEEDS)):
-        for label, policy in found.items():
-            if seed < seeds or (not policy.steps and seed < BASELINE_SEEDS):
-                yield seed, label, policy
+    """(seed, label, policy): the baseline with all its seeds first, since every gain is a difference from it."""
+    for label, policy in found.items():
+        if not policy.steps:
+            yield from ((seed, label, policy) for seed in range(max(seeds, BASELINE_SEEDS)))
+    for seed in range(seeds):
+        yield from ((seed, label, policy) for label, policy in found.items() if policy.steps)
 
 
 def one(task: Any, policy: Any, seed: int, sets: dict[str, Any]) -> dict[str, Any]:
@@ -267,6 +279,9 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("runs/bank"))
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--only", help="only policies whose label begins so, for example 'preset'")
+    parser.add_argument("--chosen", type=Path, help="JSON, data set to hashes of policies: measure only these there")
+    parser.add_argument("--policies", type=int, default=1000, help="only the first so many policies of the type")
+    parser.add_argument("--device", default="cpu", help="where models are trained: cpu or cuda")
     parser.add_argument("--minutes", type=float, default=1e9, help="stop after so many minutes")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "bank")
     args = parser.parse_args()
@@ -281,8 +296,7 @@ def main() -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     args.work.mkdir(parents=True, exist_ok=True)
     (args.work / "machine.txt").write_text(f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}\n")
-    deadline = time.time() + 60 * args.minutes
-    measure(args.data, args.work, args.seeds, args.only, deadline)
+    measure(args)
 
 
 if __name__ == "__main__":
