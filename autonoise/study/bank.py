@@ -19,6 +19,7 @@ from autonoise.errors import AutonoiseError, InsufficientStudiesError
 from autonoise.files import read_json, resource_dir, write_json
 from autonoise.policy import Policy
 from autonoise.study.folder import StudyFolder
+from autonoise.study.learned import learned
 from autonoise.study.result import Measured, Result
 from autonoise.training.task import Task
 from autonoise.types import Array, DataType
@@ -178,7 +179,10 @@ def warm_start(task: Task, folder: StudyFolder) -> list[Policy]:
     Studies of the same data are left out: two runs with one seed must not depend on which came first, and a
     policy that met these test rows already would be no fair start.
     """
-    studies = bank(task.dataset.data_type, places_for(folder.root))
+    places = places_for(folder.root)
+    if learned(task.dataset.data_type).portfolio:
+        places = places[:1]  # the portfolio was chosen among the policies of the shipped studies, too
+    studies = bank(task.dataset.data_type, places)
     studies = [s for s in studies if s.fingerprint != task.dataset.fingerprint and _helped(s)]
     chosen = nearest(features_of(task.dataset, training_rows(task.splits)), studies)[:NEAREST] if studies else []
     return [s.policies[0] for _, s in chosen if s.policies]

@@ -152,12 +152,23 @@ def test_recommend_falls_back_on_a_preset(tmp_path: Path, command: Command) -> N
 
 def test_a_recommendation_says_what_its_policy_was_worth_where_it_was_found(tmp_path: Path, command: Command) -> None:
     out = tmp_path / "p.yaml"
-    done = command("recommend", "wine", "--out", out)
-    lines = done.out.splitlines()
-    name = lines[1].split()[0]
+    done = command("recommend", "wine", "--bank", Path(__file__).parents[2] / "studies", "--out", out)
+    name = done.out.splitlines()[1].split()[0]
     assert f"{name}, which is of other data; the verdict on it there: no significant gain: compare it" in done.out
     with pytest.warns(PolicyWarning, match=f"is unconfirmed. The policy was found on {name}, which is of other data"):
         load_policy(out)
+
+
+def test_a_recommendation_from_measurements_tells_what_to_expect(tmp_path: Path, command: Command) -> None:
+    out = tmp_path / "p.yaml"
+    done = command("recommend", "wine", "--out", out, "--json")
+    told = json.loads(done.out)
+    expected = told["expected"]
+    assert expected["low"] < expected["regained"] < expected["high"] < 3
+    assert expected["sets"] >= 20 and expected["level"] == 0.5
+    # no noise where the lower end is not above 0
+    assert bool(told["policy"]["steps"]) == (expected["low"] > 0)
+    assert load_policy(out, warn=False).hash == Policy.from_dict(told["policy"], "p").hash
 
 
 def test_a_missing_extra_is_named(tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
