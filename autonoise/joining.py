@@ -26,8 +26,8 @@ from autonoise.study.storage import finished, heed, open_storage, taken
 from autonoise.study.trial_record import StudyRecord
 from autonoise.training.factory import IN_MEMORY
 from autonoise.training.task import Task
+from autonoise.trials.guided import sampler_of
 from autonoise.trials.objective import Objective
-from autonoise.trials.sampler import make_sampler
 from autonoise.trials.worker import work
 from autonoise.verdict.queue import Queue
 from autonoise.verdict.sharing import serve
@@ -93,9 +93,7 @@ def join(place: Place, *, timeout: float | None = None, wait: float = 0.0) -> tu
             config, trials = joined.config, len(study.get_trials(deepcopy=False))
             # any number serves that no other worker has
             number = SystemRandom().randrange(1000, 2**31)
-            study.sampler = make_sampler(
-                config.engine, prior=joined.space.prior, seed=config.seed, trials=trials, worker=number
-            )
+            study.sampler = sampler_of(config, joined.space, joined.task, trials=trials, worker=number)
             objective, queue, ran = Objective(joined.task, joined.space, config), Queue.of(study), 0
             rest = Stop(deadline=deadline)
 

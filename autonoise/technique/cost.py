@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Protocol
 
 from autonoise.errors import PolicyError
@@ -88,6 +89,7 @@ def views_apart(steps: Iterable[Acts]) -> bool:
     )
 
 
+@lru_cache(maxsize=4096)
 def _share_of_time(schedule: Schedule) -> float:
-    """Share of training, 0 to 1, in which a schedule is above 0."""
+    """Share of training, 0 to 1, in which a schedule is above 0; kept, since a search makes thousands of policies."""
     return sum(schedule(i / 100) > 0 for i in range(101)) / 101

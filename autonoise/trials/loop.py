@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import time
 
+import numpy as np
 import optuna
 from optuna.trial import TrialState
 
@@ -21,10 +22,12 @@ from autonoise.study.session import Crew, Session
 from autonoise.study.storage import GRACE, HEARTBEAT, completed, finished, heed, running, sweep
 from autonoise.study.trial_record import StudyRecord, attributes, write_facts
 from autonoise.technique.words import counted
+from autonoise.trials.guided import guide_of, sampler_of
 from autonoise.trials.objective import Objective
-from autonoise.trials.sampler import make_sampler
 from autonoise.trials.worker import process_entry, work
 
+LIKELY = 3
+"""Presets that a search tries where a portfolio is known: those with the highest expected gain."""
 TRUSTED = 3
 """How many seed combinations of a space, the most promising ones, are never pruned after the short training."""
 SWEEP = 10.0
@@ -34,13 +37,26 @@ UNTOLD = 60.0
 
 
 def enqueue(session: Session) -> None:
-    """Queue the baseline, what nearby studies found, the seed combinations and the presets, before anything else."""
+    """Queue the baseline and what is known to be good, before anything else is tried.
+
+    That is the portfolio that was learned from other data (of a data type without one: what nearby studies found, and
+    the seed combinations of the space), what the user's own studies found on data like these, and the presets.
+    """
     space, study = session.space, session.study
     if StudyRecord.of(study).seeded:
         return
     banked = warm_start(session.task, session.folder) if session.config.memory else []
-    trusted = [(p, "memory") for p in banked] + [(p, "seed") for p in space.seeds[:TRUSTED]]
-    others = [(p, "") for p in (*space.seeds[TRUSTED:], *space.presets)]
+    guide = guide_of(session.config, space, session.task)
+    portfolio = guide.learned.portfolio
+    trusted = [(p, "memory") for p in (*portfolio, *banked)]
+    others = [(p, "") for p in space.presets]
+    if portfolio:
+        # the others were measured on other data, too, and found wanting; the race after the search has all of them
+        expected = guide.predict(space.presets)[0] if space.presets else ()
+        others = [others[i] for i in np.argsort(-np.asarray(expected), kind="stable")[:LIKELY]]
+    else:
+        trusted += [(p, "seed") for p in space.seeds[:TRUSTED]]
+        others = [(p, "") for p in space.seeds[TRUSTED:]] + others
     for policy, origin in [(Policy(space.data_type), ""), *trusted, *others]:
         attrs = attributes(origin=origin) if origin else None
         study.enqueue_trial(space.parameters_of(policy), user_attrs=attrs, skip_if_exists=True)
@@ -83,7 +99,7 @@ def _round(session: Session, watch: _Watch) -> None:
         _processes(session, watch)
         return
     trials = len(study.get_trials(deepcopy=False))
-    study.sampler = make_sampler(config.engine, prior=session.space.prior, seed=config.seed, trials=trials, worker=0)
+    study.sampler = sampler_of(config, session.space, session.task, trials=trials, worker=0)
     objective = Objective(session.task, session.space, config, watch.trying, Artifacts(config, session.task))
     work(study, objective, session.stop, after=watch.after_trial, say=session.observer.line)
 

@@ -22,8 +22,8 @@ from autonoise.study.prepare import build_task, ensure_corruptions, share_sets
 from autonoise.study.processes import Stop, die_with, one_thread, stop_on_interrupt
 from autonoise.study.storage import finished, heed, open_storage, open_study, patient_storage, taken
 from autonoise.study.trial_record import TrialRecord
+from autonoise.trials.guided import sampler_of
 from autonoise.trials.objective import Objective
-from autonoise.trials.sampler import make_sampler
 
 if TYPE_CHECKING:
     from multiprocessing.sharedctypes import Synchronized
@@ -119,7 +119,7 @@ def run_worker(
     share_sets(task, folder)
     study = open_study(config, open_storage(config.storage_url))
     trials = len(study.get_trials(deepcopy=False))
-    study.sampler = make_sampler(config.engine, prior=space.prior, seed=config.seed, trials=trials, worker=index)
+    study.sampler = sampler_of(config, space, task, trials=trials, worker=index)
     stop = Stop(deadline=deadline) if deadline is None or isinstance(deadline, float) else Stop(shared=deadline)
     with stop_on_interrupt(stop, lambda text: None):
         objective = Objective(task, space, config, attach=Artifacts(config, task))

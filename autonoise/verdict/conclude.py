@@ -23,7 +23,8 @@ from autonoise.study.result import ContributionResult, Counts, Result, Spent, St
 from autonoise.study.session import Session
 from autonoise.study.storage import completed, finished
 from autonoise.study.trial_record import TrialRecord
-from autonoise.verdict.confirm import OPPONENTS, Contribution, Standing, minimise, pick_candidates, race, standing_of
+from autonoise.verdict.candidates import by_promise, candidates, starts
+from autonoise.verdict.confirm import OPPONENTS, Contribution, Standing, minimise, race, standing_of
 from autonoise.verdict.decide import KEPT, decide, exported, recommend, sentence
 from autonoise.verdict.export import write_verdict
 from autonoise.verdict.judge import judge
@@ -48,7 +49,7 @@ def conclude(session: Session, runner: Runner, plan: Plan) -> Result | None:
     standings = race(session, runner, entries, plan.confirm_seeds)
     if session.stop():
         return None
-    chosen = _chosen(standings, config)
+    chosen = _chosen(by_promise(session, standings), standings, config)
     if chosen is None:
         session.observer.line("no policy was found that could be confirmed: train without noise")
         return None
@@ -93,16 +94,15 @@ def _entries(session: Session, trials: list[TrialRecord], plan: Plan) -> dict[st
     presets = _best_first([p for p in space.presets if _within_cost(p, config)], trials, space)[: plan.presets]
     entries |= {f"preset/{p.name}": (p, "preset") for p in presets}
     taken = {policy.hash for policy, _ in entries.values()}
-    starts = [p for p in space.seeds if _within_cost(p, config) and p.hash not in taken]
-    entries |= {f"start/{p.name}": (p, "start") for p in _best_first(starts, trials, space)[: plan.starts]}
+    begun = [p for p in starts(session) if _within_cost(p, config) and p.hash not in taken]
+    entries |= {f"start/{p.name}": (p, "start") for p in _best_first(begun, trials, space)[: plan.starts]}
     taken = {policy.hash for policy, _ in entries.values()}
-    found = pick_candidates(trials, plan.candidates)
+    found = candidates(session, trials, plan.candidates)
     return entries | {f"found/{p.hash}": (p, "found") for p in found if p.hash not in taken}
 
 
-def _chosen(standings: Sequence[Standing], config: StudyConfig) -> Standing | None:
-    """The best standing that keeps the clean accuracy; where none does, the one that comes nearest."""
-    tried = [s for s in standings if s.role != "baseline"]
+def _chosen(tried: Sequence[Standing], standings: Sequence[Standing], config: StudyConfig) -> Standing | None:
+    """The first of ``tried``, best first, that keeps the clean accuracy; where none does, the one that is nearest."""
     kept = next((s for s in tried if _keeps_clean(s, standings, config)), None)
     return kept or max(tried, key=lambda s: s.clean, default=None)
 
