@@ -113,9 +113,15 @@ def _product(high: Words, low: Words, other_high: Words, other_low: Words) -> tu
     return carried + high * other_low + low * other_high, low * other_low
 
 
-@functools.cache
 def _jumps(count: int) -> tuple[Words, Words]:
     """Return (factors, shifts), halves (2, count): after n = 1 ... count steps a state s is factor * s + shift."""
+    # powers of two: texts of every length would leave a table of their own in memory
+    factors, shifts = _table_of_jumps(1 << max(count - 1, 0).bit_length())
+    return factors[:, :count], shifts[:, :count]
+
+
+@functools.cache
+def _table_of_jumps(count: int) -> tuple[Words, Words]:
     factor, shift, found = 1, 0, []
     for _ in range(count):
         factor, shift = factor * MULTIPLIER % 2**128, (shift * MULTIPLIER + INCREMENT) % 2**128

@@ -51,11 +51,13 @@ def starts(session: Session) -> list[Policy]:
 def by_promise(session: Session, standings: Sequence[Standing]) -> list[Standing]:
     """The standings of the last round of the race, the highest lower bound of the gain first.
 
-    The bound rests on the race, on the search's own trials and on what other data say. So a policy that had luck on the
-    few confirm rows stands behind one that all three speak for. Elsewhere the order is that of the scores.
+    Where none of them came that far, all others are there. The bound rests on the race, on the search's own trials and
+    on what other data say. So a policy that had luck on the few confirm rows stands behind one that all three speak
+    for. Elsewhere the order is that of the scores.
     """
     last = max((len(s.results) for s in standings), default=0)
-    open_ = [s for s in standings if s.role != "baseline" and len(s.results) == last]
+    others = [s for s in standings if s.role != "baseline"]
+    open_ = [s for s in others if len(s.results) == last] or others
     base = next((s for s in standings if s.role == "baseline"), None)
     if not _guided(session) or base is None or len(open_) < 2:
         return open_
@@ -63,7 +65,7 @@ def by_promise(session: Session, standings: Sequence[Standing]) -> list[Standing
     guide = guide_of(config, session.space, session.task)
     own, _ = own_of(session.study, guide, sizes_of(config, session.task))
     scale = scale_of(base.clean, base.noisy, config.noise_weight)
-    raced = [s for s in standings if s.role != "baseline" and s.policy.steps]
+    raced = [s for s in others if s.policy.steps]
     rows = max(len(base.results[0].correct), 1)
     own = Own(
         own.policies + tuple(s.policy for s in raced),

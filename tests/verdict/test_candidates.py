@@ -114,3 +114,9 @@ def test_the_race_counts_with_the_error_of_its_rows_and_seeds(
             np.sqrt(0.006**2 / 2 + 0.00015) / 0.1,
         ]
     )
+
+
+def test_where_the_baseline_alone_came_to_the_end_the_others_are_left(session: Session) -> None:
+    base = raced(60)[2]
+    left = [standing(DROP, 0.7, 60, seeds=1), standing(MIX, 0.75, 60, seeds=1)]
+    assert {s.policy.hash for s in by_promise(session, [base, *left])} == {DROP.hash, MIX.hash}
