@@ -73,10 +73,11 @@ def corruption_section(result: Result) -> Section:
         *map(named, labels),
         *([f"found − {named('baseline')}"] if both else []),
     ]
+    who, whom = ("the found policy", "it") if result.held_out_of else ("some contestant", "all contestants")
     note = (
-        "Accuracies are means over severities. Trained on: some contestant trained on noise of ● the same kind, of ◐ a "
-        "related kind, or none on either (○ unseen). Noise kept for judging counts only if it is unseen, and then for "
-        "all contestants. At severity 5: accuracy of no noise → of found. There are no intervals here; differences "
+        f"Accuracies are means over severities. Trained on: {who} trained on noise of ● the same kind, of ◐ a related "
+        f"kind, or on neither (○ unseen). Noise kept for judging counts only if it is unseen, and then for {whom}. "
+        "At severity 5: accuracy of no noise → of found. There are no intervals here; differences "
         "have a colour from 0.01 on."
     )
     table = Table([*head, "at severity 5"], rows, note=note, lead=5)

@@ -31,11 +31,12 @@ def terms(result: Result) -> tuple[Term, ...]:
         )
     if kinds:
         number_of = f"{kinds} kinds" if kinds > 1 else "a kind"
+        who = "the training of the found policy" if result.held_out_of else "any training here"
         out.append(
             Term(
                 "noise never trained on, new noise",
-                f"{number_of} of noise kept back for the judgement. Neither the search nor any training here has met "
-                "them, nor a related kind.",
+                f"{number_of} of noise kept back for the judgement. Neither the search nor {who} has met them, nor a "
+                "related kind.",
             )
         )
     if weight is not None:

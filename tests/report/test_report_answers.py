@@ -61,6 +61,11 @@ def test_columns_with_noise_of_their_own_are_explained() -> None:
     text = render_markdown(page)
     assert "New to each: found: fog and snow; preset: none" in text
     assert "compare by the differences, not across columns" in text
+    assert "Trained on: the found policy trained on noise of" in text
+    assert "Neither the search nor the training of the found policy has met them" in text
+    common = render_markdown(build_page(Result.from_dict(plain()), [])[0])
+    assert "Trained on: some contestant trained on noise of" in common
+    assert "Neither the search nor any training here has met them" in common
     assert not any("kinds)" in r[0].text for r in main_table(page).rows)
 
 
