@@ -4,17 +4,45 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from optuna.trial import FixedTrial
 
 from autonoise.policy import Policy
-from autonoise.study.gains import lower_bound
 from autonoise.study.learned import Own, scale_of
 from autonoise.study.session import Session
 from autonoise.study.trial_record import TrialRecord
 from autonoise.trials.guided import FLIPS, guide_of, own_of, promising, sizes_of
 from autonoise.verdict.confirm import Standing, pick_candidates
+
+Ranked = list[tuple[Policy, float, float]]
+
+
+@dataclass(frozen=True)
+class Raced:
+    """What further trainings of a policy brought, beyond its trial: their mixed scores, and the rows they rest on."""
+
+    policy: Policy
+    scores: tuple[float, ...]
+    rows: int
+
+
+def promise(session: Session, raced: Sequence[Raced] = (), base: float = 0.0, scale: float = 1.0) -> Ranked:
+    """(policy, mean, standard deviation) of the gains of all that was tried, the highest lower bound first.
+
+    They rest on the search's trials, on what other data say, and on ``raced`` policies, among which the one without
+    noise has the mixed score ``base``; ``scale`` is the gain in score that counts as 1.
+    """
+    config = session.config
+    guide = guide_of(config, session.space, session.task)
+    own, records = own_of(session.study, guide, sizes_of(config, session.task))
+    own = Own(
+        own.policies + tuple(r.policy for r in raced),
+        own.gains + tuple((float(np.mean(r.scores)) - base) / scale for r in raced),
+        own.errors + tuple(math.sqrt(guide.seed_error**2 / len(r.scores) + FLIPS / r.rows) / scale for r in raced),
+    )
+    return list({p.hash: (p, mean, sd) for p, mean, sd in promising(records, own, guide)}.values())
 
 
 def candidates(session: Session, trials: Sequence[TrialRecord], n: int) -> list[Policy]:
@@ -24,11 +52,8 @@ def candidates(session: Session, trials: Sequence[TrialRecord], n: int) -> list[
     """
     if not _guided(session):
         return pick_candidates(trials, n)
-    config = session.config
-    guide = guide_of(config, session.space, session.task)
-    own, records = own_of(session.study, guide, sizes_of(config, session.task))
     complete = {t.policy_hash: t.policy for t in trials if t.policy.steps}
-    found = [p for p, _, _ in promising(records, own, guide) if p.hash in complete]
+    found = [p for p, _, _ in promise(session) if p.hash in complete]
     best = list(complete.values())[:1]
     chosen = {p.hash: p for p in [*found[: max(n - 1, 1)], *best, *found]}
     return list(chosen.values())[:n]
@@ -61,19 +86,11 @@ def by_promise(session: Session, standings: Sequence[Standing]) -> list[Standing
     base = next((s for s in standings if s.role == "baseline"), None)
     if not _guided(session) or base is None or len(open_) < 2:
         return open_
-    config = session.config
-    guide = guide_of(config, session.space, session.task)
-    own, _ = own_of(session.study, guide, sizes_of(config, session.task))
-    scale = scale_of(base.clean, base.noisy, config.noise_weight)
-    raced = [s for s in others if s.policy.steps]
+    scale = scale_of(base.clean, base.noisy, session.config.noise_weight)
     rows = max(len(base.results[0].correct), 1)
-    own = Own(
-        own.policies + tuple(s.policy for s in raced),
-        own.gains + tuple((s.score - base.score) / scale for s in raced),
-        own.errors + tuple(math.sqrt(guide.seed_error**2 / len(s.results) + FLIPS / rows) / scale for s in raced),
-    )
-    bound = lower_bound(*guide.predict([s.policy for s in open_], own))
-    return [open_[i] for i in np.argsort(-bound, kind="stable")]
+    raced = [Raced(s.policy, (s.score,) * len(s.results), rows) for s in others if s.policy.steps]
+    place = {p.hash: i for i, (p, _, _) in enumerate(promise(session, raced, base.score, scale))}
+    return sorted(open_, key=lambda s: place.get(s.policy.hash, len(place)))
 
 
 def _guided(session: Session) -> bool:
