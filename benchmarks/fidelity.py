@@ -3,8 +3,8 @@
     python benchmarks/fidelity.py DATA... --work runs/fidelity      # can be stopped at any time, and goes on
     python benchmarks/fidelity.py --work runs/fidelity --table      # benchmarks/results/fidelity.md
 
-Of every data set, 24 varied policies (presets, starting points, random ones) and no noise are trained with 3 seeds for
-the usual time and for four times as long. A training is long enough where (a) the clean accuracy without noise is within
+Of every data set, 24 varied policies (presets, starting points, random ones) and no noise are trained with 3 seeds (or
+``--policies`` and ``--seeds``) for the usual time and for four times as long. A training is long enough where (a) the clean accuracy without noise is within
 one point of that of the long one, and (b) the policies' ranking by the mixed score, its noisy half on held-out families,
 agrees with that of the long one: a Spearman correlation of at least .8 between the means over seeds. The search's short
 rung is shown beside it.
@@ -17,6 +17,7 @@ import json
 import logging
 import os
 import platform
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -29,28 +30,25 @@ LENGTHS = {"usual": (1.0, 1.0), "four times": (1.0, 4.0), "short rung": (0.5, 0.
 """Name to (share of the rows, share of the epochs)."""
 
 
-def chosen(data_type: str) -> dict[str, Any]:
-    """No noise and 24 policies: the random ones first, then starting points and presets, so that all kinds are there."""
+def chosen(data_type: str, n: int) -> dict[str, Any]:
+    """No noise and ``n`` policies, in turn a random one, a starting point and a preset."""
     found = policies(data_type)
-    ranked = sorted(
-        found, key=lambda name: (name != "no noise", name.partition(":")[0] not in ("random", "start", "preset"))
-    )
-    groups = [[n for n in ranked if n.startswith(kind)] for kind in ("random", "start", "preset")]
-    picked = [*groups[0][:10], *groups[1][:7], *groups[2], *groups[0][10:]][:POLICIES]
-    return {n: found[n] for n in ["no noise", *picked]}
+    groups = [[label for label in found if label.startswith(kind)] for kind in ("random", "start", "preset")]
+    in_turn = [label for three in zip_longest(*groups) for label in three if label is not None]
+    return {label: found[label] for label in ["no noise", *in_turn[:n]]}
 
 
-def measure(path: Path, work: Path) -> None:
+def measure(path: Path, work: Path, n: int, seeds: int, device: str) -> None:
     from autonoise.evaluation.score import evaluate
     from autonoise.training.task import Fidelity
 
     name = name_of(path)
     file = work / f"{name}.jsonl"
     done = {(r["label"], r["seed"], r["length"]) for r in rows_of(file)}
-    task, space = open_task(path, work)
+    task, space = open_task(path, work, device)
     sets = {g: task.sets("test", 0, g).first(JUDGED_ROWS) for g in ("search", "held_out")}
-    for seed in range(SEEDS):
-        for label, policy in chosen(str(task.dataset.data_type)).items():
+    for seed in range(seeds):
+        for label, policy in chosen(str(task.dataset.data_type), n).items():
             if any(s.name not in space.techniques for s in policy.steps):
                 continue
             for length, (rows, epochs) in LENGTHS.items():
@@ -70,8 +68,8 @@ def table(work: Path) -> str:
     from scipy.stats import spearmanr
 
     lines = [
-        "| data type | set | clean, usual | clean, 4 times | rank correlation usual - 4 times | of one seed | short rung - 4 times | policies |",
-        "|---" * 8 + "|",
+        "| data type | set | clean, usual | clean, 4 times | rank correlation usual - 4 times | of one seed | short rung - 4 times | policies | seeds |",
+        "|---" * 9 + "|",
     ]
     for file in sorted(work.glob("*.jsonl")):
         rows = [r for r in rows_of(file) if "clean" in r]
@@ -100,7 +98,7 @@ def table(work: Path) -> str:
         lines.append(
             f"| {rows[0]['type']} | {rows[0]['set']} | {np.mean(clean['usual']):.3f} | {np.mean(clean['four times']):.3f} | "
             f"{spearmanr(means('usual'), long).statistic:.2f} | {', '.join(f'{s:.2f}' for s in singles)} | "
-            f"{spearmanr(means('short rung'), long).statistic:.2f} | {len(both)} |"
+            f"{spearmanr(means('short rung'), long).statistic:.2f} | {len(both)} | {len(clean['four times'])} |"
         )
     return "\n".join(lines)
 
@@ -109,6 +107,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="*", type=Path)
     parser.add_argument("--work", type=Path, default=Path("runs/fidelity"))
+    parser.add_argument(
+        "--policies", type=int, default=POLICIES, help="beside no noise; random ones, starting ones, presets"
+    )
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="trainings of each policy at each length")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--table", action="store_true")
     args = parser.parse_args()
     import optuna
@@ -128,7 +131,7 @@ def main() -> None:
         return
     args.work.mkdir(parents=True, exist_ok=True)
     for path in args.data:
-        measure(path, args.work)
+        measure(path, args.work, args.policies, args.seeds, args.device)
         print(path.name, "measured", flush=True)
 
 
