@@ -17,7 +17,7 @@ from autonoise.study.folder import StudyFolder
 from autonoise.study.places import optuna_study, study_of
 from autonoise.study.shared import Shared, trainings
 from autonoise.study.storage import completed, dead_trials
-from autonoise.study.trial_record import REPEATED, StudyRecord, TrialRecord
+from autonoise.study.trial_record import REPEATED, StudyRecord, records_of
 from autonoise.study.workers import worker_rows
 
 _ENDED = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
@@ -118,7 +118,7 @@ def exports(folder: StudyFolder) -> list[str]:
 
 def _trials(row: dict[str, Any], study: optuna.Study, total: int) -> None:
     """What the trials tell: how many there are of each kind, the best of them, their workers and times."""
-    records = [TrialRecord.of(t) for t in study.get_trials(deepcopy=False)]
+    records = records_of(study)
     lost = {t.number for t in dead_trials(study)}
     counted = Counter(_ENDED[r.state] for r in records if r.state in _ENDED and not r.killed)
     row["done"] = counted.total()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import gc
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Container, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from random import SystemRandom
 from typing import Any
@@ -36,6 +37,10 @@ FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0
 """Seconds before the first further try and, after doubling, at most between two."""
 PATIENCE = 1800.0
 """Seconds without an answer of the database after which a process gives up."""
+PIECE = 500
+"""Trials that are read at once. Each is some 60 rows of the database, and each row some objects while it is read."""
+_LAST_ID = 2**31 - 1
+"""The largest id that the column of Optuna's tables can hold."""
 _WAITING = ("08", "40", "57P01", "57P02", "57P03", "53300")
 """Beginnings of SQLSTATE codes that pass: lost connection, clash, shutdown, start-up, too many clients."""
 
@@ -61,6 +66,18 @@ def passing(error: BaseException, *, local: bool) -> bool:
     code = getattr(error.orig, "sqlstate", None)
     # without a code there was no server to give one
     return isinstance(error, OperationalError | InterfaceError) and (code is None or code.startswith(_WAITING))
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Without looking for garbage, which takes half of the time while millions of objects are made."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 class QueueAgain(RetryHeartbeatStaleTrialCallback):
@@ -129,6 +146,31 @@ class PatientStorage(RDBStorage):
         until = time.monotonic() + seconds * SystemRandom().uniform(0.5, 1.0)
         while time.monotonic() < until and not self.stop():
             time.sleep(min(0.2, seconds))
+
+    def _get_trials(
+        self,
+        study_id: int,
+        states: Container[TrialState] | None,
+        included_trial_ids: set[int],
+        trial_id_greater_than: int,
+    ) -> list[FrozenTrial]:
+        """As Optuna's, but a whole study is read in pieces: so it takes a process less than half of time and memory."""
+
+        def read(included: set[int], after: int) -> list[FrozenTrial]:
+            return list(self.patiently(lambda: RDBStorage._get_trials(self, study_id, states, included, after)))
+
+        if states is None and trial_id_greater_than < 0:
+            ids: list[int] = self.patiently(lambda: self._ids(study_id))
+            if len(ids) > PIECE:
+                pieces = (set(ids[start : start + PIECE]) for start in range(0, len(ids), PIECE))
+                with _no_collection():
+                    return [trial for piece in pieces for trial in read(piece, _LAST_ID)]
+        return read(included_trial_ids, trial_id_greater_than)
+
+    def _ids(self, study_id: int) -> list[int]:
+        with _create_scoped_session(self.scoped_session) as session:
+            column = models.TrialModel.trial_id
+            return [r[0] for r in session.query(column).filter(models.TrialModel.study_id == study_id).order_by(column)]
 
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
         tries = 0
@@ -237,7 +279,6 @@ for _name in (
     "set_trial_system_attr",
     "get_trial_id_from_study_id_trial_number",
     "get_trial",
-    "_get_trials",
     "_get_best_trial_id",
 ):
     setattr(PatientStorage, _name, _waiting(_name))

@@ -21,12 +21,13 @@ from autonoise.study.config import StudyConfig
 from autonoise.study.few_reads import FewReads
 from autonoise.study.folder import StudyFolder
 from autonoise.study.patient import PatientStorage
-from autonoise.study.trial_record import RESTORE, TOLD, StudyRecord, TrialRecord, column_name, write_facts
+from autonoise.study.trial_record import RESTORE, TOLD, StudyRecord, TrialRecord, column_name, records_of, write_facts
 
 HEARTBEAT, GRACE = 60, 180
 """Seconds between signs of life of a worker, and without any until its trial counts as lost."""
 REDUCTION = 3
 """One trial in so many goes on from the short training to the full one; the others are pruned."""
+_ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 # a failed trial carries its reason; a traceback on the screen would say no more
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -114,8 +115,7 @@ def check_readable(study: optuna.Study) -> optuna.Study:
     """
     with readable(study.study_name):
         StudyRecord.of(study)
-        for trial in study.get_trials(deepcopy=False):
-            TrialRecord.of(trial)
+        records_of(study)
         dead_trials(study)
     return study
 
@@ -182,8 +182,7 @@ def sweep(study: optuna.Study) -> int:
 
 def finished(study: optuna.Study) -> list[TrialRecord]:
     """Trials that count: completed, pruned, and failed for a fault of their own (not killed)."""
-    records = [TrialRecord.of(t) for t in study.get_trials(deepcopy=False) if t.state.is_finished()]
-    return [r for r in records if not r.killed]
+    return [r for r in records_of(study, _ENDED) if not r.killed]
 
 
 def running(study: optuna.Study) -> int:
@@ -199,7 +198,7 @@ def taken(study: optuna.Study) -> int:
 
 def completed(study: optuna.Study, *, feasible: bool = True) -> list[TrialRecord]:
     """Fully trained trials, best mixed score first; ``feasible``: only those that keep the constraints."""
-    records = [TrialRecord.of(t) for t in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))]
+    records = records_of(study, (TrialState.COMPLETE,))
     kept = [r for r in records if r.scored and (not feasible or r.feasible)]
     return sorted(kept, key=lambda r: (-r.score, r.number))
 

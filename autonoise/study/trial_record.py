@@ -7,11 +7,14 @@ else; no other file needs to know that.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, MutableMapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 import optuna
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from autonoise.errors import StudyError, one_line
@@ -140,7 +143,7 @@ class TrialRecord:
                 f"trial {number}: what its storage says of it is damaged ({one_line(e, 80)}): {RESTORE}"
             ) from None
 
-    @property
+    @cached_property
     def policy(self) -> Policy:
         """The policy that was tried. Raises PolicyError for a trial that has not drawn one."""
         return Policy.from_trial(self.trial)
@@ -169,6 +172,27 @@ class TrialRecord:
     def value(self) -> float:
         """The mixed score, or that of the short training where the trial got no further; NaN where there is none."""
         return self.score if self.scored else _float(next(iter(self.trial.intermediate_values.values()), None))
+
+
+_KNOWN: MutableMapping[BaseStorage, dict[int, TrialRecord]] = WeakKeyDictionary()
+"""Records of finished trials by the storage they were read from and by their ids there."""
+
+
+def records_of(study: optuna.Study, states: Container[TrialState] | None = None) -> list[TrialRecord]:
+    """The records of a study's trials in some states, in the order of their numbers.
+
+    A finished trial does not change any more, so its record is made once: with thousands of trials that is most of what
+    drawing the next one would cost. StudyError as for :meth:`TrialRecord.of`.
+    """
+    known, found = _KNOWN.setdefault(study._storage, {}), []
+    for trial in study.get_trials(deepcopy=False, states=states):
+        record = known.get(trial._trial_id)
+        if record is None or record.trial is not trial:
+            record = TrialRecord.of(trial)
+            if trial.state.is_finished():
+                known[trial._trial_id] = record
+        found.append(record)
+    return found
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import optuna
 from optuna.trial import TrialState
 
 from autonoise.study.storage import dead_trials
-from autonoise.study.trial_record import TrialRecord
+from autonoise.study.trial_record import records_of
 
 _COLUMNS = {
     TrialState.RUNNING: "running",
@@ -26,8 +26,8 @@ def worker_rows(study: optuna.Study) -> list[dict[str, Any]]:
     """
     lost = {t.number for t in dead_trials(study)}
     rows: dict[str, dict[str, Any]] = {}
-    for trial in study.get_trials(deepcopy=False):
-        record = TrialRecord.of(trial)
+    for record in records_of(study):
+        trial = record.trial
         if record.pid is None or trial.state not in _COLUMNS:
             continue
         name = f"{record.host}:{record.pid}"

@@ -21,7 +21,7 @@ from autonoise.study.bank import features_of, training_rows
 from autonoise.study.config import StudyConfig
 from autonoise.study.gains import lower_bound
 from autonoise.study.learned import LARGEST, Guide, Learned, Own, learned, scale_of
-from autonoise.study.trial_record import TrialRecord
+from autonoise.study.trial_record import TrialRecord, records_of
 from autonoise.training.task import Task
 from autonoise.trials.objective import QUICK_ROWS
 from autonoise.trials.proposals import proposals
@@ -90,7 +90,7 @@ def own_of(study: optuna.Study, guide: Guide, sizes: Sizes) -> tuple[Own, list[T
 
 def _records(study: optuna.Study) -> list[TrialRecord]:
     states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
-    return [r for r in map(TrialRecord.of, study.get_trials(deepcopy=False, states=states)) if r.has_policy]
+    return [r for r in records_of(study, states) if r.has_policy]
 
 
 def _baseline(records: Sequence[TrialRecord]) -> TrialRecord | None:
@@ -144,6 +144,10 @@ class GuidedSampler(PriorTPESampler):
         self._max_cost = math.inf if max_cost is None else max_cost
         self._random = np.random.default_rng(seed)
         self._proposed: dict[int, dict[str, Any]] = {}
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """Nothing is drawn jointly by TPE; to find its groups all trials would be gone through for each new one."""
+        return {}
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]

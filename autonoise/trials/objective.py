@@ -22,7 +22,7 @@ from autonoise.study.config import StudyConfig
 from autonoise.study.folder import UNUSABLE
 from autonoise.study.identity import process_mark
 from autonoise.study.processes import limited
-from autonoise.study.trial_record import REPEATED, TrialRecord, facts_of, tell, write_facts
+from autonoise.study.trial_record import REPEATED, TrialRecord, facts_of, records_of, tell, write_facts
 from autonoise.technique.words import policy_in_words
 from autonoise.training.task import FULL, Fidelity, Task
 
@@ -164,16 +164,14 @@ class Objective:
 
     def _baseline(self, study: optuna.Study) -> float | None:
         """Clean accuracy of the trial without noise, if it has finished."""
-        for t in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
-            record = TrialRecord.of(t)
+        for record in records_of(study, (TrialState.COMPLETE,)):
             if record.passes == 1.0 and record.without_noise:
                 return record.clean
         return None
 
     def _known(self, trial: optuna.Trial, policy: Policy) -> TrialRecord | None:
         states, wanted = (TrialState.COMPLETE, TrialState.PRUNED), policy.hash
-        for t in trial.study.get_trials(deepcopy=False, states=states):
-            record = TrialRecord.of(t)
+        for record in records_of(trial.study, states):
             if record.policy_hash == wanted and record.rung is not None:
                 return record
         return None

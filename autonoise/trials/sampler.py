@@ -17,7 +17,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from autonoise.ops.random import seed_from
-from autonoise.study.trial_record import TrialRecord
+from autonoise.study.trial_record import TrialRecord, records_of
 
 SWITCH, RANK = "use.", "rank."
 STARTUP = 12
@@ -132,7 +132,7 @@ def _parents(study: optuna.Study) -> list[FrozenTrial]:
     """The best completed trials that keep the constraints, best first; of two objectives the front."""
     if len(study.directions) > 1:
         return [t for t in study.best_trials if TrialRecord.of(t).feasible][:PARENTS]
-    done = [t for t in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)) if TrialRecord.of(t).feasible]
+    done = [r.trial for r in records_of(study, (TrialState.COMPLETE,)) if r.feasible]
     sign = 1 if study.direction == StudyDirection.MINIMIZE else -1
     return sorted(done, key=lambda t: (sign * (t.value or 0.0), t.number))[:PARENTS]
 

@@ -22,7 +22,7 @@ from autonoise.study.names import WISHES, called
 from autonoise.study.result import Measured, Result, WinnerResult
 from autonoise.study.session import Session
 from autonoise.study.storage import write_trials
-from autonoise.study.trial_record import TrialRecord, write_facts
+from autonoise.study.trial_record import records_of, write_facts
 from autonoise.verdict.confirm import OPPONENTS, Standing
 from autonoise.verdict.decide import exported, verdict_on
 from autonoise.verdict.winners import named_winners
@@ -157,7 +157,7 @@ def _confirmed(result: Result, standing: Standing | None) -> dict[str, Any]:
 
 def trial_rows(study: optuna.Study) -> list[dict[str, Any]]:
     """One plain row per trial, for the report."""
-    records = [TrialRecord.of(t) for t in study.get_trials(deepcopy=False)]
+    records = records_of(study)
     return [
         {
             "number": r.number,

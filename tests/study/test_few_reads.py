@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
+from optuna.storages import RDBStorage
 from study_samples import config_of
 
-from autonoise.study import few_reads
+from autonoise.study import few_reads, patient
 from autonoise.study.storage import open_storage, open_study, patient_storage
 
 pytestmark = pytest.mark.filterwarnings("ignore:Heartbeat of storage:UserWarning")
@@ -95,3 +98,37 @@ def test_a_trial_that_was_taken_away_ends_it(two: tuple[optuna.Study, optuna.Stu
     mine.get_trials()
     other.tell(other.ask(), 0.5)
     assert len(mine.get_trials()) == 3
+
+
+@pytest.mark.parametrize("piece", [1, 3, 4, 9, 10])
+def test_a_whole_study_is_read_in_pieces(
+    two: tuple[optuna.Study, optuna.Study, list[int]], monkeypatch: pytest.MonkeyPatch, piece: int
+) -> None:
+    """Trials of two studies, whose ids alternate, in several states: as many pieces as needed, each trial once."""
+    mine, other, _ = two
+    foreign = optuna.create_study(storage=other._storage, study_name="another")
+    for n in range(9):
+        trial = other.ask()
+        foreign.tell(foreign.ask(), 7.0)
+        trial.suggest_float("x", 0, n + 1)
+        trial.set_user_attr("n", [n, "a"])
+        if n % 4:
+            other.tell(trial, n / 10)
+    monkeypatch.setattr(patient, "PIECE", piece)
+    asked: list[set[int]] = []
+    once = RDBStorage._get_trials
+
+    def counted(self: RDBStorage, study_id: int, states: Any, included: set[int], after: int) -> Any:
+        asked.append(included)
+        return once(self, study_id, states, included, after)
+
+    monkeypatch.setattr(RDBStorage, "_get_trials", counted)
+    backend = patient_storage(mine)
+    assert backend is not None
+    found = backend._get_trials(mine._study_id, None, set(), -1)
+    assert gc.isenabled()
+    assert [len(ids) for ids in asked] == (
+        [0] if piece >= 9 else [len(range(9)[i : i + piece]) for i in range(0, 9, piece)]
+    )
+    assert found == once(backend, mine._study_id, None, set(), -1)
+    assert [t.number for t in found] == list(range(9)) and [t.user_attrs["n"][0] for t in found] == list(range(9))

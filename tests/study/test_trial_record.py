@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import math
+import weakref
+from pathlib import Path
 
 import optuna
+import pytest
+from optuna.storages import InMemoryStorage
+from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from autonoise.policy.policy import TRIAL_ATTRIBUTE
-from autonoise.study.trial_record import KILLED, StudyRecord, TrialRecord, attributes, facts_of, write_facts
+from autonoise.study.trial_record import KILLED, StudyRecord, TrialRecord, attributes, facts_of, records_of, write_facts
 
 POLICY = {"steps": [{"technique": "dropout", "p": 0.1}, {"technique": "mixup"}]}
 
@@ -66,3 +72,39 @@ def test_the_record_of_a_study() -> None:
     record = StudyRecord.of(study)
     assert (record.seeded, record.test_contestants, record.verdict_looks) == (True, ("a+b",), tuple(looks))
     assert record.claims["space_hash"] == "abc"
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite", "journal"])
+def test_records_of_finished_trials_are_made_once(kind: str, tmp_path: Path) -> None:
+    """Of two studies in one storage. What still runs is read anew each time."""
+    storage: optuna.storages.BaseStorage = InMemoryStorage()
+    if kind == "journal":
+        storage = optuna.storages.JournalStorage(JournalFileBackend(str(tmp_path / "log")))
+    url = f"sqlite:///{tmp_path}/t.db"
+    one, two = (optuna.create_study(storage=url if kind == "sqlite" else storage, study_name=n) for n in ("a", "b"))
+    done, ran = one.ask(), one.ask()
+    write_facts(two.ask(), reason="of the other study")
+    write_facts(done, reason="first")
+    one.tell(done, 0.5)
+    write_facts(ran, reason="once")
+    first = records_of(one)
+    assert [r.reason for r in first] == ["first", "once"]
+    write_facts(ran, reason="twice")
+    second = records_of(one)
+    assert second[0] is first[0] and second[1].reason == "twice"
+    one.tell(ran, state=TrialState.FAIL)
+    third = records_of(one)
+    assert third[0] is first[0]
+    assert (third[1].reason, third[1].state) == ("twice", TrialState.FAIL)
+    assert records_of(one)[1] is third[1]
+    assert [r.number for r in records_of(one, (TrialState.FAIL,))] == [1]
+    assert [r.reason for r in records_of(two)] == ["of the other study"]
+
+
+def test_records_go_with_their_storage() -> None:
+    study = optuna.create_study()
+    study.tell(study.ask(), 0.5)
+    gone = weakref.ref(records_of(study)[0])
+    del study
+    gc.collect()
+    assert gone() is None
