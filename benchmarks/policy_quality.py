@@ -1,7 +1,7 @@
 """Do searched policies help models and against corruptions that autonoise does not know? Against published recipes, too.
 
     python benchmarks/policy_quality.py prepare DATA... --work runs/quality      # needs the peers' libraries
-    python benchmarks/policy_quality.py search DATA... --work runs/quality       # a study of 40 trials for each set
+    cp runs/efficiency/*.searches.jsonl runs/quality/                            # the searches of search_efficiency.py
     python benchmarks/policy_quality.py ready DATA... --work runs/quality        # unpacks, once for all that train
     python benchmarks/policy_quality.py train DATA... --work runs/quality --share 0/16      # 16 such processes
     python benchmarks/policy_quality.py table --work runs/quality                # benchmarks/results/policy_quality.md
@@ -9,8 +9,8 @@
 Every stage can be stopped and goes on. A model that is no proxy is trained in a plain loop (AdamW, cosine, to
 convergence) on the rows that the search had, under: no noise; the usual recipe of other libraries (kornia,
 albumentations, audiomentations, nlpaug, tsaug: copies of the rows made beforehand, one drawn for each row and epoch) and
-published formulas; what ``autonoise recommend`` says; the best policy of the portfolio; what the search recommends, and
-what it found. Policies act by the three public lines. It is judged on clean test rows, on autonoise's held-out
+published formulas; what ``autonoise recommend`` says; the best policy of the portfolio; what a search named
+after 40 trainings (for each seed another search). Policies act by the three public lines. It is judged on clean test rows, on autonoise's held-out
 corruptions and on those of other libraries. Equal epochs, and for policies of several passes once more equal time.
 """
 
@@ -31,33 +31,30 @@ import numpy as np
 import quality_recipes as peers
 import torch
 import torch.nn.functional as F
-from bank import GROUPED, TRAIN_ROWS, name_of, rows_of
+from bank import name_of, rows_of
 from quality_data import Material, material, prepare
 from quality_models import BATCHES, EPOCHS, RATES, model_for
+from quality_table import NOTHING, SEARCHED, named_by_searches, table
 from torch import Tensor, nn
 
 from autonoise import Policy
 from autonoise.types import Stage
 
 HERE = Path(__file__).resolve().parent
-TRIALS = 40
-NOTHING = "no noise"
 Job = tuple[Path, int, str, str]
 """Data set, seed, condition, budget ("epochs" or "time")."""
 
 
-def conditions(path: Path, work: Path) -> dict[str, Any]:
+def conditions(path: Path, work: Path, seed: int) -> dict[str, Any]:
     """Name to a policy, the name of a pool or of a recipe by hand; those that are not known yet are missing."""
     found = material(path, work)
     out: dict[str, Any] = {NOTHING: Policy(found.data_type)}
     out |= {f"recipe: {n}": n for n in (*found.pools, *peers.BY_HAND.get(found.data_type, ()))}
-    for file in (work / f"{found.name}.policies.json", work / f"{found.name}.search.json"):
-        values = json.loads(file.read_text()) if file.exists() else {}
-        names = [
-            n for n in values if n.startswith("recipe: ") or n in ("recommendation", "portfolio", "searched", "found")
-        ]
-        out |= {n: Policy.from_dict(values[n], n, tell=False) for n in names}
-    return out
+    file = work / f"{found.name}.policies.json"
+    values = json.loads(file.read_text()) if file.exists() else {}
+    out |= {n: Policy.from_dict(v, n, tell=False) for n, v in values.items()}
+    searched = named_by_searches(found.name, work)
+    return out | ({SEARCHED: searched[seed % len(searched)]} if searched else {})
 
 
 def key_of(condition: Any) -> str:
@@ -70,7 +67,7 @@ def jobs(paths: list[Path], work: Path, seeds: list[int], only: list[str] | None
     for seed in seeds:
         for path in paths:
             done = set()
-            for name, condition in conditions(path, work).items():
+            for name, condition in conditions(path, work, seed).items():
                 if key_of(condition) in done or (only and not any(name.startswith(o) for o in only)):
                     continue
                 done.add(key_of(condition))
@@ -229,36 +226,9 @@ def judged(model: nn.Module, data: Material, device: str) -> dict[str, Any]:
     return {"clean": round(found["clean"][0], 4), "noisy": noisy}
 
 
-def search(path: Path, work: Path, device: str) -> None:
-    """A study as ``autonoise search DATA --trials 40`` runs it, with its verdict; what it found and how long it took."""
-    import autonoise
-    from autonoise.study.observer import Observer
-
-    file = work / f"{name_of(path)}.search.json"
-    if file.exists():
-        return
-    begun, phases = time.perf_counter(), dict[str, float]()
-
-    class Watch(Observer):
-        def phase(self, name: str, done: int, total: int) -> None:
-            phases.setdefault(name, time.perf_counter() - begun)
-
-    group = {"group": "group"} if name_of(path) in GROUPED else {}
-    found = autonoise.search(
-        str(path), trials=TRIALS, train_rows=TRAIN_ROWS, device=device, out=work / f"{name_of(path)}.study",
-        progress=Watch(), **group,
-    )  # fmt: skip
-    starts = [*phases.values(), time.perf_counter() - begun]
-    row = {"set": name_of(path), "verdict": found.verdict, "sentence": found.sentence, "told": found.recommendation,
-           "seconds": {n: round(b - a, 1) for n, a, b in zip(phases, starts, starts[1:], strict=False)},
-           "total": round(starts[-1], 1), "searched": found.policy.to_dict(), "found": found.found.to_dict()}  # fmt: skip
-    file.write_text(json.dumps(row, indent=0) + "\n")
-    print(time.strftime("%H:%M:%S"), row["set"], row["verdict"], row["seconds"], flush=True)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("action", choices=("prepare", "search", "ready", "train", "table"))
+    parser.add_argument("action", choices=("prepare", "ready", "train", "table"))
     parser.add_argument("data", nargs="*", type=Path)
     parser.add_argument("--work", type=Path, default=Path("runs/quality"))
     parser.add_argument("--device", default="cpu", help="where models are trained: cpu or cuda")
@@ -274,8 +244,6 @@ def main() -> None:
     logging.disable(logging.WARNING)
     args.work.mkdir(parents=True, exist_ok=True)
     if args.action == "table":
-        from quality_table import table
-
         args.out.write_text(table(args.work))
         print(args.out.read_text())
         return
@@ -286,10 +254,8 @@ def main() -> None:
     for path in args.data if args.action != "train" else ():
         if args.action == "prepare":
             prepare(path, args.work)
-        elif args.action == "ready":
-            material(path, args.work)
         else:
-            search(path, args.work, args.device)
+            material(path, args.work)
         print(time.strftime("%H:%M:%S"), args.action, name_of(path), flush=True)
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from bank import rows_of
 
-NOTHING = "no noise"
+NOTHING, SEARCHED = "no noise", "searched"
 AIMS = {"image": 0.60, "text": 0.60, "audio": 0.45, "timeseries": 0.50, "tabular": 0.30}
 """Share of the gap that the searched policy is to close (issue "A search that finds more than was put in")."""
 SMALLEST_GAP = 0.005
@@ -27,7 +27,8 @@ means over corruptions of a family, then over families. The gap closed is the sh
 a training without noise which is won back: a ratio of means over seeds, with its paired 95 % interval (Student's t, delta
 method). Recipes of libraries are copies made beforehand (pictures 4 of each row, texts 6, clips 3, series 6), one drawn for
 each row and epoch. "Recommendation" is that of `autonoise recommend`, "portfolio" the first policy of the learned portfolio,
-"searched" what a study of 40 trials recommends with its verdict (no noise where it says so), "found" what it found.
+"searched" what this engine named after 40 trainings (`benchmarks/search_efficiency.py`): for each seed the policy of another
+search, with splits of its own, or of the searches in turn where there are fewer than seeds.
 """
 
 
@@ -92,6 +93,14 @@ def family_mean(noisy: Mapping[str, float], families: Mapping[str, str], group: 
     return float(np.mean([np.mean(v) for v in by.values()])) if by else float("nan")
 
 
+def named_by_searches(name: str, work: Path) -> list[Any]:
+    """What the engine named after 40 trainings in the searches of search_efficiency.py, by the seed of the search."""
+    from autonoise.policy import Policy
+
+    rows = [r for r in rows_of(work / f"{name}.searches.jsonl") if r["method"] == "autonoise"]
+    return [Policy.from_dict(r["named"]["40"], SEARCHED, tell=False) for r in sorted(rows, key=lambda r: r["seed"])]
+
+
 class OneSet:
     """The results of one data set: condition and budget to rows, in the order of seeds that all of them have."""
 
@@ -104,8 +113,13 @@ class OneSet:
             if "error" not in row:
                 by.setdefault((row["key"], row["budget"]), {})[row["seed"]] = row
         self.policies, keys = self._named(work)
+        self.searched = named_by_searches(name, work)
         keys |= {k: k for k, _ in by if k.startswith("recipe: ")}
         found = {(n, b): by[key, b] for n, key in keys.items() for b in ("epochs", "time") if (key, b) in by}
+        for (key, budget), rows_of_key in by.items():
+            for seed, row in rows_of_key.items():
+                if self.searched and key == self.searched[seed % len(self.searched)].hash:
+                    found.setdefault((SEARCHED, budget), {})[seed] = row
         base = sorted(found.get((NOTHING, "epochs"), {}))
         self.rows = {c: {s: r for s, r in rows.items() if s in base} for c, rows in found.items()}
 
@@ -113,11 +127,9 @@ class OneSet:
         from autonoise.policy import Policy
 
         found = {NOTHING: Policy(self.type)}
-        for kind in ("policies", "search"):
-            file = work / f"{self.name}.{kind}.json"
-            values = json.loads(file.read_text()) if file.exists() else {}
-            found |= {n: Policy.from_dict(v, n, tell=False) for n, v in values.items() if (isinstance(v, dict) and "steps" in v)
-                      or n in ("recommendation", "portfolio", "searched", "found")}  # fmt: skip
+        file = work / f"{self.name}.policies.json"
+        values = json.loads(file.read_text()) if file.exists() else {}
+        found |= {n: Policy.from_dict(v, n, tell=False) for n, v in values.items()}
         return found, {n: p.hash for n, p in found.items()}
 
     @property
@@ -153,7 +165,8 @@ class OneSet:
         """Whether training under a policy met neither this family of noise nor a related one."""
         from autonoise.types import Family, related
 
-        met = self.policies[condition].families if condition in self.policies else ()
+        own = self.searched if condition == SEARCHED else [p for n, p in self.policies.items() if n == condition]
+        met = {family for p in own for family in p.families}
         return lambda family: not any(related(Family(family), m) for m in met)
 
 
@@ -183,17 +196,17 @@ def aims(sets: list[OneSet]) -> list[str]:
         "|---|---|---|---|---|---|---|---|",
     ]
     for data_type, aim in AIMS.items():
-        own = [s for s in sets if s.type == data_type and ("searched", "epochs") in s.rows]
+        own = [s for s in sets if s.type == data_type and (SEARCHED, "epochs") in s.rows]
         if not own:
             continue
-        closed = {g: together([s.closed("searched", g) for s in own]) for g in GROUPS}
-        rest = {g: together([s.closed("searched", g, unseen=s.unseen("searched")) for s in own]) for g in GROUPS}
-        clean = together([s.minus("searched", NOTHING, "clean") for s in own])
+        closed = {g: together([s.closed(SEARCHED, g) for s in own]) for g in GROUPS}
+        rest = {g: together([s.closed(SEARCHED, g, unseen=s.unseen(SEARCHED)) for s in own]) for g in GROUPS}
+        clean = together([s.minus(SEARCHED, NOTHING, "clean") for s in own])
         against = {}
         for g in GROUPS:
             pairs = [(s, s.best_recipe(f"mixed {g}")) for s in own]
-            against[g] = together([s.minus("searched", b, f"mixed {g}") for s, b in pairs if b is not None])
-        base = together([s.minus("searched", NOTHING, "mixed held") for s in own])
+            against[g] = together([s.minus(SEARCHED, b, f"mixed {g}") for s, b in pairs if b is not None])
+        base = together([s.minus(SEARCHED, NOTHING, "mixed held") for s in own])
         met = "met" if closed["held"].mean >= aim else "not met"
         fine = "met" if clean.mean >= -0.01 else "not met"
         lines.append(
@@ -231,17 +244,16 @@ def of_set(one: OneSet, work: Path) -> list[str]:
         )
     for name, policy in one.policies.items():
         steps = " + ".join(s.name for s in policy.steps) or "no noise"
-        if name in ("recommendation", "portfolio", "searched", "found"):
+        if name in ("recommendation", "portfolio"):
             lines.append(f"\n{name}: {steps}.")
-    if "searched" in one.policies:
-        unseen = one.unseen("searched")
+    for number, policy in enumerate(one.searched):
+        lines.append(f"\nsearched, seed {number}: {' + '.join(s.name for s in policy.steps) or 'no noise'}.")
+    if one.searched:
+        unseen = one.unseen(SEARCHED)
         met = sorted(
             n.split("/", 1)[1] + f" ({GROUPS[n.split('/')[0]]})" for n, f in one.families.items() if not unseen(f)
         )
         lines.append(
-            f"\nThe searched policy trains on the same or a related kind of noise as: {', '.join(met) or 'none'}."
+            f"\nThe searched policies train on the same or a related kind of noise as: {', '.join(met) or 'none'}."
         )
-        found = json.loads((work / f"{one.name}.search.json").read_text())
-        phases = ", ".join(f"{n} {s:.0f}" for n, s in found["seconds"].items())
-        lines.append(f"\nThe search: {found['sentence']} Seconds: {found['total']:.0f} ({phases}).")
     return lines
