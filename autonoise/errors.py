@@ -43,6 +43,7 @@ These packages are the extra ``search``.
 """
 
 
+_LINE_END = re.compile(r"[^\S\n\r]*[\n\r]\s*")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 """Control characters except tab and line feed, and the marks that reverse the direction of writing."""
 
@@ -79,7 +80,8 @@ class AutonoiseError(Exception):
     """Base of everything autonoise raises on purpose; the command line turns it into one line, status 2."""
 
     def __str__(self) -> str:
-        return shortened(super().__str__())
+        # names of columns and messages of other code may have line ends in them
+        return shortened(_LINE_END.sub(" ", super().__str__().strip()))
 
 
 class PolicyWarning(UserWarning):

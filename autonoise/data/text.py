@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,10 @@ VOCABULARY = 4000
 """Tokens at most: a proxy sees too few texts to learn vectors for more."""
 MAX_TOKENS = 64
 """Longest text in tokens; the rest of a longer one is cut off, since the time of a training grows with it."""
+LONGEST_WORD = 1000
+"""Characters of a word, or of a gap between two, that tokens are learned from. The time of learning grows with the
+square of this length: a word of 300,000 equal letters took more than a minute, while such a text is cut off anyway."""
+_LONG_WORD = re.compile(rf"(\S{{{LONGEST_WORD}}})\S+|(\s{{{LONGEST_WORD}}})\s+")
 FEW_OTHERS = 3
 """Further usable columns up to which a column of sentences is taken for the whole; with more it may be a table."""
 
@@ -120,10 +125,16 @@ class TextPreparation:
         }
 
 
+def _shortened(text: str) -> str:
+    """The text with overlong words and gaps cut off."""
+    return text if len(text) <= LONGEST_WORD else _LONG_WORD.sub(r"\1\2", text)
+
+
 def prepare(dataset: Dataset, train: Array) -> TextPreparation:
     """Learn a byte-level BPE of at most 4000 tokens from the training texts (Sennrich et al. 2016).
 
-    Bytes are tokens, so nothing is ever [UNK]. L is the 98th percentile of the training lengths, at most 64.
+    Of a word the first ``LONGEST_WORD`` letters are learned from. Bytes are tokens, so nothing is ever [UNK]. L is the
+    98th percentile of the training lengths, at most 64.
     """
     # one worker is one thread: tokenizers would otherwise start its own, and warn after a fork
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -133,7 +144,7 @@ def prepare(dataset: Dataset, train: Array) -> TextPreparation:
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     tokenizer.train_from_iterator(
-        texts,
+        map(_shortened, texts),
         trainers.BpeTrainer(
             vocab_size=VOCABULARY,
             min_frequency=2,

@@ -177,6 +177,19 @@ def test_text_length_is_the_98th_percentile_at_most_64():
     assert prepare(make("text", long), np.arange(50)).spec.layout == (64,)
 
 
+def test_of_overlong_words_and_gaps_only_the_beginning_is_learned_from():
+    """Else learning from one word of 300,000 letters takes minutes."""
+
+    def learned(texts):
+        return prepare(make("text", texts), np.arange(len(texts))).tokenizer.get_vocab()
+
+    start = "".join(np.random.default_rng(0).choice(list("abcdefgh"), 1000))
+    assert learned(["rain " + start + "zq" * 1000 + " snow"] * 2) == learned(["rain " + start + " snow"] * 2)
+    assert "zq" in learned(["rain " + start[:-2] + "zq" * 1000 + " snow", "zq", "zq"])
+    assert learned(["a" + " " * 9000 + "b"] * 2) == learned(["a" + " " * 1000 + "b"] * 2)
+    assert learned(["ab" * 150_000, "a" * 300_000, " " * 300_000])["Ġ" * 512] > 4
+
+
 def test_nothing_to_fit_on():
     with pytest.raises(DataError, match="no training rows"):
         prepare(table(), np.array([], dtype=int))
