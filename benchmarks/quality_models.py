@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from autonoise.types import InputSpec
 
 EPOCHS = {"image": 30, "text": 20, "audio": 60, "timeseries": 120, "tabular": 100}
-"""With twice as many, clean accuracy without noise differs by about a point or less (see the results)."""
+"""Enough: twice as many changed clean accuracy without noise from .894 to .887 on satimage, .958 to .957 on snips and .882
+to .862 (three rows) on racket_sports, seed 0."""
 RATES = {"image": 3e-3, "text": 2e-3, "audio": 2e-3, "timeseries": 2e-3, "tabular": 1e-3}
 BATCHES = {"image": 64, "text": 64, "audio": 32, "timeseries": 32, "tabular": 128}
 
