@@ -17,12 +17,12 @@ def quality(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def test_gap_closed_is_a_ratio_of_means_with_a_paired_interval(quality: ModuleType) -> None:
-    # gaps .2 .3 .4, won .1 .2 .15: 0.45 / 0.9; residuals 0, .05, -.05 have deviation .05;
-    # half width t(2) 4.30265 * .05 / sqrt(3) / .3 = .41402
-    found = quality.gap_closed([0.9, 0.9, 0.9], [0.7, 0.6, 0.5], [0.8, 0.8, 0.65])
-    assert found.mean == pytest.approx(0.5)
-    assert found.low == pytest.approx(0.08598, abs=1e-4)
-    assert found.high == pytest.approx(0.91402, abs=1e-4)
+    # gaps .2 .3 .4, won .15 .2 .25: 0.6 / 0.9; residuals 1/60, 0, -1/60 have deviation 1/60;
+    # half width t(2) 4.30265 / 60 / sqrt(3) / .3 = .13801
+    found = quality.gap_closed([0.9, 0.9, 0.9], [0.7, 0.6, 0.5], [0.85, 0.8, 0.75])
+    assert found.mean == pytest.approx(2 / 3)
+    assert found.low == pytest.approx(0.52866, abs=1e-4)
+    assert found.high == pytest.approx(0.80467, abs=1e-4)
     # seeds that all win back half differ in nothing, however different their gaps
     exact = quality.gap_closed([0.9, 0.9, 0.9], [0.7, 0.6, 0.5], [0.8, 0.75, 0.7])
     assert (exact.low, exact.high) == (pytest.approx(0.5), pytest.approx(0.5))
