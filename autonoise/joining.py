@@ -22,7 +22,7 @@ from autonoise.study.noise_data import CLIPS_FILE
 from autonoise.study.prepare import build_task, load_data
 from autonoise.study.processes import Stop, one_thread, stop_on_interrupt
 from autonoise.study.shared import NoStudyError, Shared, found_study, model_file, sha256_of
-from autonoise.study.storage import finished, heed, open_storage, taken
+from autonoise.study.storage import finished, heed, open_existing, open_storage, taken
 from autonoise.study.trial_record import StudyRecord
 from autonoise.training.factory import IN_MEMORY
 from autonoise.training.task import Task
@@ -120,7 +120,7 @@ def _done(study: optuna.Study) -> bool:
 def _found(place: Place, wait: float) -> tuple[optuna.Study, Shared]:
     """The study and its description, once both are there. StudyError after ``wait`` seconds."""
     until, told = time.monotonic() + wait, False
-    storage = open_storage(place.storage)
+    storage = open_storage(place.storage) if wait else open_existing(place.storage)
     while True:
         try:
             study = found_study(storage, place.study)

@@ -80,13 +80,13 @@ def _looking(place: str | None, storage: str | None, study: str | None) -> Calla
     from autonoise.study.address import VARIABLE, masked
     from autonoise.study.overview import overview, overview_from, overviews
     from autonoise.study.shared import found_study
-    from autonoise.study.storage import open_storage
+    from autonoise.study.storage import open_existing
 
     storage = storage or (os.environ.get(VARIABLE) if study is not None else None)
     if (storage is None) != (study is None) or (place is not None and study is not None):
         raise StudyError("name the study by its folder alone, or by both --storage URL and --study NAME")
     if storage is not None and study is not None:
-        found, shown = found_study(open_storage(storage), study), masked(storage)
+        found, shown = found_study(open_existing(storage), study), masked(storage)
         return lambda: [overview_from(found, shown)]
     if place is None:
         return lambda: list(overviews(_files(STUDIES)))

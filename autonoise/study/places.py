@@ -85,11 +85,11 @@ def optuna_study(config: StudyConfig) -> optuna.Study:
     """The Optuna study of a folder, to read. StudyError when there is none yet, or its storage is damaged."""
     import optuna
 
-    from autonoise.study.storage import check_readable, open_storage, readable
+    from autonoise.study.storage import check_readable, open_existing, readable
 
     if config.storage is None and not (Path(config.out) / "study.db").is_file():
         raise StudyError(f"{config.out}: no trial was begun yet (there is no study.db); run autonoise search first")
-    storage = open_storage(config.storage_url)
+    storage = open_existing(config.storage_url)
     with readable(config.study):
         try:
             study = optuna.load_study(study_name=config.study, storage=storage)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, Literal
 
 import optuna
@@ -12,7 +13,8 @@ from optuna.pruners import BasePruner, NopPruner, SuccessiveHalvingPruner
 from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from autonoise.errors import StudyError, one_line
 from autonoise.files import write_whole
@@ -51,10 +53,26 @@ def open_storage(url: str) -> BaseStorage:
         # Optuna fills in what stands in braces
         address = url.replace("{", "{{").replace("}", "}}")
         return FewReads(PatientStorage(address, heartbeat_interval=HEARTBEAT, grace_period=GRACE, engine_kwargs=engine))
+    except ArgumentError:
+        raise StudyError(
+            f"--storage {masked(url)}: cannot be opened: it is not the address of a database, as in "
+            "postgresql+psycopg://user@host/name or sqlite:///file.db; journal files are not offered: in them the "
+            "trial of a lost worker would not be noticed"
+        ) from None
     except Exception as e:
         why = hidden(one_line(e), url)
         lost = f"; {NOT_KEPT}" if "password" in why and not has_password(url) else ""
         raise StudyError(f"--storage {masked(url)}: cannot be opened ({why}){lost}") from None
+
+
+def open_existing(url: str) -> BaseStorage:
+    """As :func:`open_storage`. StudyError where an SQLite file is missing: opening it would make an empty one."""
+    if url.startswith("sqlite"):
+        with suppress(ArgumentError):
+            file = make_url(url).database
+            if file and not file.startswith((":memory:", "file:")) and not Path(file).exists():
+                raise StudyError(f"--storage {url}: there is no file {file}: correct the path, or run the search first")
+    return open_storage(url)
 
 
 def make_pruner(config: StudyConfig) -> BasePruner:

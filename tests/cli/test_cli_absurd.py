@@ -112,7 +112,7 @@ def test_values_that_make_no_sense(typed: str, here: Path, command: Command) -> 
 
 
 def test_a_worker_begins_no_study_in_another_database(here: Path, command: Command) -> None:
-    refused(command("worker", "shop", "--storage", "sqlite:///none.db"), "no study 'shop'", "--storage")
+    refused(command("worker", "shop", "--storage", "sqlite:///none.db"), "--storage", "no file none.db")
 
 
 def test_a_damaged_study_is_told_and_does_not_hide_the_others(

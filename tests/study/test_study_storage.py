@@ -17,6 +17,7 @@ from autonoise.study.folder import StudyFolder
 from autonoise.study.storage import (
     claim,
     completed,
+    open_existing,
     open_storage,
     open_study,
     write_trials,
@@ -88,6 +89,27 @@ def test_an_unreachable_storage_is_one_line_without_the_password() -> None:
         open_storage("nonsense://me:secret@nowhere/db")
     assert "secret" not in str(e.value) and "nonsense://me:***@nowhere/db" in str(e.value)
     assert "\n" not in str(e.value)
+
+
+def test_what_is_no_address_is_told_with_one() -> None:
+    for url in ("study.log", "journal:study.log"):
+        with pytest.raises(
+            StudyError, match=f"--storage {url}: .*not the address.*sqlite:///.*journal files are not offered"
+        ):
+            open_existing(url)
+
+
+def test_to_look_at_a_database_makes_none(tmp_path: Path) -> None:
+    file = tmp_path / "none.db"
+    with pytest.raises(StudyError, match=f"there is no file {file}"):
+        open_existing(f"sqlite:///{file}")
+    assert not file.exists()
+    make = open_storage(f"sqlite:///{file}")
+    look = open_existing(f"sqlite:///{file}")
+    assert look.get_all_studies() == []
+    for storage in (make, look):
+        storage._backend.engine.dispose()  # type: ignore[attr-defined]
+    open_existing("sqlite:///:memory:")._backend.engine.dispose()  # type: ignore[attr-defined]
 
 
 def test_trials_csv_has_a_row_per_trial(tmp_path: Path) -> None:
