@@ -66,7 +66,8 @@ class Shared:
     @classmethod
     def of(cls, study: optuna.Study) -> Shared | None:
         """What the storage holds of a study; None where its search has not got so far. StudyError where damaged."""
-        found = study._storage.get_study_system_attrs(study._study_id).get(KEY)
+        with readable(study.study_name):
+            found = study._storage.get_study_system_attrs(study._study_id).get(KEY)
         if found is None:
             return None
         if not isinstance(found, Mapping) or found.get("format") != FORMAT:

@@ -133,6 +133,7 @@ def check_readable(study: optuna.Study) -> optuna.Study:
     """
     with readable(study.study_name):
         StudyRecord.of(study)
+        study._storage.get_study_system_attrs(study._study_id)
         records_of(study)
         dead_trials(study)
     return study

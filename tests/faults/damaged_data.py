@@ -228,7 +228,9 @@ def tensors(ending: str) -> Callable[[Path, m.Rng], Calls]:
             except (TypeError, ValueError):
                 held[key] = value.tolist()
         if ending == ".safetensors":
-            save_file({k: v for k, v in held.items() if isinstance(v, torch.Tensor)} or {"X": torch.zeros(3)}, file)
+            save_file(
+                {k: v.clone() for k, v in held.items() if isinstance(v, torch.Tensor)} or {"X": torch.zeros(3)}, file
+            )
         else:
             odd: Any = m.pick(rng, [
                 held, held, held, held, tuple(held.values()), list(held.values()), [held], _Evil(),

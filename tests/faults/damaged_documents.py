@@ -105,6 +105,28 @@ SEARCHED = ["wine", "--trials", "6", "--epochs", "2", "--seeds", "3", "--train-r
 
 def _searching_again() -> None:
     """The search goes on with its damaged folder; where it begins to train, it is interrupted."""
+    _interrupted(["search", *SEARCHED, "--out", "bank/one"])
+
+
+def _joining_by_folder() -> None:
+    _interrupted(["worker", "bank/one"])
+
+
+def _joining_by_storage() -> None:
+    _interrupted(["worker", "--storage", "sqlite:///bank/one/study.db", "--study", "wine", "--data", "wine"])
+
+
+def _showing() -> None:
+    """The dashboard in the browser, up to where it would listen."""
+    import optuna_dashboard
+
+    from autonoise.cli import main
+
+    optuna_dashboard.run_server = lambda *_, **__: None
+    assert main(["dashboard", "bank/one"]) in (0, 2)
+
+
+def _interrupted(command: list[str]) -> None:
     from autonoise.cli import main
 
     def interrupt(*_: object) -> None:
@@ -113,14 +135,17 @@ def _searching_again() -> None:
     signal.signal(signal.SIGVTALRM, interrupt)
     signal.setitimer(signal.ITIMER_VIRTUAL, 4.0)
     try:
-        status = main(["search", *SEARCHED, "--out", "bank/one"])
+        status = main(command)
         assert status in (0, 2, 130), status
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
 
 
-def study(folder: Path, rng: m.Rng, sample: Path, *, again: bool = False) -> Calls:
-    """A copy of a finished study with one file damaged. ``sample``: that study's folder; ``again``: search in it."""
+def study(folder: Path, rng: m.Rng, sample: Path, *, mode: str = "look") -> Calls:
+    """A copy of a finished study with one file damaged. ``sample``: that study's folder.
+
+    ``mode``: what is done with it: "look", "search" to go on with it, or "join" it as a worker and show it.
+    """
     place = folder / "bank" / "one"
     shutil.copytree(sample, place, ignore=_NOT_COPIED)
     (folder / "evil.py").write_text(FLAG_MODEL)
@@ -131,7 +156,9 @@ def study(folder: Path, rng: m.Rng, sample: Path, *, again: bool = False) -> Cal
     else:
         file = m.pick(rng, sorted((place / "runs").glob("*.npz"))) if what == "runs" else place / what
         _damage(file, rng)
-    if again:
+    if mode == "join":
+        return [_joining_by_folder, _joining_by_storage, _showing]
+    if mode == "search":
         return [_searching_again, _searching_again, ["status", "bank/one"]]
     calls: Calls = [["status", "bank/one"], ["studies", "bank"], ["best", "bank/one"], ["report", "bank/one"]]
     calls += [["compare", "bank/one", str(sample)], ["status", "bank/one", "--json"], ["inspect", "bank/one"]]

@@ -118,10 +118,11 @@ def test_damaged_documents(kind: str, count: int, imported: None, tmp_path: Path
 
 @pytest.mark.faults
 def test_damaged_studies(imported: None, tmp_path: Path, finished: Path) -> None:
-    """The commands that read them, and the search that goes on with them."""
+    """The commands that read them, the search that goes on with them, the worker that joins, and the dashboard."""
     reading = partial(damaged_documents.study, sample=finished)
     trying("study", reading, round(350 * MANY), tmp_path, processes=4, first=1000)
-    trying("search", partial(reading, again=True), round(30 * MANY), tmp_path, first=1000)
+    trying("search", partial(reading, mode="search"), round(30 * MANY), tmp_path, first=1000)
+    trying("join", partial(reading, mode="join"), round(40 * MANY), tmp_path, first=1000)
 
 
 @pytest.mark.faults

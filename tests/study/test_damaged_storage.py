@@ -74,6 +74,7 @@ def test_facts_of_a_study(facts: dict[str, Any]) -> None:
     "change",
     [
         "update trial_user_attributes set value_json = '{'",
+        "update study_system_attributes set value_json = '{'",
         "update trials set state = 'EVIL'",
         "update trials set datetime_start = 'never'",
         "update trial_values set value = null",
