@@ -5,8 +5,8 @@
 
 ``journal`` and ``sqlite`` are files in a folder of this run. With ``--write`` the table goes to results/scale.md.
 
-Each worker runs the loop, the sampler and the objective of a search on the image space; only training and evaluation are
-replaced, by sleep. A history of finished trials is copied into the storage first. Of a worker's life are measured: the
+Each worker runs the loop, the sampler and the objective of a search on the image space, with the bank that ships; only
+training and evaluation are replaced, by sleep. A history of finished trials is copied into the storage first. Of a worker's life are measured: the
 start with the first load of all trials, and for each trial the seconds that it was not asleep, by the clock and on the
 processor. The clock also counts waiting for a processor where workers are more than processors; with trainings of 30 s
 rather than ``--sleep``, so many workers would ask as much less often.
@@ -28,6 +28,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -43,18 +44,24 @@ from autonoise.evaluation.score import Score
 from autonoise.policy import Policy
 from autonoise.space.space import SearchSpace
 from autonoise.study.config import StudyConfig
+from autonoise.study.learned import Guide, learned
 from autonoise.study.processes import Stop
 from autonoise.study.storage import open_storage, open_study, patient_storage
+from autonoise.study.trial_record import PREFIX
 from autonoise.training.train import Trained
 from autonoise.trials import objective
+from autonoise.trials.guided import REMEMBERED, GuidedSampler, Sizes
 from autonoise.trials.sampler import make_sampler
 from autonoise.trials.worker import work
+from autonoise.types import DataType
 
 RESULTS = Path(__file__).with_name("results") / "scale.md"
 SPACE = "image"
 CORRUPTIONS, FAMILIES = 15, 8
-TEMPLATES = 24
-"""Trials that are really drawn; the history is made of copies of them."""
+TEMPLATES = 2 * REMEMBERED + 20
+"""Trials that are really drawn; the history is made of copies of them, each with a hash of its own as if its policy were
+another. The sampler's model looks at no more than twice ``REMEMBERED`` of them, however long the history is."""
+HASH = PREFIX + "policy_hash"
 
 
 class Asleep:
@@ -111,8 +118,17 @@ def templates() -> list[FrozenTrial]:
     space, config = SearchSpace.load(SPACE), config_of("sqlite:///none.db", "templates", TEMPLATES)
     sampler = make_sampler("random", prior=space.prior, seed=0, trials=0, worker=0)
     study = optuna.create_study(direction="maximize", sampler=sampler)
+    study.enqueue_trial(space.parameters_of(Policy(space.data_type)))  # without noise, by which gains are measured
     study.optimize(objective.Objective(Asleep(0.0), space, config), n_trials=TEMPLATES)  # type: ignore[arg-type]
     return study.trials
+
+
+def guided(space: SearchSpace, seed: int) -> GuidedSampler:
+    """The sampler of a search on one of the bank's own data sets, from the others."""
+    bank = learned(DataType(SPACE))
+    asked = bank.sets[0]
+    guide = Guide(bank.without(asked.fingerprint), asked.meta, techniques=list(space.techniques))
+    return GuidedSampler(space, guide, Sizes(full=1000, short=512, trials=10**6), seed=seed)
 
 
 def fill(url: str, name: str, n: int, made: list[FrozenTrial]) -> None:
@@ -120,7 +136,7 @@ def fill(url: str, name: str, n: int, made: list[FrozenTrial]) -> None:
     study = open_study(config_of(url, name, 10**6), storage_of(url))
     storage = patient_storage(study)
     if storage is None:
-        study.add_trials([_again(t) for t, _ in zip(made * (n // len(made) + 1), range(n), strict=False)])
+        study.add_trials([_again(made[i % len(made)], i) for i in range(n)])
         return
     from sqlalchemy import MetaData, insert, select
 
@@ -129,7 +145,7 @@ def fill(url: str, name: str, n: int, made: list[FrozenTrial]) -> None:
     trials = tables.tables["trials"]
     parts = [tables.tables[k] for k in ("trial_params", "trial_user_attributes", "trial_system_attributes",
              "trial_values", "trial_intermediate_values")]  # fmt: skip
-    study.add_trials([_again(t) for t in made[:n]])
+    study.add_trials([_again(t, i) for i, t in enumerate(made[:n])])
     with storage.engine.begin() as run:
         mine = trials.c.study_id == study._study_id
         first = run.execute(select(trials).where(mine).order_by(trials.c.number)).mappings().all()
@@ -146,7 +162,7 @@ def fill(url: str, name: str, n: int, made: list[FrozenTrial]) -> None:
             key = next(c.name for c in part.primary_key)
             found = run.execute(select(part).where(part.c.trial_id.in_(list(copies)))).mappings().all()
             copied = [
-                {**{k: v for k, v in r.items() if k != key}, "trial_id": to}
+                {**{k: v for k, v in r.items() if k != key}, "trial_id": to, **_hashed(r, to)}
                 for r in found
                 for to in copies[r["trial_id"]]
             ]
@@ -154,10 +170,14 @@ def fill(url: str, name: str, n: int, made: list[FrozenTrial]) -> None:
                 run.execute(insert(part), copied[start : start + 20_000])
 
 
-def _again(trial: FrozenTrial) -> FrozenTrial:
+def _hashed(row: Mapping[str, Any], number: int) -> dict[str, str]:
+    return {"value_json": f'"copy{number}"'} if row.get("key") == HASH else {}
+
+
+def _again(trial: FrozenTrial, number: int) -> FrozenTrial:
     return create_trial(
         state=trial.state, values=trial.values, params=trial.params, distributions=trial.distributions,
-        user_attrs=trial.user_attrs, system_attrs=trial.system_attrs, intermediate_values=trial.intermediate_values,
+        user_attrs={**trial.user_attrs, HASH: f"copy{number}"}, system_attrs=trial.system_attrs, intermediate_values=trial.intermediate_values,
     )  # fmt: skip
 
 
@@ -180,8 +200,8 @@ def live(given: dict[str, Any]) -> Life:
     clock, cpu = time.perf_counter(), time.process_time()
     study = open_study(config, storage_of(given["url"]))
     there = len(study.get_trials(deepcopy=False))
+    study.sampler = guided(space, seed=1000 * there + given["index"])
     life = Life(time.perf_counter() - clock, time.process_time() - cpu, [], [], 0.0)
-    study.sampler = make_sampler(config.engine, prior=space.prior, seed=0, trials=there, worker=given["index"])
     task, stop = Asleep(given["sleep"]), Stop()
     marks = [(time.perf_counter(), time.process_time(), task.slept)]
 
