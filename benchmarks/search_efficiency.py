@@ -108,7 +108,8 @@ def _raced(session: Any, seed: int, left: float) -> Any:
     """The policy that the engine names after it has spent what is ``left`` on further trainings of the best trials.
 
     Five and no noise are trained once more, then the better three, then two, until the budget is spent. What the races
-    of smaller budgets saw is not known to larger ones, nor does it count against them.
+    of smaller budgets saw is not known to larger ones, nor does it count against them. As in a study, a policy is named
+    even where no noise looks better: that is the verdict's to say.
     """
     from autonoise.evaluation.score import evaluate
     from autonoise.policy import Policy
@@ -119,7 +120,7 @@ def _raced(session: Any, seed: int, left: float) -> Any:
     task, weight = session.task, session.config.noise_weight
     sets, full = task.sets("search", 0), len(task.training(0)) * task.recipe.epochs
     empty, rows = Policy(session.space.data_type), len(task.splits.folds[0].search)
-    open_ = [empty, *(p for p, mean, _ in promise(session) if mean > 0)][:6]
+    open_ = [empty, *(p for p, _, _ in promise(session))][:6]
     entries = {p.hash: p for p in open_}
     scores: dict[str, list[float]] = {key: [] for key in entries}
     base, scale, turn, ranking = 0.0, 1.0, 0, promise(session)
@@ -137,7 +138,7 @@ def _raced(session: Any, seed: int, left: float) -> Any:
         ranking = promise(session, raced, base, scale)
         known = {p.hash for p in open_}
         open_ = [empty, *(p for p, _, _ in ranking if p.hash in known)][: max(len(open_) // 2 + 1, 3)]
-    return ranking[0][0] if ranking and ranking[0][1] > 0 else empty
+    return ranking[0][0] if ranking else empty
 
 
 def _portfolio(path: Path, frozen: Path, out: Path, seed: int, method: str) -> dict[int, Any]:
