@@ -237,6 +237,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", help="only conditions whose name begins so, for example 'recipe'")
     parser.add_argument("--minutes", type=float, default=1e9, help="begin no training after so many minutes")
     parser.add_argument("--epochs", type=float, default=1.0, help="times the usual length of a training")
+    parser.add_argument("--figure", type=Path, help="table also draws the picture of the README into this file")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "policy_quality.md")
     args = parser.parse_args()
     args.begun = time.time()
@@ -244,7 +245,11 @@ def main() -> None:
     logging.disable(logging.WARNING)
     args.work.mkdir(parents=True, exist_ok=True)
     if args.action == "table":
+        from quality_figure import figure
+
         args.out.write_text(table(args.work))
+        if args.figure:
+            figure(args.work, args.figure)
         print(args.out.read_text())
         return
     machine = f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, {args.device}"
