@@ -109,6 +109,12 @@ def test_a_few_damaged_data_files(kind: str, imported: None, tmp_path: Path) -> 
     trying(kind, FORMATS[kind], 3, tmp_path)
 
 
+def test_counts_that_end_pyarrow_are_not_asked_for(imported: None, tmp_path: Path) -> None:
+    """In this Parquet file a column's histogram has a wrong size, which ended the process."""
+    calls = FORMATS[".parquet"](tmp_path, np.random.default_rng([1334, sum(map(ord, ".parquet"))]))
+    assert judge(calls, tmp_path, (0, 2)).faults == []
+
+
 @pytest.mark.faults
 @pytest.mark.parametrize(("kind", "count"), [("policy", 850), ("space", 800)])
 def test_damaged_documents(kind: str, count: int, imported: None, tmp_path: Path) -> None:
