@@ -284,7 +284,8 @@ def table(work: Path) -> str:
                 told = []
                 for b in BUDGETS:
                     m, low, high = interval([gains[*k, "autonoise"][str(b)] - gains[*k, other][str(b)] for k in pairs])
-                    told.append(f"{100 * m:+.2f} [{100 * low:+.2f}, {100 * high:+.2f}] at {b}")
+                    known = "" if np.isnan(low) else f" [{100 * low:+.2f}, {100 * high:+.2f}]"
+                    told.append(f"{100 * m:+.2f}{known} at {b}")
                 lines.append(f"\nautonoise minus {other}, {len(pairs)} pairs, points of score: {'; '.join(told)}.")
     return "\n".join(lines) + "\n"
 
