@@ -6,8 +6,9 @@ import io
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from autonoise.files import read_json, write_json, write_whole
 from autonoise.study.result import Result
 from autonoise.types import Array
 
+BEING_WRITTEN = 1.0
+"""Seconds after which a policy's file that has not got its name yet is taken for one that a killed process left."""
 UNUSABLE = (
     "the model trained without noise is of no use: its loss, weights or outputs are NaN or infinite, so there is "
     "nothing to compare policies with; look for the cause in --model or the data (a learning rate too high, a log of 0)"
@@ -125,6 +128,15 @@ class StudyFolder:
                 raise StudyError(f"cannot write to {folder} ({e.strerror}); choose another folder by --out") from None
         if not os.access(self.root, os.W_OK):
             raise StudyError(f"cannot write to {self.root}; choose another folder by --out")
+        self._clear_half_written()
+
+    def _clear_half_written(self) -> None:
+        """Remove what a process that was killed while it wrote a policy left beside it."""
+        for folder in (self.root, self.policies):
+            for file in folder.glob(".*.yaml.????????"):
+                with suppress(OSError):
+                    if time.time() - file.stat().st_mtime > BEING_WRITTEN:
+                        file.unlink()
 
     @contextmanager
     def nothing_half_begun(self) -> Iterator[None]:
