@@ -105,8 +105,9 @@ def test_compressed_text_of_usual_density_is_read(tmp_path):
         ({"a": pa.array(np.zeros(34_000_000, dtype=np.int8))}, 256),
         ({"a": pa.array(["x" * 500_000] * 150), "y": pa.array(np.arange(150) % 2)}, 64),
         ({"a": pa.array(["x" * 500_000] * 150).dictionary_encode(), "y": pa.array(np.arange(150) % 2)}, 64),
+        ({"a": pa.ListArray.from_arrays([0, 34_000_000], pa.array(np.zeros(34_000_000, dtype=np.int8)))}, 256),
     ],
-    ids=["numbers", "texts", "categories"],
+    ids=["numbers", "texts", "categories", "lists"],
 )
 def test_parquet_that_unfolds(tmp_path, columns, limit):
     pq.write_table(pa.table(columns), tmp_path / "a.parquet", compression="zstd")
