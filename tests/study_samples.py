@@ -148,7 +148,7 @@ def session_of(
 ) -> Session:
     """A session without a time limit; where no task is given, one whose only corruption is "jitter"."""
     jitter = SimpleNamespace(name="jitter", family="independent")
-    task = task or SimpleNamespace(frozen=(jitter,), real=None, factory=None)
+    task = task or SimpleNamespace(frozen=(jitter,), real=None, factory=None, folds=1)
     config = config or config_of(Path("nowhere"))
     folder = StudyFolder(config.out)
     return Session(config, space_of(), task, study or new_study(), folder, Budget(config), stop=Stop(asked=stopped))

@@ -6,6 +6,7 @@ nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,7 +16,7 @@ from autonoise.policy import Policy
 from autonoise.study.folder import RunResult
 from autonoise.study.session import Session
 from autonoise.study.trial_record import TrialRecord
-from autonoise.verdict.statistics import Interval, Parts, paired, parts_of, value
+from autonoise.verdict.statistics import Interval, Parts, Side, estimate, paired, parts_of, value
 from autonoise.verdict.trainings import Job, Runner
 
 LEAST_CONTRIBUTION = 0.0025
@@ -23,7 +24,9 @@ LEAST_CONTRIBUTION = 0.0025
 OPPONENTS = ("preset", "start")
 """Roles of the policies that a search has to beat; the best one of each role meets the found policy in the verdict."""
 CLEARLY_BEHIND = 0.025
-"""Score by which a candidate may be behind the best after one training; with more, it is not trained again."""
+"""Score by which a candidate may be behind the best after one training by the luck of its seed alone."""
+UNLUCKY = 1.28
+"""Standard errors of the choice of rows by which it may be behind besides: with more, chances are one in ten."""
 CERTAIN = 0.015
 """Score that the upper end of a contribution's interval must be below before the technique is left out.
 
@@ -123,8 +126,11 @@ def _survivors(
             always.add(max(of_role, key=lambda k: means[k]))
     kept = []
     for k in alive:
-        behind = means[leader] - means[k]
-        lost = behind > CLEARLY_BEHIND if len(parts[k]) == 1 else paired(parts[k], parts[leader], 0.8).high < 0
+        if len(parts[k]) == 1:
+            behind = estimate(Side(parts[leader]), Side(parts[k]))
+            lost = behind.mean > math.hypot(CLEARLY_BEHIND, UNLUCKY * math.sqrt(behind.rows))
+        else:
+            lost = paired(parts[k], parts[leader], 0.8).high < 0
         if k in always or not lost:
             kept.append(k)
     return kept

@@ -116,6 +116,19 @@ def test_the_race_counts_with_the_error_of_its_rows_and_seeds(
     )
 
 
+def test_trainings_on_several_folds_rest_on_the_rows_of_each(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Own] = []
+    guide = module.guide_of(session.config, session.space, session.task)
+    monkeypatch.setattr(
+        guide,
+        "predict",
+        lambda policies, own: (seen.append(own), (np.zeros(len(policies)), np.zeros(len(policies))))[1],
+    )
+    monkeypatch.setattr(session.task, "folds", 2)
+    by_promise(session, raced(100))
+    assert seen[0].errors[-3] == pytest.approx(np.sqrt(0.006**2 / 3 + 0.015 / 200) / 0.1)
+
+
 def test_where_the_baseline_alone_came_to_the_end_the_others_are_left(session: Session) -> None:
     base = raced(60)[2]
     left = [standing(DROP, 0.7, 60, seeds=1), standing(MIX, 0.75, 60, seeds=1)]

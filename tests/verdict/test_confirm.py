@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
-from study_samples import FakeRunner, policy_of, session_of, space_of
+from study_samples import FakeRunner, policy_of, run_of, session_of, space_of
 
 from autonoise.policy import Policy, Step
 from autonoise.study.budget import Plan
+from autonoise.study.folder import RunResult
 from autonoise.study.trial_record import TrialRecord, attributes
 from autonoise.verdict.conclude import _best_first, opponents
 from autonoise.verdict.confirm import OPPONENTS, minimise, pick_candidates, race
@@ -49,6 +52,40 @@ def test_clear_losers_leave_the_race() -> None:
     assert [s.role for s in standings[:3]] == ["found", "preset", "baseline"]
     assert standings[0].policy is entries["good"][0]
     assert (standings[0].clean, standings[0].noisy) == (pytest.approx(0.901), pytest.approx(0.901))
+
+
+class RowRunner(FakeRunner):
+    """Of ``rows`` rows a policy has that many right, clean and noisy; those of all policies are the first ones."""
+
+    def run(self, jobs: Sequence[Job], **options: Any) -> list[RunResult | None]:
+        out: list[RunResult | None] = []
+        for job in jobs:
+            self.trained.append((job.policy.hash, job.seed))
+            right = (np.arange(self.rows) < round(self.quality(job) * self.rows)).astype(float)
+            out.append(run_of(right, jitter=right))
+        return out
+
+
+@pytest.mark.parametrize(
+    ("rows", "trainings"),
+    [
+        # one of 20 rows behind: .050, limit (.025^2 + (1.28 * .050)^2)^.5 = .069
+        (20, 2),
+        # one of 36: .028, more than the luck of a seed alone, limit .043
+        (36, 2),
+        # two of 40: .050, limit .051
+        (40, 2),
+        # three of 60: .050, limit .044
+        (60, 1),
+        # ten of 200: .050, limit .032
+        (200, 1),
+    ],
+)
+def test_few_rows_send_nobody_out_of_the_race_by_one_of_them(rows: int, trainings: int) -> None:
+    entries, quality = entries_of({"baseline": (0.5, "baseline"), "a": (0.9, "found"), "b": (0.85, "found")})
+    runner = RowRunner(lambda job: quality[job.policy.hash], rows=rows)
+    race(session_of(), runner, entries, 2)
+    assert Counter(h for h, _ in runner.trained)[entries["b"][0].hash] == trainings
 
 
 def test_the_best_starting_policy_stays_as_the_best_preset_does() -> None:
