@@ -243,3 +243,29 @@ def test_what_was_scored_is_passed_over_among_the_proposals(monkeypatch: pytest.
     made = [(policy_of("dropout"), again), (policy_of("weight_noise"), new)]
     monkeypatch.setattr("autonoise.trials.guided.proposals", lambda *a, **k: made)
     assert [s.name for s in WIDE.suggest(study.ask()).steps] == ["weight_noise"]
+
+
+def test_parents_are_the_most_promising_and_the_last_quarter_tunes_every_second_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sampler = GuidedSampler(WIDE, guide(), Sizes(1000, 512, 12), seed=0)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    scores = {"dropout": 0.81, "mixup": 0.9, "swap_noise": 0.83, "weight_noise": 0.72, "label_smoothing": 0.86}
+    for policy, score in [(Policy("tabular"), 0.8), *((policy_of(name), s) for name, s in scores.items())]:
+        trial = study.ask()
+        trial.set_user_attr("autonoise.policy", policy.to_dict())
+        write_facts(trial, policy_hash=policy.hash, clean=0.9, noisy=0.7, score=score)
+        study.tell(trial, score)
+    asked: list[tuple[list[list[str]], bool]] = []
+
+    def note(space: Any, parents: Any, *rest: Any, tuning: bool) -> list[Any]:
+        asked.append(([[k for k, on in p.items() if k.startswith("use.") and on] for p in parents], tuning))
+        return []
+
+    monkeypatch.setattr("autonoise.trials.guided.proposals", note)
+    for _ in range(6):  # numbers 6 to 11 of 12: the last quarter begins with 9
+        WIDE.suggest(study.ask())
+    best = [[f"use.{n}"] for n in ("mixup", "label_smoothing", "swap_noise", "dropout", "weight_noise")]
+    assert [tuning for _, tuning in asked] == [False, False, False, False, True, False]
+    assert asked[0][0] == best
+    assert len(asked[4][0]) == 3  # the best three alone, of what was tried and what runs
