@@ -269,3 +269,25 @@ def test_parents_are_the_most_promising_and_the_last_quarter_tunes_every_second_
     assert [tuning for _, tuning in asked] == [False, False, False, False, True, False]
     assert asked[0][0] == best
     assert len(asked[4][0]) == 3  # the best three alone, of what was tried and what runs
+
+
+def test_changed_policies_lose_15_in_100_techniques_and_gain_one_every_second_time() -> None:
+    parent = WIDE.parameters_of(policy_of("dropout"))
+    draws = [Draw(np.random.default_rng(i), WIDE.prior, parent) for i in range(2000)]
+    for draw in draws:
+        WIDE.suggest(draw)
+    kept = np.mean([d.params["use.dropout"] for d in draws])
+    gained = np.mean([sum(bool(v) for k, v in d.params.items() if k.startswith("use.")) for d in draws]) - kept
+    # standard errors: .008 and .015
+    assert kept == pytest.approx(0.85, abs=0.03)
+    assert gained == pytest.approx(0.5, abs=0.06)
+
+
+def test_one_in_four_proposals_is_drawn_anew() -> None:
+    space = space_of(techniques={"dropout": {}, "mixup": {}}, expected_techniques=1.0)
+    made = proposals(space, [space.parameters_of(policy_of("dropout"))], np.random.default_rng(2), 3000)
+    has = np.mean([any(s.name == "dropout" for s in policy.steps) for policy, _ in made])
+    # Changed: dropout stays in 85 of 100, and mixup (the one that is off) comes in one of two, so that 1 - .15 * .5
+    # have a step. New: each with probability 1/2, and 3 in 4 have a step. Of .75 * .925 + .25 * .75 = .881 with a step
+    # .75 * .85 + .25 * .5 = .7625 have dropout.
+    assert has == pytest.approx(0.7625 / 0.88125, abs=0.03)
