@@ -31,6 +31,7 @@ from autonoise.study.prepare import (
     describe,
     ensure_corruptions,
     share_sets,
+    tell_few_groups,
     tell_noisy_parts,
 )
 from autonoise.study.processes import Stop, one_thread, stop_on_interrupt
@@ -183,6 +184,7 @@ def _run(
     _compare_with_disk(config, folder)
     task = build_task(config, dataset, factory)
     tell_noisy_parts(task)
+    tell_few_groups(task)
     check_fit(policies, task, "" if factory is not None else config.model or "")
     folder.create(searched=False)
     held.enter_context(folder.alone("evaluation"))

@@ -29,6 +29,7 @@ from autonoise.study.prepare import (
     describe,
     ensure_corruptions,
     share_sets,
+    tell_few_groups,
     tell_noisy_parts,
 )
 from autonoise.study.processes import Stop, limited, one_thread, stop_on_interrupt
@@ -97,6 +98,7 @@ def _run(
     crew = held.enter_context(ray_crew(config, observer))
     task = build_task(config, factory=factory)
     tell_noisy_parts(task)
+    tell_few_groups(task)
     space = _space_for(config, space, task)
     folder.create()
     held.enter_context(folder.alone())

@@ -29,6 +29,8 @@ from autonoise.training.task import RealNoise, Task
 
 CALIBRATION_ROWS = 800
 """Search rows on which the severities of the corruptions are calibrated, at most."""
+FEW_GROUPS = 4
+"""Groups in the test part below which a warning is due: with 3 the factor of Student's t is 4.3, with 2 it is 12.7."""
 HARMLESS = 0.95
 """Share of the baseline's accuracy that a corruption must leave at every amount to be left out."""
 
@@ -130,6 +132,20 @@ def tell_noisy_parts(task: Task) -> None:
         by,
         lost,
     )
+
+
+def tell_few_groups(task: Task) -> None:
+    """Say, before anything is trained, that so few groups are in the test part that a verdict cannot be sure."""
+    group = task.test_groups()[0]
+    n = 0 if group is None else len(np.unique(group))
+    if 0 < n < FEW_GROUPS:
+        log.warning(
+            "the test part holds %s alone, so %s: bring data of more groups, or split the rows freely (--group %s) if "
+            "the model will meet the same groups again",
+            counted(n, "group"),
+            "no verdict can be sure" if n == 1 else "the verdict's intervals will be very wide",
+            NO_GROUP,
+        )
 
 
 def share_sets(task: Task, folder: StudyFolder) -> None:

@@ -16,7 +16,7 @@ from autonoise.data.copies import NoisyParts, _points, deal_out
 from autonoise.data.splits import Fold, Splits, equal_parts
 from autonoise.errors import DataError
 from autonoise.study.config import StudyConfig
-from autonoise.study.prepare import build_task, tell_noisy_parts
+from autonoise.study.prepare import build_task, tell_few_groups, tell_noisy_parts
 from autonoise.types import DataType
 
 RNG = np.random.default_rng
@@ -247,3 +247,23 @@ def test_owners_are_row_numbers_of_the_data() -> None:
     linked = parts.owner >= 0
     assert linked.sum() > 70 and parts.owner[linked].min() >= 20
     assert (parts.owner[linked] == 99 - rows[:90][linked]).mean() > 0.95
+
+
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [
+        (["p1"], "1 group alone, so no verdict can be sure"),
+        (["p1", "p2", "p3"], "3 groups alone, so the verdict's intervals"),
+        (["p1", "p2", "p3", "p4"], ""),
+        (None, ""),
+    ],
+)
+def test_few_groups_in_the_test_part_are_told(
+    groups: list[str] | None, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = None if groups is None else np.repeat(groups, 5)
+    with caplog.at_level(logging.WARNING, "autonoise"):
+        tell_few_groups(SimpleNamespace(test_groups=lambda: [rows]))  # type: ignore[arg-type]
+    told = [r.getMessage() for r in caplog.records]
+    assert len(told) == bool(said)
+    assert not said or (said in told[0] and "--group none" in told[0])
