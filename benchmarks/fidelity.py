@@ -7,7 +7,8 @@ Of every data set, 24 varied policies (presets, starting points, random ones) an
 ``--policies`` and ``--seeds``) for the usual time and for four times as long. A training is long enough where (a) the clean accuracy without noise is within
 one point of that of the long one, and (b) the policies' ranking by the mixed score, its noisy half on held-out families,
 agrees with that of the long one: a Spearman correlation of at least .8 between the means over seeds. The search's short
-rung is shown beside it.
+rung is shown beside it, and the policies' spread: the standard deviation of the long trainings' scores. Where it is not much
+above the error of a single training (about .6 points on tables, 1 to 2 on small sets) no ranking can agree.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from bank import GROUPED, JUDGED_ROWS, SEVERITIES, name_of, open_task, policies,
 
 HERE = Path(__file__).resolve().parent
 POLICIES, SEEDS = 24, 3
+WIDE = 1.0
+"""Spread of the policies' scores, in points, from which their ranking means something with few seeds."""
 LENGTHS = {"usual": (1.0, 1.0), "four times": (1.0, 4.0), "short rung": (0.5, 0.7)}
 """Name to (share of the rows, share of the epochs)."""
 
@@ -65,16 +68,17 @@ def measure(path: Path, work: Path, n: int, seeds: int, device: str) -> None:
 
 
 def table(work: Path) -> str:
+    """The table, and how many of its sets keep the two conditions."""
     from scipy.stats import spearmanr
 
+    kept: list[tuple[bool, bool, float]] = []
+
     lines = [
-        "| data type | set | clean, usual | clean, 4 times | rank correlation usual - 4 times | of one seed | short rung - 4 times | policies | seeds |",
-        "|---" * 9 + "|",
+        "| data type | set | clean, usual | clean, 4 times | rank correlation usual - 4 times | of one seed | short rung - 4 times | policies' spread, points | policies | seeds |",
+        "|---" * 10 + "|",
     ]
-    for file in sorted(work.glob("*.jsonl")):
-        rows = [r for r in rows_of(file) if "clean" in r]
-        if not rows:
-            continue
+    measured = [[r for r in rows_of(file) if "clean" in r] for file in sorted(work.glob("*.jsonl"))]
+    for rows in sorted(filter(None, measured), key=lambda found: (found[0]["type"], found[0]["set"])):
         score: dict[str, dict[str, dict[int, float]]] = {}
         clean: dict[str, list[float]] = {}
         for r in rows:
@@ -95,11 +99,18 @@ def table(work: Path) -> str:
         long = means("four times")
         singles = [float(spearmanr(means("usual", (s,)), long).statistic) for s in range(SEEDS)
                    if all(s in score["usual"][b] for b in both)]  # fmt: skip
+        agree, spread = spearmanr(means("usual"), long).statistic, 100 * np.std(long, ddof=1)
+        kept.append((np.mean(clean["four times"]) - np.mean(clean["usual"]) <= 0.01, agree >= 0.8, spread))
         lines.append(
             f"| {rows[0]['type']} | {rows[0]['set']} | {np.mean(clean['usual']):.3f} | {np.mean(clean['four times']):.3f} | "
-            f"{spearmanr(means('usual'), long).statistic:.2f} | {', '.join(f'{s:.2f}' for s in singles)} | "
-            f"{spearmanr(means('short rung'), long).statistic:.2f} | {len(both)} | {len(clean['four times'])} |"
+            f"{agree:.2f} | {', '.join(f'{s:.2f}' for s in singles)} | "
+            f"{spearmanr(means('short rung'), long).statistic:.2f} | {spread:.1f} | {len(both)} | {len(clean['four times'])} |"
         )
+    wide = [agrees for _, agrees, spread in kept if spread >= WIDE]
+    lines.append(
+        f"\n(a) holds on {sum(a for a, _, _ in kept)} of {len(kept)} sets, (b) on {sum(b for _, b, _ in kept)}; of the "
+        f"{len(wide)} whose policies spread by at least {WIDE:g} point, (b) on {sum(wide)}."
+    )
     return "\n".join(lines)
 
 
@@ -122,7 +133,9 @@ def main() -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     if args.table:
         text = (
-            f"# Are the proxies' trainings long enough?\n\n{(__doc__ or '').split('Of every')[0].splitlines()[0]}\n\n"
+            f"# Are the proxies' trainings long enough?\n\n{(__doc__ or '').splitlines()[0]}\n\n"
+            f"Of every{(__doc__ or '').split('Of every')[1]}\n"
+            "Command: `python benchmarks/fidelity.py DATA...` (the columns tell how many policies and seeds there are), then `--table`. "
             f"Machine: {platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}; at most 2,000 training rows, "
             f"groups kept together on {', '.join(sorted(GROUPED))}.\n\n{table(args.work)}\n"
         )

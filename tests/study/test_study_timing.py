@@ -66,6 +66,23 @@ def test_the_plan_gets_smaller_with_the_time() -> None:
     assert budget(timeout=None, trials=30).plan(20.0, math.inf) == CAREFUL
 
 
+@pytest.mark.parametrize(
+    ("available", "plan"),
+    [
+        # six presets, 15 s a training on each of 2 processes, and 15 s besides:
+        # 37.05 trainings, then (3 + 3 + 1) * 1.55 + 15 = 25.85, then 2 + 2 + 1 + 15 = 20, then 13
+        (571, Plan(3, 2, 0, 5, starts=1)),
+        (570, Plan(3, 2, 0, 5, presets=3)),
+        (403, Plan(3, 2, 0, 5, presets=3)),
+        (402, Plan(2, 1, 0, 5, presets=2)),
+        (316, Plan(2, 1, 0, 5, presets=2)),
+        (314, SMALLEST),
+    ],
+)
+def test_the_verdict_keeps_its_five_seeds_as_long_as_it_can(available: float, plan: Plan) -> None:
+    assert replace(budget(), presets=6).plan(20.0, available) == plan
+
+
 def test_the_deadline_leaves_the_reserve_and_a_last_trial() -> None:
     b = budget()
     assert b.deadline(trials()) == pytest.approx(100 + 1000 - b.reserve(CAREFUL, 2.0) - 3.0)
