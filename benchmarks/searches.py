@@ -71,8 +71,8 @@ def short(folder: Path) -> str:
         result["study"],
         result["verdict"],
         against["baseline"],
-        against.get("preset", "is the preset"),
-        against.get("start", "is the start"),
+        against.get("preset", "-"),
+        against.get("start", "-"),
         interval(policy.get("gap_closed_held_out"), 100, 0),
         interval(clean, 100, 1),
         f"{base['clean'][0]:.3f}",
@@ -89,7 +89,7 @@ HEAD = """# Verdicts of default searches
 One search on each data set, `autonoise search DATA --trials 40 --train-rows 5000 --timeout 15m --seed 0`, and what its verdict
 said: on test rows, under held-out corruptions of families that no contestant trained on, with fresh seeds. Found minus no
 noise, minus the best preset and minus the best starting policy (the learned portfolio and the space's own, unchanged by the
-search) are points of the mixed score; intervals are of 95 %, of the mean over models and rows. The prior and the portfolio were
+search; - where it was not compared, or is the found policy) are points of the mixed score; intervals are of 95 %, of the mean over models and rows. The prior and the portfolio were
 made without the data set and its relatives. Minutes: the last run by the clock, one worker; then the share that trials took.
 """
 
