@@ -79,7 +79,7 @@ def short(folder: Path) -> str:
         " + ".join(s["technique"] for s in policy["steps"]),
         f"{counts['complete']}, {counts['pruned']}",
         f"{counts['seconds_last_run'] / 60:.1f}",
-        f"{100 * trials / counts['seconds_last_run']:.0f} %",
+        f"{100 * trials / counts['seconds_last_run']:.0f} %" if trials < counts["seconds_last_run"] else "continued",
     ]
     return f"| {' | '.join(cells)} |"
 
@@ -89,8 +89,9 @@ HEAD = """# Verdicts of default searches
 One search on each data set, `autonoise search DATA --trials 40 --train-rows 5000 --timeout 15m --seed 0`, and what its verdict
 said: on test rows, under held-out corruptions of families that no contestant trained on, with fresh seeds. Found minus no
 noise, minus the best preset and minus the best starting policy (the learned portfolio and the space's own, unchanged by the
-search; - where it was not compared, or is the found policy) are points of the mixed score; intervals are of 95 %, of the mean over models and rows. The prior and the portfolio were
-made without the data set and its relatives. Minutes: the last run by the clock, one worker; then the share that trials took.
+search; - where it was not compared, or is the found policy) are points of the mixed score. Intervals are of 95 %, of the mean
+over models and rows. The prior and the portfolio were made without the data set and its relatives. Minutes: the last run by
+the clock, one worker; then the share that trials took.
 """
 
 
