@@ -41,8 +41,8 @@ $(VENV)/.stamp-dev: $(NEEDS) | $(BIN)/python
 	@touch $@ $(VENV)/.stamp-run
 
 demo: $(VENV)/.stamp-run
-	@echo "searching which noise to train with, on 1,797 handwritten digits: 16 trials, a few minutes on two cores"
-	$(BIN)/autonoise search digits --trials 16 --workers 2 --out studies/digits-demo
+	@echo "searching which noise to train with, on 1,797 handwritten digits: 14 trials, a few minutes on two cores"
+	$(BIN)/autonoise search digits --trials 14 --epochs 6 --workers 2 --out studies/digits-demo
 
 test: $(VENV)/.stamp-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)

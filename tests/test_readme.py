@@ -80,7 +80,7 @@ def test_the_commands_are_the_ones_this_file_knows() -> None:
 def test_make_knows_the_two_targets() -> None:
     for target in ("demo", "test"):
         found = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=True)
-        assert "autonoise search digits --trials 16" in found.stdout if target == "demo" else "pytest" in found.stdout
+        assert "autonoise search digits --trials 14" in found.stdout if target == "demo" else "pytest" in found.stdout
 
 
 def test_recommending(folder: Path) -> None:
