@@ -92,16 +92,22 @@ def test_starting_policies_are_the_portfolio_as_the_space_allows_it(
     assert found[2].name == "mine"
 
 
-def test_the_race_counts_with_the_error_of_its_rows_and_seeds(
-    session: Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def asked_of(session: Session, patch: pytest.MonkeyPatch) -> list[Own]:
+    """The measurements that the session's model is asked with, in a list that fills."""
     seen: list[Own] = []
     guide = module.guide_of(session.config, session.space, session.task)
-    monkeypatch.setattr(
+    patch.setattr(
         guide,
         "predict",
         lambda policies, own: (seen.append(own), (np.zeros(len(policies)), np.zeros(len(policies))))[1],
     )
+    return seen
+
+
+def test_the_race_counts_with_the_error_of_its_rows_and_seeds(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = asked_of(session, monkeypatch)
     by_promise(session, raced(100))
     (own,) = seen
     assert [p.hash for p in own.policies[-3:]] == [DROP.hash, MIX.hash, NOISE.hash]
@@ -117,13 +123,7 @@ def test_the_race_counts_with_the_error_of_its_rows_and_seeds(
 
 
 def test_trainings_on_several_folds_rest_on_the_rows_of_each(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[Own] = []
-    guide = module.guide_of(session.config, session.space, session.task)
-    monkeypatch.setattr(
-        guide,
-        "predict",
-        lambda policies, own: (seen.append(own), (np.zeros(len(policies)), np.zeros(len(policies))))[1],
-    )
+    seen = asked_of(session, monkeypatch)
     monkeypatch.setattr(session.task, "folds", 2)
     by_promise(session, raced(100))
     assert seen[0].errors[-3] == pytest.approx(np.sqrt(0.006**2 / 3 + 0.015 / 200) / 0.1)
