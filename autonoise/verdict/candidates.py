@@ -87,7 +87,7 @@ def by_promise(session: Session, standings: Sequence[Standing]) -> list[Standing
     if not _guided(session) or base is None or len(open_) < 2:
         return open_
     scale = scale_of(base.clean, base.noisy, session.config.noise_weight)
-    # trainings take the folds in turn, each with confirm rows of its own
+    # trainings take the folds in turn, and hardly a confirm row is in two of them
     rows = max(sum(len(r.correct) for r in base.results[: session.task.folds]), 1)
     raced = [Raced(s.policy, (s.score,) * len(s.results), rows) for s in others if s.policy.steps]
     place = {p.hash: i for i, (p, _, _) in enumerate(promise(session, raced, base.score, scale))}

@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from autonoise import search
 from autonoise.data import Dataset, load
 from autonoise.data.copies import NoisyParts, _points, deal_out
 from autonoise.data.splits import Fold, Splits, equal_parts
-from autonoise.errors import DataError
+from autonoise.errors import DataError, StudyError
 from autonoise.study.config import StudyConfig
 from autonoise.study.prepare import build_task, tell_few_groups, tell_noisy_parts
 from autonoise.types import DataType
@@ -267,3 +268,17 @@ def test_few_groups_in_the_test_part_are_told(
     told = [r.getMessage() for r in caplog.records]
     assert len(told) == bool(said)
     assert not said or (said in told[0] and "--group none" in told[0])
+
+
+def test_a_search_tells_few_groups_before_anything_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(tmp_path / "clean.csv", 40, 0, True)  # four patients, one for each part
+
+    def ends(*_: object) -> None:
+        raise StudyError("far enough")
+
+    monkeypatch.setattr("autonoise.phases._space_for", ends)
+    with caplog.at_level(logging.WARNING, "autonoise"), pytest.raises(StudyError, match="far enough"):
+        search(tmp_path / "clean.csv", target="label", group="patient", out=tmp_path / "s")
+    assert any("holds 1 group alone" in r.getMessage() for r in caplog.records)
